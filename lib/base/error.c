@@ -1,0 +1,57 @@
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ERROR_TEXT_SIZE = 1024 };
+
+/* The only state that belongs to no handle: each thread has the text of its own last error. */
+static _Thread_local char error_text[ERROR_TEXT_SIZE];
+
+static void set_text(const char *format, va_list arguments)
+{
+    vsnprintf(error_text, sizeof error_text, format, arguments);
+}
+
+fst_status fst__fail(fst_status status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    set_text(format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+fst_status fst__fail_in(fst_status status, const char *format, ...)
+{
+    char inner[ERROR_TEXT_SIZE];
+    memcpy(inner, error_text, sizeof inner);
+    va_list arguments;
+    va_start(arguments, format);
+    set_text(format, arguments);
+    va_end(arguments);
+    size_t used = strlen(error_text);
+    snprintf(error_text + used, sizeof error_text - used, ": %s", inner);
+    return status;
+}
+
+fst_status fst__fail_errno(int error, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    set_text(format, arguments);
+    va_end(arguments);
+    size_t used = strlen(error_text);
+    char reason[128];
+    /* strerror is not thread-safe; the POSIX strerror_r is. */
+    if (strerror_r(error, reason, sizeof reason) != 0)
+        snprintf(reason, sizeof reason, "errno %d", error);
+    snprintf(error_text + used, sizeof error_text - used, ": %s", reason);
+    return FST_ERR_IO;
+}
+
+const char *fst__error_text(void)
+{
+    return error_text;
+}
