@@ -9,14 +9,11 @@
 #ifndef FOURSTAGE_CONTEXT_H
 #define FOURSTAGE_CONTEXT_H
 
-#include "fourstage/status.h"
+#include "fourstage/types.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/** Opaque context. @since 0.1 */
-typedef struct fst_context fst_context;
 
 #define FST_LOG_DEBUG 0   /**< details for a developer of the library. @since 0.1 */
 #define FST_LOG_INFO 1    /**< what a run does. @since 0.1 */
