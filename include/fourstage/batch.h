@@ -1,38 +1,36 @@
 /*
- * A batch of token rows, as a model reads it: plain pointers to the caller's memory.
+ * One batch of token sequences, as plain arrays that the caller owns.
  *
- * Threads: a batch is plain data; whoever reads it expects the arrays to stay as they are for the
- * length of the call it is passed to.
+ * Threads: plain data.
  */
 #ifndef FOURSTAGE_BATCH_H
 #define FOURSTAGE_BATCH_H
 
-#include "fourstage/status.h"
+#include "fourstage/types.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/** A target that no loss is computed for (any negative value is). @since 0.1 */
-#define FST_IGNORED -100
+#define FST_IGNORE (-100) /**< a target that adds nothing to loss or gradient; any negative value does the same. @since 0.1 */
 
-/** Token rows. All arrays are borrowed, row-major, contiguous. Fields are only ever added at the
- *  end; a batch that was zeroed and given a struct_size has sensible values for those it does not
- *  know. @since 0.1 */
+/** A batch of `rows` sequences of `length` positions; arrays are row-major [rows, length] unless
+ *  said otherwise, borrowed for the call that takes the batch. @since 0.1 */
 typedef struct fst_batch {
-    size_t struct_size;       /**< sizeof(fst_batch) */
-    int64_t rows;             /**< sequences, at least 1 */
-    int64_t length;           /**< tokens of each, padding included, at least 1 */
-    const int32_t *ids;       /**< [rows, length], 0 ≤ id < vocabulary */
-    const int32_t *targets;   /**< [rows, length], the id to predict at each place; negative: no loss there. NULL: none */
-    const int32_t *positions; /**< [rows, length], 0 ≤ position < the model's context; NULL: 0 … length − 1 */
-    const int32_t *types;     /**< [rows, length], token types (segments); NULL: 0 */
-    const int32_t *lengths;   /**< [rows], valid tokens at the front of each row; NULL: length */
-    /** [rows, length], index in the row of the first token of the token's own document: attention
-     *  does not reach before it. NULL: each row is one document. */
-    const int32_t *documents;
-    const float *weights;     /**< [rows, length], factor of each target's loss; NULL: 1 */
+    size_t struct_size;       /**< set by fst_batch_init */
+    int64_t rows;             /**< sequences, ≥ 1 */
+    int64_t length;           /**< positions in each, ≥ 1, ≤ the model's context length */
+    const int32_t *ids;       /**< token ids, 0 ≤ id < vocabulary */
+    const int32_t *targets;   /**< token to predict at each position; negative: ignored; NULL: no loss */
+    const int32_t *positions; /**< position of each token; NULL: 0 … length-1, restarting with each document */
+    const int32_t *documents; /**< index within the row at which the token's document begins: attention does not cross it; NULL: one document a row */
+    const int32_t *lengths;   /**< [rows] tokens that count in each row, the rest is padding; NULL: all */
+    const float *weights;     /**< weight of each position's loss; NULL: 1 */
 } fst_batch;
+
+/** Zeroes the batch and sets struct_size. @param batch to fill. @param size sizeof *batch.
+ *  @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_batch_init(fst_batch *batch, size_t size);
 
 #ifdef __cplusplus
 }

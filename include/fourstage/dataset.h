@@ -179,7 +179,7 @@ typedef struct fst_pack_options {
      *  first id of a document is predicted from the document before it. 0: they do not; positions
      *  begin at 0 with each document, and its last id has no target. */
     int32_t cross_documents;
-    int32_t pad_id;          /**< id that fills a row up; its target is FST_IGNORED; default 0 */
+    int32_t pad_id;          /**< id that fills a row up; its target is FST_IGNORE; default 0 */
     int32_t drop_last;       /**< wrapped: 1 leaves out a last row that is not full; default 0 */
 } fst_pack_options;
 
@@ -210,7 +210,7 @@ FST_API fst_status fst_dataset_pack(const fst_dataset *dataset, const fst_pack_o
  * @param shuffle 1: each epoch has an order of its own, drawn by the context's seed; 0: as they
  *        stand. Random windows are drawn either way.
  * @param ids [rows, length] out; may be NULL, as each of the arrays.
- * @param targets [rows, length] out: the id that follows, or FST_IGNORED.
+ * @param targets [rows, length] out: the id that follows, or FST_IGNORE.
  * @param positions [rows, length] out.
  * @param documents [rows, length] out, as fst_batch.documents. Padding is a document of its own.
  * @return FST_OK; FST_ERR_INVALID_ARGUMENT; FST_ERR_STATE for a dataset that is not packed.

@@ -1,7 +1,7 @@
 /*
- * The names of all handles, so that any header may mention one without including its functions.
- *
- * Threads: declarations only.
+ * The opaque handles, one per noun. Every handle is made by an fst_<noun>_create, load or train
+ * call and given up with fst_<noun>_destroy, which takes NULL. Handles keep what they use alive, so
+ * they may be destroyed in any order.
  */
 #ifndef FOURSTAGE_TYPES_H
 #define FOURSTAGE_TYPES_H
@@ -12,22 +12,18 @@
 extern "C" {
 #endif
 
-/** Allocator, thread pool, log sink and seed; see context.h. @since 0.1 */
+/** Allocator, thread pool, log sink, seed. @since 0.1 */
 typedef struct fst_context fst_context;
-/** Text to ids and back; see tokenizer.h. @since 0.1 */
+/** Text to ids and back. @since 0.1 */
 typedef struct fst_tokenizer fst_tokenizer;
-/** Examples of one kind; see dataset.h. @since 0.1 */
+/** Examples of one kind. @since 0.1 */
 typedef struct fst_dataset fst_dataset;
-/** A backbone with its heads, weights and gradients; see model.h. @since 0.1 */
+/** A backbone, its heads, weights and gradients. @since 0.1 */
 typedef struct fst_model fst_model;
-/** Moments, schedule and clipping; see optimizer.h. @since 0.1 */
+/** Parameter groups, moments, schedule, clipping. @since 0.1 */
 typedef struct fst_optimizer fst_optimizer;
-/** Anything that scores. @since 0.1 */
-typedef struct fst_reward_model fst_reward_model;
-/** A model that acts. @since 0.1 */
+/** A model that acts: samples tokens. @since 0.1 */
 typedef struct fst_policy fst_policy;
-/** A batch of environments. @since 0.1 */
-typedef struct fst_env fst_env;
 /** One stage in progress. @since 0.1 */
 typedef struct fst_run fst_run;
 
