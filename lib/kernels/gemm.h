@@ -22,11 +22,11 @@ typedef struct fst__epilogue {
 } fst__epilogue;
 
 typedef struct fst__product {
-    fst__matrix a;    /* [m, k], or [k, m] if transpose_a */
-    fst__matrix b;    /* [k, n], or [n, k] if transpose_b */
-    fst__matrix c;    /* [m, n]; if a and b are BF16, fst__real or BF16; otherwise fst__real */
+    fst__matrix a; /* [m, k], or [k, m] if transpose_a */
+    fst__matrix b; /* [k, n], or [n, k] if transpose_b */
+    fst__matrix c; /* [m, n]; if a and b are BF16, fst__real or BF16; otherwise fst__real */
     bool transpose_a, transpose_b;
-    bool accumulate;  /* add to C (then C is fst__real) instead of overwriting it */
+    bool accumulate;               /* add to C (then C is fst__real) instead of overwriting it */
     const fst__epilogue *epilogue; /* NULL: none */
 } fst__product;
 
