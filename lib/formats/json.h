@@ -51,6 +51,9 @@ fst_status fst__json_dump(const json_t *value, int indent, fst__text *text);
 /* Dumps with an indent of 2 and a newline at the end through the atomic writer. */
 fst_status fst__json_write_file(fst__allocator *allocator, const char *path, const json_t *value);
 
+/* "string" with its quotes, escaped where JSON demands it and nowhere else. */
+void fst__json_append_string(fst__text *text, const char *string, size_t length);
+
 /* The number as above; `buffer` takes at least FST__JSON_DOUBLE_SIZE bytes. */
 enum { FST__JSON_DOUBLE_SIZE = 40 };
 void fst__json_format_double(double value, char *buffer);

@@ -58,6 +58,11 @@ const char *fst__safetensors_path(const fst__safetensors *file);
 fst_status fst__safetensors_read(const fst__safetensors *file,
                                  const fst__safetensors_tensor *tensor, void *bytes, size_t size);
 
+/* `size` of the tensor's bytes, the first being number `from`; both within tensor->bytes. */
+fst_status fst__safetensors_bytes(const fst__safetensors *file,
+                                  const fst__safetensors_tensor *tensor, size_t from, void *bytes,
+                                  size_t size);
+
 /* The tensor's values as FST_F32, FST_F64 or FST_BF16, rounded once to nearest even; `elements` is
  * the room at `values` and must equal tensor->elements. Integers are refused. */
 fst_status fst__safetensors_read_as(const fst__safetensors *file,
