@@ -1,0 +1,36 @@
+#!/bin/sh
+# Makes the Python environment of the parity tests: sh tests/python-env.sh BUILDDIR
+# Leaves it in BUILDDIR/python and prints the path of its interpreter, alone, on standard output.
+# Does nothing if it is there already for the same requirements and interpreter.
+set -eu
+
+source_dir=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+[ $# -eq 1 ] || { echo "usage: $0 BUILDDIR" >&2; exit 2; }
+mkdir -p "$1"
+build_dir=$(CDPATH='' cd -- "$1" && pwd)
+requirements=$source_dir/tests/python-requirements.txt
+environment=$build_dir/python
+stamp=$environment/.complete
+
+# The newest interpreter for which every requirement has wheels.
+host_python=
+for name in python3.11 python3.13 python3.12 python3; do
+    if command -v "$name" >/dev/null 2>&1 && "$name" -c 'import venv, ensurepip' >/dev/null 2>&1; then
+        host_python=$name
+        break
+    fi
+done
+[ -n "$host_python" ] || { echo 'no Python 3 with venv found' >&2; exit 1; }
+
+wanted=$("$host_python" --version; cat "$requirements")
+if [ -x "$environment/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    echo "$environment/bin/python"
+    exit 0
+fi
+rm -rf "$environment"
+"$host_python" -m venv "$environment" >&2
+"$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
+    -r "$requirements" >&2
+"$environment/bin/python" -c 'import numpy, torch, transformers, tokenizers, safetensors' >&2
+printf '%s\n' "$wanted" >"$stamp"
+echo "$environment/bin/python"
