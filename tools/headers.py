@@ -370,6 +370,15 @@ class Parser:
         return found
 
 
+def inherit(function, headers):
+    """A comment that says "As fst_other" takes over the other's @param entries."""
+    same = re.match(r"As (fst_\w+)", function.doc)
+    if same and same.group(1) in headers.functions:
+        other = {p.name: p.doc for p in headers.functions[same.group(1)].parameters}
+        for parameter in function.parameters:
+            parameter.doc = parameter.doc or other.get(parameter.name, "")
+
+
 def order(files):
     """Headers after those that they include."""
     by_name = {path.name: path for path in files}
@@ -394,4 +403,6 @@ def read(folder=ROOT / "include" / "fourstage"):
     headers.files = order(sorted(Path(folder).glob("*.h")))
     for path in headers.files:
         Parser(path, headers).parse()
+    for function in headers.functions.values():
+        inherit(function, headers)
     return headers

@@ -81,9 +81,10 @@ def check(headers):
         check_signature(function, function.where, name)
         documented = reader.parameter_docs(function.doc)
         names = [parameter.name for parameter in function.parameters]
-        for parameter in names:
-            if parameter not in documented:
-                problems.append(f"{function.where}: {name} does not document @param {parameter}")
+        for parameter in function.parameters:
+            if not parameter.doc:
+                problems.append(f"{function.where}: {name} does not document "
+                                f"@param {parameter.name}")
         for parameter in documented:
             if parameter not in names:
                 problems.append(f"{function.where}: {name} documents {parameter}, "

@@ -1,0 +1,1403 @@
+"""libfourstage from Python: pretraining, finetuning, reward modelling and reinforcement learning.
+
+Needs numpy. Handles are objects: use them in a `with`, call destroy(), or let them be collected, in
+any order. A status that is an error is raised as a FourstageError with the library's text; functions
+that can stop early return the status otherwise (OK or STOPPED). Out-parameters are return values.
+Options are keyword arguments. An array that comes back is a view of the library's memory, without a
+copy, valid for as long as the function's text says; bfloat16 comes as uint16, the upper half of a
+float32. A callback is a Python function without the C interface's `user`; what it raises is raised
+again where the library was called. Ctrl-C during a run stops it at the next step, raises
+KeyboardInterrupt, and the run can go on or be saved.
+
+One handle is used from one thread at a time, as in C; the GIL is released while the library works.
+
+This file is written by tools/generate_python.py from the headers and tools/fourstage_runtime.py.
+"""
+import ctypes
+import ctypes.util
+import os
+import signal
+import subprocess
+import threading
+from operator import index as _index
+from pathlib import Path
+
+import numpy
+
+# ---------------------------------------------------------------- finding the library
+
+
+def _candidates():
+    """Where the library may be, best first: named, just built, installed."""
+    named = os.environ.get("FOURSTAGE_LIBRARY")
+    if named:
+        yield named
+        return
+    root = Path(__file__).resolve().parents[2]
+    if (root / "include" / "fourstage").is_dir():
+        built = [path for pattern in ("build*/lib", "build/*/lib")
+                 for path in root.glob(pattern + "/libfourstage.so")
+                 if not path.parts[-3].endswith("-sanitize")]
+        yield from map(str, sorted(built, key=lambda path: -path.stat().st_mtime))
+    found = ctypes.util.find_library("fourstage")
+    if found:
+        yield found
+    try:
+        folder = subprocess.run(["pkg-config", "--variable=libdir", "fourstage"],
+                                capture_output=True, text=True, check=True).stdout.strip()
+        yield str(Path(folder) / "libfourstage.so")
+    except (OSError, subprocess.CalledProcessError):
+        pass
+
+
+def _load():
+    tried = []
+    for path in _candidates():
+        try:
+            return ctypes.CDLL(path)
+        except OSError as error:
+            tried.append(str(error))
+    raise ImportError("libfourstage was not found; set FOURSTAGE_LIBRARY to its path"
+                      + "".join("\n  " + each for each in tried))
+
+
+_library = _load()
+
+
+def _bind(name, result, *arguments):
+    """The C function, or one that says that this library lacks it."""
+    try:
+        function = getattr(_library, name)
+    except AttributeError:
+        def absent(*_):
+            raise UnsupportedError(ERR_UNSUPPORTED, f"{name}: the library at {_library._name} is "
+                                   "older than this module")
+        return absent
+    function.restype = result
+    function.argtypes = arguments
+    return function
+
+
+# ---------------------------------------------------------------- statuses and exceptions
+
+class FourstageError(Exception):
+    """A call failed. `status` is its fst_status; the text is the library's own."""
+
+    def __init__(self, status, text):
+        super().__init__(text)
+        self.status = status
+
+
+class InvalidArgumentError(FourstageError, ValueError):
+    pass
+
+
+class NoMemoryError(FourstageError, MemoryError):
+    pass
+
+
+class IoError(FourstageError, OSError):
+    pass
+
+
+class FormatError(FourstageError, ValueError):
+    pass
+
+
+class UnsupportedError(FourstageError, NotImplementedError):
+    pass
+
+
+class StateError(FourstageError, RuntimeError):
+    pass
+
+
+class NotFoundError(FourstageError, LookupError):
+    pass
+
+
+class NumericError(FourstageError, ArithmeticError):
+    pass
+
+
+class BufferTooSmallError(FourstageError, ValueError):
+    pass
+
+
+class BusyError(FourstageError, RuntimeError):
+    pass
+
+
+class MismatchError(FourstageError, ValueError):
+    pass
+
+
+class InternalError(FourstageError, RuntimeError):
+    pass
+
+
+_EXCEPTIONS = {
+    -1: InvalidArgumentError, -2: NoMemoryError, -3: IoError, -4: FormatError,
+    -5: UnsupportedError, -6: StateError, -7: NotFoundError, -8: NumericError,
+    -9: BufferTooSmallError, -10: BusyError, -11: MismatchError, -12: InternalError,
+}
+
+_thread = threading.local()   # .error: what a callback raised during the present call
+
+
+def _raise_pending():
+    error = getattr(_thread, "error", None)
+    if error is not None:
+        _thread.error = None
+        raise error
+
+
+def _check(status):
+    """Raises what a callback raised, or the library's error; returns OK or STOPPED."""
+    if getattr(_thread, "error", None) is not None:
+        _raise_pending()
+    if status < 0:
+        text = _last_error().decode("utf-8", "replace")
+        raise _EXCEPTIONS.get(status, FourstageError)(status, text or f"status {status}")
+    return status
+
+
+# ---------------------------------------------------------------- Ctrl-C
+
+class _Interrupts:
+    """While a call that calls back runs on the main thread, SIGINT is remembered and answered at
+    the next callback, which asks the library to stop cleanly. Python would otherwise raise
+    KeyboardInterrupt between C and the callback, where nobody can catch it."""
+
+    def __init__(self):
+        self.pending = False    # arrived and not yet raised
+        self.inside = False     # Python code of the caller's is running, and may be interrupted
+        self.previous = None
+
+    def handle(self, number, frame):
+        self.pending = True
+        if self.inside:
+            raise KeyboardInterrupt
+
+    def __enter__(self):
+        self.previous = None
+        if threading.current_thread() is threading.main_thread():
+            handler = signal.getsignal(signal.SIGINT)
+            if callable(handler) and handler != _interrupts.handle:
+                signal.signal(signal.SIGINT, self.handle)
+                self.previous = handler
+        return self
+
+    def __exit__(self, kind, error, trace):
+        previous, self.previous = self.previous, None
+        if previous is not None:
+            signal.signal(signal.SIGINT, previous)
+            if self.pending:
+                self.pending = False
+                if not isinstance(error, KeyboardInterrupt):
+                    previous(signal.SIGINT, None)   # raises KeyboardInterrupt, by default
+
+
+_interrupts = _Interrupts()
+
+
+class _NoInterrupts:
+    """Inside a call that is guarded already, or that cannot call back."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        pass
+
+
+_unguarded = _NoInterrupts()
+
+
+def _guard(*things):
+    """What guards a call on these handles and callbacks."""
+    if _interrupts.previous is None and any(
+            thing is not None and (not isinstance(thing, Handle) or thing._calls_back)
+            for thing in things):
+        return _interrupts
+    return _unguarded
+
+
+# ---------------------------------------------------------------- callbacks
+
+_CALLBACK_RAISED = -1000   # outside of the library's statuses; never seen by the caller
+
+
+def _thunk(kind, function):
+    """A C function pointer of type `kind` that calls `function` without the trailing `user`."""
+    if function is None:
+        return kind()
+    if isinstance(function, kind):
+        return function
+    converters = kind._converters_
+    if not kind._has_user_:
+        raise TypeError("this callback takes no user pointer and cannot be a Python function")
+    returns_status = kind._restype_ is ctypes.c_int32
+
+    def call(*arguments):
+        result = None
+        try:
+            try:
+                _interrupts.inside = True
+                result = function(*[convert(each) if convert else each
+                                    for convert, each in zip(converters, arguments)])
+            finally:
+                _interrupts.inside = False
+            if returns_status:
+                result = 0 if result is None else int(result)
+        except KeyboardInterrupt as error:
+            # A clean stop, so that the run stays resumable.
+            if not _interrupts.pending:
+                _thread.error = error
+            return 1 if returns_status else None
+        except BaseException as error:
+            if getattr(_thread, "error", None) is None:
+                _thread.error = error
+            return _CALLBACK_RAISED if returns_status else None
+        if returns_status and result == 0 and _interrupts.pending:
+            return 1
+        return result
+
+    return kind(call)
+
+
+def _callback_type(result, converters, has_user, *arguments):
+    base = ctypes.CFUNCTYPE(result, *arguments)
+    # CFUNCTYPE caches its types: a subclass carries what is ours.
+    return type("Callback", (base,), {
+        "_flags_": base._flags_, "_restype_": result, "_argtypes_": arguments,
+        "_converters_": converters, "_has_user_": has_user})
+
+
+def _from_pointer(pointer):
+    """The struct that a callback's argument points to, or None; the library's memory."""
+    return pointer.contents if pointer else None
+
+
+def _to_text(value):
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+# ---------------------------------------------------------------- arguments
+
+def _text(value):
+    """bytes for a const char *: str becomes UTF-8, a path the file system's bytes."""
+    if value is None or isinstance(value, bytes):
+        return value
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, os.PathLike):
+        return os.fsencode(value)
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    raise TypeError(f"expected text, bytes or a path, not {type(value).__name__}")
+
+
+def _texts(values):
+    """(char *[], size_t[], count, keep) of a sequence of texts."""
+    if values is None:
+        return None, None, 0
+    if isinstance(values, (str, bytes, os.PathLike)):
+        values = [values]
+    encoded = [_text(value) for value in values]
+    pointers = (ctypes.c_char_p * len(encoded))(*encoded)
+    lengths = (ctypes.c_size_t * len(encoded))(*map(len, encoded))
+    return pointers, lengths, len(encoded)
+
+
+def _input(values, dtype):
+    """An array that the library reads; converted and made contiguous where it must be."""
+    if values is None:
+        return None
+    array = numpy.asarray(values)
+    if dtype is None:   # const void *: as it is
+        return numpy.ascontiguousarray(array)
+    if array.dtype != dtype and array.dtype.kind in "iu" and numpy.dtype(dtype).kind in "iu":
+        bounds = numpy.iinfo(dtype)
+        if array.size and (array.min() < bounds.min or array.max() > bounds.max):
+            raise OverflowError(f"a value does not fit {numpy.dtype(dtype).name}")
+    elif array.dtype.kind == "f" and numpy.dtype(dtype).kind in "iu":
+        raise TypeError(f"expected {numpy.dtype(dtype).name}, not {array.dtype}")
+    return numpy.ascontiguousarray(array, dtype)
+
+
+def _output(array, dtype):
+    """An array of the caller's that the library writes; must fit as it is."""
+    if array is None:
+        return None
+    if not isinstance(array, numpy.ndarray):
+        raise TypeError("expected a numpy array to write to")
+    if dtype is not None and array.dtype != dtype:
+        raise TypeError(f"expected an array of {numpy.dtype(dtype).name}, not {array.dtype}")
+    if not array.flags.c_contiguous or not array.flags.writeable:
+        raise ValueError("the array to write to must be contiguous and writable")
+    return array
+
+
+def _address(array):
+    return None if array is None else array.ctypes.data
+
+
+class _Memory:
+    """What numpy makes an array of; keeps the handle whose memory it is."""
+
+    def __init__(self, owner, interface):
+        self.owner = owner
+        self.__array_interface__ = interface
+
+
+_DTYPES = ["<f4", "<f8", "<u2", "<f2", "<i8", "<i4", "<i2", "<i1", "<u1", "|b1"]
+_FROM_DTYPE = {numpy.dtype(name): number for number, name in enumerate(_DTYPES)}
+
+
+def _from_view(view, owner):
+    """numpy array over a View's memory."""
+    rank = view.rank
+    shape = tuple(view.shape[:rank])
+    dtype = numpy.dtype(_DTYPES[view.dtype])
+    if not view.data or 0 in shape:
+        return numpy.empty(shape, dtype)
+    return numpy.asarray(_Memory(owner, {
+        "version": 3, "data": (view.data, False), "typestr": dtype.str, "shape": shape,
+        "strides": tuple(stride * dtype.itemsize for stride in view.strides[:rank])}))
+
+
+def _to_view(array):
+    """(View, keep) of a numpy array; None stays None."""
+    if array is None or isinstance(array, View):
+        return array
+    array = numpy.asarray(array)
+    if array.dtype not in _FROM_DTYPE:
+        raise TypeError(f"the library has no dtype for {array.dtype}")
+    if array.ndim > MAX_RANK:
+        raise ValueError(f"at most {MAX_RANK} dimensions, not {array.ndim}")
+    view = View()
+    view.data = array.ctypes.data
+    view.dtype, view.rank = _FROM_DTYPE[array.dtype], array.ndim
+    for i in range(array.ndim):
+        view.shape[i] = array.shape[i]
+        view.strides[i] = array.strides[i] // array.itemsize
+    view._keep["array"] = array
+    return view
+
+
+_INTEGERS = (ctypes.c_int8, ctypes.c_int16, ctypes.c_int32, ctypes.c_int64, ctypes.c_size_t,
+             ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64)
+
+
+def _reference(value):
+    return None if value is None else ctypes.byref(value)
+
+
+# ---------------------------------------------------------------- structs
+
+class Struct(ctypes.Structure):
+    """A C struct with its defaults set; fields are keyword arguments and attributes. Texts, arrays,
+    callbacks and handles that are put into a field stay alive with the struct."""
+
+    _init_ = None        # name of the function that fills in the defaults
+    _writable_ = ()      # pointer fields that the library writes through
+
+    def __init__(self, *others, **fields):
+        super().__init__()
+        object.__setattr__(self, "_keep", {})
+        if self._init_ is not None:
+            _check(_FUNCTIONS[self._init_](ctypes.byref(self), ctypes.sizeof(self)))
+        elif self._fields_[0][0] == "struct_size":
+            self.struct_size = ctypes.sizeof(self)
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+    def __getattribute__(self, name):
+        value = object.__getattribute__(self, name)
+        return value.decode("utf-8", "replace") if type(value) is bytes else value
+
+    def __setattr__(self, name, value):
+        kind = type(self)._kinds_.get(name)
+        if kind is None:
+            raise TypeError(f"{type(self).__name__} has no field '{name}'; it has: "
+                            + ", ".join(each for each in type(self)._kinds_ if each != "struct_size"))
+        if "_keep" not in self.__dict__:   # one that ctypes made over the library's memory
+            object.__setattr__(self, "_keep", {})
+        keep = value
+        if value is None:
+            raw = None if not issubclass(kind, ctypes._CFuncPtr) else kind()
+        elif kind is ctypes.c_char_p:
+            raw = keep = _text(value)
+        elif issubclass(kind, ctypes._CFuncPtr):
+            raw = keep = _thunk(kind, value)
+        elif isinstance(value, Handle):
+            raw = value._pointer()
+        elif issubclass(kind, ctypes._Pointer):
+            target = kind._type_
+            if target is ctypes.c_char_p:
+                keep = _texts(value)[0]
+                raw = ctypes.cast(keep, kind)
+            elif issubclass(target, Struct):
+                keep = value
+                raw = ctypes.pointer(value)
+            elif isinstance(value, kind):
+                raw = value
+            else:
+                convert = _output if name in self._writable_ else _input
+                keep = convert(value, numpy.dtype(target))
+                raw = ctypes.cast(keep.ctypes.data, kind)
+        elif kind in _INTEGERS:
+            raw = _index(value)
+        elif kind in (ctypes.c_float, ctypes.c_double):
+            raw = float(value)
+        elif isinstance(value, numpy.ndarray) and kind is ctypes.c_void_p:
+            raw = value.ctypes.data
+        elif issubclass(kind, ctypes.Array) and not isinstance(value, kind):
+            raw = kind(*value)
+        else:
+            raw = value
+        super().__setattr__(name, raw)
+        if keep is not value or kind is ctypes.c_void_p or issubclass(
+                kind, (ctypes._CFuncPtr, ctypes._Pointer)):
+            self._keep[name] = keep
+
+    def __repr__(self):
+        return (type(self).__name__ + "("
+                + ", ".join(f"{name}={getattr(self, name)!r}" for name, _ in self._fields_
+                            if name != "struct_size") + ")")
+
+    @property
+    def _calls_back(self):
+        return any(isinstance(each, ctypes._CFuncPtr) for each in self._keep.values())
+
+
+def _filled(kind, given, fields):
+    """The struct that a call passes: what the caller gave (a struct, a dict or nothing) and
+    keyword arguments over it; None if there is neither."""
+    if isinstance(given, kind):
+        for name, value in fields.items():
+            setattr(given, name, value)
+        return given
+    if given is None:
+        return kind(**fields) if fields else None
+    if isinstance(given, dict):
+        return kind(**{**given, **fields})
+    raise TypeError(f"expected {kind.__name__}, a dict or None, not {type(given).__name__}")
+
+
+# ---------------------------------------------------------------- handles
+
+class Handle:
+    """Owns a handle of the library, or borrows one that another handle owns."""
+
+    _destroy_ = None
+    _address = None
+    _owned = False
+    _calls_back = False   # may call a Python function at some time
+
+    @classmethod
+    def _adopt(cls, address, keep, owned=True):
+        self = cls.__new__(cls)
+        self._take(address, keep, owned)
+        return self
+
+    def _take(self, address, keep, owned=True):
+        self._address = address
+        self._owned = owned
+        # Callbacks, borrowed arrays and the handles that hold such: as long as this handle lives.
+        self._keep = [each for each in keep if each is not None]
+        self._calls_back = any(getattr(each, "_calls_back", False) or
+                               isinstance(each, ctypes._CFuncPtr) for each in self._keep)
+
+    def _also_keep(self, *things):
+        self._keep.extend(each for each in things if each is not None)
+        self._calls_back = self._calls_back or any(
+            getattr(each, "_calls_back", False) or isinstance(each, ctypes._CFuncPtr)
+            for each in things)
+
+    def _pointer(self):
+        if self._address is None:
+            raise StateError(ERR_STATE, f"this {type(self).__name__} was destroyed")
+        return self._address
+
+    def destroy(self):
+        """Gives up the handle. A second call does nothing."""
+        address, self._address = self._address, None
+        if address is not None and self._owned:
+            _FUNCTIONS[self._destroy_](address)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.destroy()
+
+    def __del__(self):
+        try:
+            self.destroy()
+        except Exception:   # while the interpreter shuts down, names may be gone
+            pass
+
+
+def _handle(kind, value):
+    """Address of a handle argument; None is NULL."""
+    if value is None:
+        return None
+    if not isinstance(value, kind):
+        raise TypeError(f"expected {kind.__name__}, not {type(value).__name__}")
+    return value._pointer()
+
+
+# ---------------------------------------------------------------- from the headers
+
+OK = 0
+STOPPED = 1
+ERR_INVALID_ARGUMENT = -1
+ERR_NO_MEMORY = -2
+ERR_IO = -3
+ERR_FORMAT = -4
+ERR_UNSUPPORTED = -5
+ERR_STATE = -6
+ERR_NOT_FOUND = -7
+ERR_NUMERIC = -8
+ERR_BUFFER_TOO_SMALL = -9
+ERR_BUSY = -10
+ERR_MISMATCH = -11
+ERR_INTERNAL = -12
+IGNORE = -100
+LOG_DEBUG = 0
+LOG_INFO = 1
+LOG_WARNING = 2
+PROVIDER_AUTO = 0
+PROVIDER_CBLAS = 1
+PROVIDER_ONEDNN = 2
+PROVIDER_REFERENCE = 3
+DOCUMENT_FILE = 0
+DOCUMENT_LINE = 1
+DOCUMENT_BLOCK = 2
+TOKENS_I32 = 0
+TOKENS_U16 = 1
+TOKENS_I64 = 2
+SPLIT_TAIL = 0
+SPLIT_DOCUMENTS = 1
+PACK_WRAPPED = 0
+PACK_BEST_FIT = 1
+PACK_RANDOM = 2
+OPTIMIZER_ADAMW = 0
+OPTIMIZER_SGD = 1
+OPTIMIZER_MUON = 2
+SCHEDULE_CONSTANT = 0
+SCHEDULE_LINEAR = 1
+SCHEDULE_COSINE = 2
+SCHEDULE_WSD = 3
+SCHEDULE_INVERSE_SQRT = 4
+WARMUP_ABOVE_ZERO = 0
+WARMUP_FROM_ZERO = 1
+MUON_SCALE_ORIGINAL = 0
+MUON_SCALE_MATCH_RMS = 1
+F32 = 0
+F64 = 1
+BF16 = 2
+F16 = 3
+I64 = 4
+I32 = 5
+I16 = 6
+I8 = 7
+U8 = 8
+BOOL = 9
+MAX_RANK = 8
+
+_FUNCTIONS = {}
+
+class Batch(Struct):
+    """A batch of `rows` sequences of `length` positions; arrays are row-major [rows, length] unless
+     said otherwise, borrowed for the call that takes the batch.
+    Since 0.1
+
+    rows: sequences, ≥ 1
+    length: positions in each, ≥ 1, ≤ the model's context length
+    ids: token ids, 0 ≤ id < vocabulary
+    targets: token to predict at each position; negative: ignored; NULL: no loss
+    positions: position of each token; NULL: 0 … length-1, restarting with each document
+    documents: index within the row at which the token's document begins: attention does not cross it; NULL: one document a row
+    lengths: [rows] tokens that count in each row, the rest is padding; NULL: all
+    weights: weight of each position's loss; NULL: 1
+    """
+    _init_ = "fst_batch_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("rows", ctypes.c_int64),
+        ("length", ctypes.c_int64),
+        ("ids", ctypes.POINTER(ctypes.c_int32)),
+        ("targets", ctypes.POINTER(ctypes.c_int32)),
+        ("positions", ctypes.POINTER(ctypes.c_int32)),
+        ("documents", ctypes.POINTER(ctypes.c_int32)),
+        ("lengths", ctypes.POINTER(ctypes.c_int32)),
+        ("weights", ctypes.POINTER(ctypes.c_float)),
+    ]
+    _kinds_ = dict(_fields_)
+
+_fst_context_options_log = _callback_type(ctypes.c_int32, (None, _to_text,), True, ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p)
+_fst_context_options_allocate = _callback_type(ctypes.c_void_p, (None,), True, ctypes.c_size_t, ctypes.c_void_p)
+_fst_context_options_release = _callback_type(None, (None,), True, ctypes.c_void_p, ctypes.c_void_p)
+
+class ContextOptions(Struct):
+    """Options of fst_context_create.
+    Since 0.1
+
+    threads: workers, the calling thread included; 0: the processors this process may use, at most 64
+    provider: FST_PROVIDER_ value; default FST_PROVIDER_AUTO
+    seed: seed of every random stream; default 0
+    blas_single_thread: 1 (default): set OpenBLAS's process-wide thread count to 1 while a context lives, since the library splits its products itself; 0: leave it
+    log_level: least FST_LOG_ level that reaches log; default FST_LOG_INFO
+    log: Log sink; NULL (default): silent. Called on the thread that called the library; text is borrowed for the call. The return value is ignored.
+    log_user: handed to log
+    allocate: Memory for everything; NULL (default): malloc. Must return memory aligned to 16 bytes or NULL; called from any thread. Set both or neither.
+    release: gives back what allocate returned
+    allocate_user: handed to allocate and release
+    """
+    _init_ = "fst_context_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("threads", ctypes.c_int32),
+        ("provider", ctypes.c_int32),
+        ("seed", ctypes.c_int64),
+        ("blas_single_thread", ctypes.c_int32),
+        ("log_level", ctypes.c_int32),
+        ("log", _fst_context_options_log),
+        ("log_user", ctypes.c_void_p),
+        ("allocate", _fst_context_options_allocate),
+        ("release", _fst_context_options_release),
+        ("allocate_user", ctypes.c_void_p),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ContextInfo(Struct):
+    """What a context works with; filled by fst_context_get_info.
+    Since 0.1
+
+    threads: workers, the calling thread included
+    provider: FST_PROVIDER_ value in use for float32
+    bf16: 1 if bfloat16 products run on the processor's own instructions
+    reserved: 0
+    live_bytes: bytes held through the context's allocator now
+    peak_bytes: most bytes held so far
+    allocations: allocations so far
+    provider_name: e.g. "oneDNN 2.6.3 avx512_core_bf16"; borrowed, lives as the context does
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("threads", ctypes.c_int32),
+        ("provider", ctypes.c_int32),
+        ("bf16", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("live_bytes", ctypes.c_int64),
+        ("peak_bytes", ctypes.c_int64),
+        ("allocations", ctypes.c_int64),
+        ("provider_name", ctypes.c_char_p),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class DatasetTextOptions(Struct):
+    """How texts become documents of ids.
+    Since 0.1
+
+    documents: text files: FST_DOCUMENT_ value; default FST_DOCUMENT_FILE
+    add_bos: 1: each document begins with bos_id; default 0. A document that begins with it anyway is refused
+    add_eos: 1: each document ends with eos_id; default 0
+    bos_id: −1 (default): the tokenizer's
+    eos_id: −1 (default): the tokenizer's
+    special_tokens: 1: the text of a special token in a document becomes that token; 0 (default): it is text like any other
+    keep_invalid_utf8: 1: bytes that are not UTF-8 are handed to the tokenizer as they are; 0 (default): refused with file and byte
+    reserved: 0
+    field: JSONL: name of the string member that holds the text; NULL (default): "text"
+    maximum_documents: stop after so many; 0 (default): all
+    """
+    _init_ = "fst_dataset_text_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("documents", ctypes.c_int32),
+        ("add_bos", ctypes.c_int32),
+        ("add_eos", ctypes.c_int32),
+        ("bos_id", ctypes.c_int32),
+        ("eos_id", ctypes.c_int32),
+        ("special_tokens", ctypes.c_int32),
+        ("keep_invalid_utf8", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("field", ctypes.c_char_p),
+        ("maximum_documents", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+_fst_dataset_token_options_release = _callback_type(None, (), True, ctypes.c_void_p)
+
+class DatasetTokenOptions(Struct):
+    """How an array of ids becomes a dataset.
+    Since 0.1
+
+    type: FST_TOKENS_ value; default FST_TOKENS_I32
+    copy: 1: the ids are copied during the call; 0 (default): borrowed until release is called
+    vocabulary_size: ids at or above it are refused; 0 (default): any id ≥ 0 that fits an int32_t
+    release: Called once, from whichever thread lets go of the ids last; NULL (default): the caller keeps them until every handle made from this dataset is destroyed. Not called when create fails.
+    release_user: handed to release
+    token_bytes: [vocabulary_size] bytes of text each id stands for, 0 for special tokens; copied; NULL (default): unknown, and fst_dataset_info's byte counts are 0. Needs vocabulary_size.
+    """
+    _init_ = "fst_dataset_token_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("type", ctypes.c_int32),
+        ("copy", ctypes.c_int32),
+        ("vocabulary_size", ctypes.c_int64),
+        ("release", _fst_dataset_token_options_release),
+        ("release_user", ctypes.c_void_p),
+        ("token_bytes", ctypes.POINTER(ctypes.c_int32)),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class SplitOptions(Struct):
+    """Options of fst_dataset_split.
+    Since 0.1
+
+    mode: FST_SPLIT_ value; default FST_SPLIT_TAIL
+    reserved: 0
+    fraction: part that goes to validation, 0 < fraction < 1; default 0.1
+    """
+    _init_ = "fst_split_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("mode", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("fraction", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class PackOptions(Struct):
+    """Options of fst_dataset_pack.
+    Since 0.1
+
+    length: ids of a row, 1 … 2²⁴; default 256
+    mode: FST_PACK_ value; default FST_PACK_WRAPPED
+    cross_documents: 1 (default): documents in a row see each other, positions run through the row and the first id of a document is predicted from the document before it. 0: they do not; positions begin at 0 with each document, and its last id has no target.
+    pad_id: id that fills a row up; its target is FST_IGNORE; default 0
+    drop_last: wrapped: 1 leaves out a last row that is not full; default 0
+    """
+    _init_ = "fst_pack_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("length", ctypes.c_int64),
+        ("mode", ctypes.c_int32),
+        ("cross_documents", ctypes.c_int32),
+        ("pad_id", ctypes.c_int32),
+        ("drop_last", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class DatasetInfo(Struct):
+    """What a dataset holds; filled by fst_dataset_get_info.
+    Since 0.1
+
+    documents: documents, cut ones included
+    tokens: ids in them
+    bytes: bytes of text they stand for; 0 if unknown
+    rows: rows of an epoch; 0 if not packed. Random windows: ⌊tokens / length⌋, at least 1
+    length: ids of a row; 0 if not packed
+    targets: targets of an epoch that are not ignored; random windows: rows·length
+    target_bytes: bytes of text that those stand for, so that bits per byte = summed loss / (ln 2 · target_bytes); 0 if unknown, and for random windows
+    maximum_id: largest id there is
+    cross_documents: as packed; 1 if not packed
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("documents", ctypes.c_int64),
+        ("tokens", ctypes.c_int64),
+        ("bytes", ctypes.c_int64),
+        ("rows", ctypes.c_int64),
+        ("length", ctypes.c_int64),
+        ("targets", ctypes.c_int64),
+        ("target_bytes", ctypes.c_int64),
+        ("maximum_id", ctypes.c_int32),
+        ("cross_documents", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ScheduleOptions(Struct):
+    """A learning rate as a function of the step.
+    Since 0.1
+
+    kind: FST_SCHEDULE_ value; default FST_SCHEDULE_CONSTANT
+    warmup: FST_WARMUP_ value; default FST_WARMUP_ABOVE_ZERO
+    learning_rate: the peak, ≥ 0; default 1e-3
+    minimum_ratio: minimum as a part of the peak, 0 … 1; default 0
+    warmup_steps: ≥ 0; default 0
+    total_steps: where the decay ends, > warmup_steps; needed by linear, cosine and WSD; default 0
+    decay_steps: WSD: steps of the decay, at most total_steps − warmup_steps; 0 (default): a fifth of total_steps, or less where the warm-up leaves less
+    """
+    _init_ = "fst_schedule_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
+        ("warmup", ctypes.c_int32),
+        ("learning_rate", ctypes.c_double),
+        ("minimum_ratio", ctypes.c_double),
+        ("warmup_steps", ctypes.c_int64),
+        ("total_steps", ctypes.c_int64),
+        ("decay_steps", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class OptimizerOptions(Struct):
+    """Options of fst_optimizer_create.
+    Since 0.1
+
+    kind: FST_OPTIMIZER_ value; default FST_OPTIMIZER_ADAMW
+    schedule: FST_SCHEDULE_ value; default FST_SCHEDULE_CONSTANT
+    learning_rate: the schedule's peak, ≥ 0; default 1e-3
+    beta1: AdamW, 0 ≤ β₁ < 1; default 0.9
+    beta2: AdamW, 0 ≤ β₂ < 1; default 0.999
+    epsilon: AdamW, added to √v̂, ≥ 0; default 1e-8
+    weight_decay: for matrices and embeddings; norms and biases have none; ≥ 0; default 0.01, as torch.optim.AdamW; AdamW and SGD
+    clip_norm: largest norm of all gradients together; 0: no clipping; default 1
+    momentum: SGD, 0 ≤ μ < 1; default 0
+    dampening: SGD, of the gradient's part in the momentum; default 0
+    nesterov: SGD, 1: Nesterov's momentum, which needs momentum > 0 and dampening 0; default 0
+    keep_gradients: 1: fst_optimizer_step leaves the gradients as they were; default 0: it zeroes them
+    warmup: FST_WARMUP_ value; default FST_WARMUP_ABOVE_ZERO
+    muon_scale: FST_MUON_SCALE_ value; default FST_MUON_SCALE_ORIGINAL
+    warmup_steps: see fst_schedule_options; default 0
+    total_steps: see fst_schedule_options; default 0
+    decay_steps: see fst_schedule_options; default 0
+    minimum_ratio: see fst_schedule_options; default 0
+    muon_learning_rate: peak for Muon's matrices; the same schedule's shape applies; default 0.02
+    muon_momentum: 0 ≤ μ < 1; default 0.95
+    muon_weight_decay: decoupled, ≥ 0; default 0
+    muon_nesterov: default 1
+    muon_iterations: Newton–Schulz steps, 1 … 100; default 5
+    group_patterns: Groups of parameters by name; the first pattern that matches a parameter decides, one that none matches keeps factor 1. In a pattern, * stands for any text and ? for one character. All arrays have group_count entries and are read during create only.
+    group_learning_rates: factor of the learning rate, ≥ 0; NULL: 1. 0 leaves the weights as they are
+    group_weight_decays: factor of the weight decay, ≥ 0; NULL: 1
+    group_count: default 0
+    """
+    _init_ = "fst_optimizer_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
+        ("schedule", ctypes.c_int32),
+        ("learning_rate", ctypes.c_double),
+        ("beta1", ctypes.c_double),
+        ("beta2", ctypes.c_double),
+        ("epsilon", ctypes.c_double),
+        ("weight_decay", ctypes.c_double),
+        ("clip_norm", ctypes.c_double),
+        ("momentum", ctypes.c_double),
+        ("dampening", ctypes.c_double),
+        ("nesterov", ctypes.c_int32),
+        ("keep_gradients", ctypes.c_int32),
+        ("warmup", ctypes.c_int32),
+        ("muon_scale", ctypes.c_int32),
+        ("warmup_steps", ctypes.c_int64),
+        ("total_steps", ctypes.c_int64),
+        ("decay_steps", ctypes.c_int64),
+        ("minimum_ratio", ctypes.c_double),
+        ("muon_learning_rate", ctypes.c_double),
+        ("muon_momentum", ctypes.c_double),
+        ("muon_weight_decay", ctypes.c_double),
+        ("muon_nesterov", ctypes.c_int32),
+        ("muon_iterations", ctypes.c_int32),
+        ("group_patterns", ctypes.POINTER(ctypes.c_char_p)),
+        ("group_learning_rates", ctypes.POINTER(ctypes.c_double)),
+        ("group_weight_decays", ctypes.POINTER(ctypes.c_double)),
+        ("group_count", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class OptimizerReport(Struct):
+    """What a step did; filled by fst_optimizer_step.
+    Since 0.1
+
+    step: updates done, this one included
+    learning_rate: the one used
+    muon_learning_rate: the one used for Muon's matrices; 0 without Muon
+    gradient_norm: 2-norm of all gradients together, before clipping
+    clip_factor: what the gradients were multiplied with, ≤ 1
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("step", ctypes.c_int64),
+        ("learning_rate", ctypes.c_double),
+        ("muon_learning_rate", ctypes.c_double),
+        ("gradient_norm", ctypes.c_double),
+        ("clip_factor", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class View(Struct):
+    """An array in memory. Element (i0, i1, …) stands at data + (i0·strides[0] + i1·strides[1] + …)
+     elements. The layout of this struct is fixed for good.
+    Since 0.1
+
+    data: borrowed; the function that fills the view says until when
+    dtype: FST_F32 … FST_BOOL
+    rank: dimensions, 0 (a scalar) to FST_MAX_RANK
+    shape: elements along each dimension; 0 beyond rank
+    strides: in elements; 0 beyond rank
+    """
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("dtype", ctypes.c_int32),
+        ("rank", ctypes.c_int32),
+        ("shape", ctypes.c_int64 * 8),
+        ("strides", ctypes.c_int64 * 8),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+STRUCTS = {
+    "fst_batch": Batch,
+    "fst_context_options": ContextOptions,
+    "fst_context_info": ContextInfo,
+    "fst_dataset_text_options": DatasetTextOptions,
+    "fst_dataset_token_options": DatasetTokenOptions,
+    "fst_split_options": SplitOptions,
+    "fst_pack_options": PackOptions,
+    "fst_dataset_info": DatasetInfo,
+    "fst_schedule_options": ScheduleOptions,
+    "fst_optimizer_options": OptimizerOptions,
+    "fst_optimizer_report": OptimizerReport,
+    "fst_view": View,
+}
+
+_fst_last_error = _FUNCTIONS["fst_last_error"] = _bind("fst_last_error", ctypes.c_char_p)
+_fst_status_name = _FUNCTIONS["fst_status_name"] = _bind("fst_status_name", ctypes.c_char_p, ctypes.c_int32)
+_fst_batch_init = _FUNCTIONS["fst_batch_init"] = _bind("fst_batch_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_context_options_init = _FUNCTIONS["fst_context_options_init"] = _bind("fst_context_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_context_create = _FUNCTIONS["fst_context_create"] = _bind("fst_context_create", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_context_destroy = _FUNCTIONS["fst_context_destroy"] = _bind("fst_context_destroy", None, ctypes.c_void_p)
+_fst_context_get_info = _FUNCTIONS["fst_context_get_info"] = _bind("fst_context_get_info", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_version = _FUNCTIONS["fst_version"] = _bind("fst_version", ctypes.c_char_p)
+_fst_abi_version = _FUNCTIONS["fst_abi_version"] = _bind("fst_abi_version", ctypes.c_int32)
+_fst_dataset_text_options_init = _FUNCTIONS["fst_dataset_text_options_init"] = _bind("fst_dataset_text_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_from_text_files = _FUNCTIONS["fst_dataset_from_text_files"] = _bind("fst_dataset_from_text_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_from_jsonl_files = _FUNCTIONS["fst_dataset_from_jsonl_files"] = _bind("fst_dataset_from_jsonl_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_from_texts = _FUNCTIONS["fst_dataset_from_texts"] = _bind("fst_dataset_from_texts", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_token_options_init = _FUNCTIONS["fst_dataset_token_options_init"] = _bind("fst_dataset_token_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_from_tokens = _FUNCTIONS["fst_dataset_from_tokens"] = _bind("fst_dataset_from_tokens", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_destroy = _FUNCTIONS["fst_dataset_destroy"] = _bind("fst_dataset_destroy", None, ctypes.c_void_p)
+_fst_split_options_init = _FUNCTIONS["fst_split_options_init"] = _bind("fst_split_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_split = _FUNCTIONS["fst_dataset_split"] = _bind("fst_dataset_split", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_pack_options_init = _FUNCTIONS["fst_pack_options_init"] = _bind("fst_pack_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_pack = _FUNCTIONS["fst_dataset_pack"] = _bind("fst_dataset_pack", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_read = _FUNCTIONS["fst_dataset_read"] = _bind("fst_dataset_read", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_get_info = _FUNCTIONS["fst_dataset_get_info"] = _bind("fst_dataset_get_info", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_get_document = _FUNCTIONS["fst_dataset_get_document"] = _bind("fst_dataset_get_document", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_schedule_options_init = _FUNCTIONS["fst_schedule_options_init"] = _bind("fst_schedule_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_schedule_learning_rate = _FUNCTIONS["fst_schedule_learning_rate"] = _bind("fst_schedule_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_optimizer_options_init = _FUNCTIONS["fst_optimizer_options_init"] = _bind("fst_optimizer_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_optimizer_create = _FUNCTIONS["fst_optimizer_create"] = _bind("fst_optimizer_create", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_optimizer_destroy = _FUNCTIONS["fst_optimizer_destroy"] = _bind("fst_optimizer_destroy", None, ctypes.c_void_p)
+_fst_optimizer_step = _FUNCTIONS["fst_optimizer_step"] = _bind("fst_optimizer_step", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_optimizer_zero_gradients = _FUNCTIONS["fst_optimizer_zero_gradients"] = _bind("fst_optimizer_zero_gradients", ctypes.c_int32, ctypes.c_void_p)
+_fst_optimizer_learning_rate = _FUNCTIONS["fst_optimizer_learning_rate"] = _bind("fst_optimizer_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_dtype_size = _FUNCTIONS["fst_dtype_size"] = _bind("fst_dtype_size", ctypes.c_size_t, ctypes.c_int32)
+_fst_dtype_name = _FUNCTIONS["fst_dtype_name"] = _bind("fst_dtype_name", ctypes.c_char_p, ctypes.c_int32)
+_last_error = _fst_last_error
+
+
+class Context(Handle):
+    """Allocator, thread pool, log sink, seed.
+    Since 0.1
+    """
+    _destroy_ = "fst_context_destroy"
+
+    @staticmethod
+    def create(options=None, **fields):
+        """Creates a context.
+        options: NULL for defaults.
+        context: out: the new context; the caller owns it.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY, or FST_ERR_UNSUPPORTED for a provider
+                that this build lacks.
+        Since 0.1
+        """
+        options = _filled(ContextOptions, options, fields)
+        context_out = ctypes.c_void_p()
+        _keep = (options,)
+        with _guard(options):
+            _check(_fst_context_create(_reference(options), ctypes.byref(context_out)))
+        return Context._adopt(context_out.value, _keep)
+
+    def __init__(self, options=None, **fields):
+        """As create."""
+        made = Context.create(options=options, **fields)
+        self._take(made._address, made._keep)
+        made._owned = False
+
+    def get_info(self):
+        """context: the context.
+        info: out.
+        size: sizeof *info.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        info_out = ContextInfo()
+        with _guard(self):
+            _check(_fst_context_get_info(self._pointer(), ctypes.byref(info_out), ctypes.sizeof(info_out)))
+        return info_out
+
+
+class Tokenizer(Handle):
+    """Text to ids and back.
+    Since 0.1
+    """
+    _destroy_ = "fst_tokenizer_destroy"
+
+
+class Dataset(Handle):
+    """Examples of one kind.
+    Since 0.1
+    """
+    _destroy_ = "fst_dataset_destroy"
+
+    @staticmethod
+    def from_text_files(context, tokenizer, paths, options=None, **fields):
+        """Tokenises text files in UTF-8; a byte order mark at the start is dropped.
+        context: the context.
+        tokenizer: used during the call only.
+        paths: [count] files, read in this order.
+        count: at least 1.
+        options: NULL for defaults.
+        dataset: out: the caller owns it.
+        Status: FST_OK; FST_ERR_IO, FST_ERR_NOT_FOUND; FST_ERR_FORMAT with file and byte for text that is
+                not UTF-8; FST_ERR_INVALID_ARGUMENT also for files without any document.
+        Since 0.1
+        """
+        paths_c, paths_lengths, paths_count = _texts(paths)
+        options = _filled(DatasetTextOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, tokenizer, paths_c, options,)
+        with _guard(context):
+            _check(_fst_dataset_from_text_files(_handle(Context, context), _handle(Tokenizer, tokenizer), paths_c, paths_count, _reference(options), ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
+
+    @staticmethod
+    def from_jsonl_files(context, tokenizer, paths, options=None, **fields):
+        """As fst_dataset_from_text_files, from files with one JSON object a line; the member options.field
+         of each is a document. Empty lines are passed over. FST_ERR_FORMAT names file and line.
+        Since 0.1
+        """
+        paths_c, paths_lengths, paths_count = _texts(paths)
+        options = _filled(DatasetTextOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, tokenizer, paths_c, options,)
+        with _guard(context):
+            _check(_fst_dataset_from_jsonl_files(_handle(Context, context), _handle(Tokenizer, tokenizer), paths_c, paths_count, _reference(options), ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
+
+    @staticmethod
+    def from_texts(context, tokenizer, texts, options=None, **fields):
+        """Tokenises texts in memory, a document each.
+        context: the context.
+        tokenizer: used during the call only.
+        texts: [count], UTF-8; not kept.
+        lengths: [count] bytes of each; NULL: each ends with a NUL.
+        count: at least 1.
+        options: NULL for defaults.
+        dataset: out: the caller owns it.
+        Status: as fst_dataset_from_text_files.
+        Since 0.1
+        """
+        texts_c, texts_lengths, texts_count = _texts(texts)
+        options = _filled(DatasetTextOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, tokenizer, texts_c, options,)
+        with _guard(context):
+            _check(_fst_dataset_from_texts(_handle(Context, context), _handle(Tokenizer, tokenizer), texts_c, texts_lengths, texts_count, _reference(options), ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
+
+    @staticmethod
+    def from_tokens(context, ids, offsets=None, documents=None, options=None, **fields):
+        """Makes a dataset of ids that the caller has.
+        context: the context.
+        ids: [count] of options.type, aligned for it.
+        count: at least 1.
+        offsets: [documents + 1] document d is ids offsets[d] … offsets[d + 1] − 1; offsets[0] = 0,
+               never falling, the last one = count; copied. NULL: one document.
+        documents: entries of offsets less one; not read when offsets is NULL.
+        options: NULL for defaults.
+        dataset: out: the caller owns it.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT, with the index of the first id or offset refused.
+        Since 0.1
+        """
+        ids = _input(ids, None)
+        offsets = _input(offsets, 'int64')
+        options = _filled(DatasetTokenOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, ids, offsets, options,)
+        with _guard(context, options):
+            _check(_fst_dataset_from_tokens(_handle(Context, context), _address(ids), 0 if ids is None else ids.size, _address(offsets), _index(documents), _reference(options), ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
+
+    def split(self, options=None, **fields):
+        """Splits documents (not rows) in two.
+        dataset: not packed.
+        options: NULL for defaults.
+        train: out: the caller owns it.
+        validation: out: the caller owns it.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT also where one side would be empty; FST_ERR_STATE for a
+                packed dataset.
+        Since 0.1
+        """
+        options = _filled(SplitOptions, options, fields)
+        train_out = ctypes.c_void_p()
+        validation_out = ctypes.c_void_p()
+        _keep = (self, options,)
+        with _guard(self):
+            _check(_fst_dataset_split(self._pointer(), _reference(options), ctypes.byref(train_out), ctypes.byref(validation_out)))
+        return Dataset._adopt(train_out.value, _keep), Dataset._adopt(validation_out.value, _keep)
+
+    def pack(self, options=None, **fields):
+        """Plans rows of equal length over a dataset.
+        dataset: not packed.
+        options: NULL for defaults.
+        packed: out: the caller owns it.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT also where there is not one target; FST_ERR_STATE for a
+                dataset that is packed already.
+        Since 0.1
+        """
+        options = _filled(PackOptions, options, fields)
+        packed_out = ctypes.c_void_p()
+        _keep = (self, options,)
+        with _guard(self):
+            _check(_fst_dataset_pack(self._pointer(), _reference(options), ctypes.byref(packed_out)))
+        return Dataset._adopt(packed_out.value, _keep)
+
+    def read(self, position, rows, shuffle, ids, targets, positions, documents):
+        """Reads rows of a packed dataset.
+        packed: the dataset, R = its rows.
+        position: rows read since the training began, ≥ 0: row i of the batch is row
+               (position + i) mod R of epoch ⌊(position + i) / R⌋. Random windows have no epochs.
+        rows: rows to read, at least 1.
+        shuffle: 1: each epoch has an order of its own, drawn by the context's seed; 0: as they
+               stand. Random windows are drawn either way.
+        ids: [rows, length] out; may be NULL, as each of the arrays.
+        targets: [rows, length] out: the id that follows, or FST_IGNORE.
+        positions: [rows, length] out.
+        documents: [rows, length] out, as fst_batch.documents. Padding is a document of its own.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT; FST_ERR_STATE for a dataset that is not packed.
+        Since 0.1
+        """
+        ids = _output(ids, 'int32')
+        targets = _output(targets, 'int32')
+        positions = _output(positions, 'int32')
+        documents = _output(documents, 'int32')
+        with _guard(self):
+            return _check(_fst_dataset_read(self._pointer(), _index(position), _index(rows), _index(shuffle), _address(ids), _address(targets), _address(positions), _address(documents)))
+
+    def get_info(self):
+        """dataset: the dataset.
+        info: out.
+        size: sizeof *info.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        info_out = DatasetInfo()
+        with _guard(self):
+            _check(_fst_dataset_get_info(self._pointer(), ctypes.byref(info_out), ctypes.sizeof(info_out)))
+        return info_out
+
+    def get_document(self, index):
+        """Copies one document's ids.
+        dataset: the dataset.
+        index: 0 ≤ index < documents.
+        ids: [capacity] out; may be NULL if capacity is 0.
+        capacity: room in ids.
+        count: out: ids of the document, also when it fails for lack of room.
+        Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL; FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        _capacity = 256
+        _count = ctypes.c_int64()
+        while True:
+            ids_out = numpy.empty(_capacity, 'int32')
+            _status = _fst_dataset_get_document(self._pointer(), _index(index), _address(ids_out), _capacity, ctypes.byref(_count))
+            if _status != ERR_BUFFER_TOO_SMALL:
+                break
+            _capacity = _count.value
+        _check(_status)
+        return ids_out[:_count.value]
+
+
+class Model(Handle):
+    """A backbone, its heads, weights and gradients.
+    Since 0.1
+    """
+    _destroy_ = "fst_model_destroy"
+
+
+class Optimizer(Handle):
+    """Parameter groups, moments, schedule, clipping.
+    Since 0.1
+    """
+    _destroy_ = "fst_optimizer_destroy"
+
+    @staticmethod
+    def create(model, options=None, **fields):
+        """Makes an optimizer for all parameters of a model that are not frozen at that moment. Its moments
+        take 8 bytes per weight with AdamW, 4 with SGD's momentum (0 without) and for Muon's matrices 4.
+        model: kept alive by the optimizer.
+        options: NULL for defaults.
+        optimizer: out: the caller owns it.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        options = _filled(OptimizerOptions, options, fields)
+        optimizer_out = ctypes.c_void_p()
+        _keep = (model, options,)
+        _check(_fst_optimizer_create(_handle(Model, model), _reference(options), ctypes.byref(optimizer_out)))
+        return Optimizer._adopt(optimizer_out.value, _keep)
+
+    def __init__(self, model, options=None, **fields):
+        """As create."""
+        made = Optimizer.create(model, options=options, **fields)
+        self._take(made._address, made._keep)
+        made._owned = False
+
+    def step(self):
+        """One update with the gradients that the model holds, at the schedule's rate.
+        optimizer: the optimizer.
+        report: out; may be NULL.
+        size: sizeof *report; not read when report is NULL.
+        Status: FST_OK; FST_ERR_NUMERIC where a gradient is not finite: the text names the parameter, and
+                weights, moments, gradients and the step counter are as before.
+        Since 0.1
+        """
+        report_out = OptimizerReport()
+        _check(_fst_optimizer_step(self._pointer(), ctypes.byref(report_out), ctypes.sizeof(report_out)))
+        return report_out
+
+    def zero_gradients(self):
+        """Sets the gradients of all the optimizer's parameters to zero.
+        optimizer: the optimizer.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        return _check(_fst_optimizer_zero_gradients(self._pointer()))
+
+    def learning_rate(self, step):
+        """The schedule's learning rate.
+        optimizer: the optimizer.
+        step: updates done before,
+         ≥ 0; negative: as many as were done.
+        learning_rate: out.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        learning_rate_out = ctypes.c_double()
+        _check(_fst_optimizer_learning_rate(self._pointer(), _index(step), ctypes.byref(learning_rate_out)))
+        return learning_rate_out.value
+
+
+class Policy(Handle):
+    """A model that acts: samples tokens.
+    Since 0.1
+    """
+    _destroy_ = "fst_policy_destroy"
+
+
+class Run(Handle):
+    """One stage in progress.
+    Since 0.1
+    """
+    _destroy_ = "fst_run_destroy"
+
+
+def last_error():
+    """Text of the last error of the calling thread: what failed, where (file, line or byte offset,
+    tensor name) and what was expected.
+    Status: borrowed UTF-8, never NULL, empty if no call failed on this thread yet; valid until the
+            next failing call on this thread.
+    Since 0.1
+    """
+    _result = _fst_last_error()
+    _raise_pending()
+    _result = _to_text(_result)
+    return _result
+
+
+def status_name(status):
+    """Name of a status, e.g. "FST_ERR_IO".
+    status: any value.
+    Status: static text; "unknown status" for a value that is none of the library's.
+    Since 0.1
+    """
+    _result = _fst_status_name(_index(status))
+    _raise_pending()
+    _result = _to_text(_result)
+    return _result
+
+
+def version():
+    """Product version.
+    Status: static text, e.g. "0.1.0".
+    Since 0.1
+    """
+    _result = _fst_version()
+    _raise_pending()
+    _result = _to_text(_result)
+    return _result
+
+
+def abi_version():
+    """Version of the binary interface, the number in the soname.
+    Since 0.1
+    """
+    _result = _fst_abi_version()
+    _raise_pending()
+    return _result
+
+
+def schedule_learning_rate(step, options=None, **fields):
+    """The learning rate of a step. A pure function.
+    options: NULL for defaults.
+    step: updates done before this one, ≥ 0; after total_steps the minimum holds.
+    learning_rate: out.
+    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    options = _filled(ScheduleOptions, options, fields)
+    learning_rate_out = ctypes.c_double()
+    _check(_fst_schedule_learning_rate(_reference(options), _index(step), ctypes.byref(learning_rate_out)))
+    return learning_rate_out.value
+
+
+def dtype_size(dtype):
+    """Bytes of one element.
+    dtype: FST_F32 … FST_BOOL.
+    Status: 0 for any other value.
+    Since 0.1
+    """
+    _result = _fst_dtype_size(_index(dtype))
+    _raise_pending()
+    return _result
+
+
+def dtype_name(dtype):
+    """Name as safetensors writes it: "F32", "BF16", …
+    dtype: FST_F32 … FST_BOOL.
+    Status: static text, "unknown" for any other
+     value.
+    Since 0.1
+    """
+    _result = _fst_dtype_name(_index(dtype))
+    _raise_pending()
+    _result = _to_text(_result)
+    return _result
+

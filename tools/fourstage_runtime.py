@@ -1,0 +1,603 @@
+"""libfourstage from Python: pretraining, finetuning, reward modelling and reinforcement learning.
+
+Needs numpy. Handles are objects: use them in a `with`, call destroy(), or let them be collected, in
+any order. A status that is an error is raised as a FourstageError with the library's text; functions
+that can stop early return the status otherwise (OK or STOPPED). Out-parameters are return values.
+Options are keyword arguments. An array that comes back is a view of the library's memory, without a
+copy, valid for as long as the function's text says; bfloat16 comes as uint16, the upper half of a
+float32. A callback is a Python function without the C interface's `user`; what it raises is raised
+again where the library was called. Ctrl-C during a run stops it at the next step, raises
+KeyboardInterrupt, and the run can go on or be saved.
+
+One handle is used from one thread at a time, as in C; the GIL is released while the library works.
+
+This file is written by tools/generate_python.py from the headers and tools/fourstage_runtime.py.
+"""
+import ctypes
+import ctypes.util
+import os
+import signal
+import subprocess
+import threading
+from operator import index as _index
+from pathlib import Path
+
+import numpy
+
+# ---------------------------------------------------------------- finding the library
+
+
+def _candidates():
+    """Where the library may be, best first: named, just built, installed."""
+    named = os.environ.get("FOURSTAGE_LIBRARY")
+    if named:
+        yield named
+        return
+    root = Path(__file__).resolve().parents[2]
+    if (root / "include" / "fourstage").is_dir():
+        built = [path for pattern in ("build*/lib", "build/*/lib")
+                 for path in root.glob(pattern + "/libfourstage.so")
+                 if not path.parts[-3].endswith("-sanitize")]
+        yield from map(str, sorted(built, key=lambda path: -path.stat().st_mtime))
+    found = ctypes.util.find_library("fourstage")
+    if found:
+        yield found
+    try:
+        folder = subprocess.run(["pkg-config", "--variable=libdir", "fourstage"],
+                                capture_output=True, text=True, check=True).stdout.strip()
+        yield str(Path(folder) / "libfourstage.so")
+    except (OSError, subprocess.CalledProcessError):
+        pass
+
+
+def _load():
+    tried = []
+    for path in _candidates():
+        try:
+            return ctypes.CDLL(path)
+        except OSError as error:
+            tried.append(str(error))
+    raise ImportError("libfourstage was not found; set FOURSTAGE_LIBRARY to its path"
+                      + "".join("\n  " + each for each in tried))
+
+
+_library = _load()
+
+
+def _bind(name, result, *arguments):
+    """The C function, or one that says that this library lacks it."""
+    try:
+        function = getattr(_library, name)
+    except AttributeError:
+        def absent(*_):
+            raise UnsupportedError(ERR_UNSUPPORTED, f"{name}: the library at {_library._name} is "
+                                   "older than this module")
+        return absent
+    function.restype = result
+    function.argtypes = arguments
+    return function
+
+
+# ---------------------------------------------------------------- statuses and exceptions
+
+class FourstageError(Exception):
+    """A call failed. `status` is its fst_status; the text is the library's own."""
+
+    def __init__(self, status, text):
+        super().__init__(text)
+        self.status = status
+
+
+class InvalidArgumentError(FourstageError, ValueError):
+    pass
+
+
+class NoMemoryError(FourstageError, MemoryError):
+    pass
+
+
+class IoError(FourstageError, OSError):
+    pass
+
+
+class FormatError(FourstageError, ValueError):
+    pass
+
+
+class UnsupportedError(FourstageError, NotImplementedError):
+    pass
+
+
+class StateError(FourstageError, RuntimeError):
+    pass
+
+
+class NotFoundError(FourstageError, LookupError):
+    pass
+
+
+class NumericError(FourstageError, ArithmeticError):
+    pass
+
+
+class BufferTooSmallError(FourstageError, ValueError):
+    pass
+
+
+class BusyError(FourstageError, RuntimeError):
+    pass
+
+
+class MismatchError(FourstageError, ValueError):
+    pass
+
+
+class InternalError(FourstageError, RuntimeError):
+    pass
+
+
+_EXCEPTIONS = {
+    -1: InvalidArgumentError, -2: NoMemoryError, -3: IoError, -4: FormatError,
+    -5: UnsupportedError, -6: StateError, -7: NotFoundError, -8: NumericError,
+    -9: BufferTooSmallError, -10: BusyError, -11: MismatchError, -12: InternalError,
+}
+
+_thread = threading.local()   # .error: what a callback raised during the present call
+
+
+def _raise_pending():
+    error = getattr(_thread, "error", None)
+    if error is not None:
+        _thread.error = None
+        raise error
+
+
+def _check(status):
+    """Raises what a callback raised, or the library's error; returns OK or STOPPED."""
+    if getattr(_thread, "error", None) is not None:
+        _raise_pending()
+    if status < 0:
+        text = _last_error().decode("utf-8", "replace")
+        raise _EXCEPTIONS.get(status, FourstageError)(status, text or f"status {status}")
+    return status
+
+
+# ---------------------------------------------------------------- Ctrl-C
+
+class _Interrupts:
+    """While a call that calls back runs on the main thread, SIGINT is remembered and answered at
+    the next callback, which asks the library to stop cleanly. Python would otherwise raise
+    KeyboardInterrupt between C and the callback, where nobody can catch it."""
+
+    def __init__(self):
+        self.pending = False    # arrived and not yet raised
+        self.inside = False     # Python code of the caller's is running, and may be interrupted
+        self.previous = None
+
+    def handle(self, number, frame):
+        self.pending = True
+        if self.inside:
+            raise KeyboardInterrupt
+
+    def __enter__(self):
+        self.previous = None
+        if threading.current_thread() is threading.main_thread():
+            handler = signal.getsignal(signal.SIGINT)
+            if callable(handler) and handler != _interrupts.handle:
+                signal.signal(signal.SIGINT, self.handle)
+                self.previous = handler
+        return self
+
+    def __exit__(self, kind, error, trace):
+        previous, self.previous = self.previous, None
+        if previous is not None:
+            signal.signal(signal.SIGINT, previous)
+            if self.pending:
+                self.pending = False
+                if not isinstance(error, KeyboardInterrupt):
+                    previous(signal.SIGINT, None)   # raises KeyboardInterrupt, by default
+
+
+_interrupts = _Interrupts()
+
+
+class _NoInterrupts:
+    """Inside a call that is guarded already, or that cannot call back."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        pass
+
+
+_unguarded = _NoInterrupts()
+
+
+def _guard(*things):
+    """What guards a call on these handles and callbacks."""
+    if _interrupts.previous is None and any(
+            thing is not None and (not isinstance(thing, Handle) or thing._calls_back)
+            for thing in things):
+        return _interrupts
+    return _unguarded
+
+
+# ---------------------------------------------------------------- callbacks
+
+_CALLBACK_RAISED = -1000   # outside of the library's statuses; never seen by the caller
+
+
+def _thunk(kind, function):
+    """A C function pointer of type `kind` that calls `function` without the trailing `user`."""
+    if function is None:
+        return kind()
+    if isinstance(function, kind):
+        return function
+    converters = kind._converters_
+    if not kind._has_user_:
+        raise TypeError("this callback takes no user pointer and cannot be a Python function")
+    returns_status = kind._restype_ is ctypes.c_int32
+
+    def call(*arguments):
+        result = None
+        outside, _interrupts.inside = _interrupts.inside, False
+        try:
+            try:
+                _interrupts.inside = True
+                result = function(*[convert(each) if convert else each
+                                    for convert, each in zip(converters, arguments)])
+            finally:
+                _interrupts.inside = outside
+            if returns_status:
+                result = 0 if result is None else int(result)
+        except KeyboardInterrupt as error:
+            # A clean stop, so that the run stays resumable.
+            if not _interrupts.pending:
+                _thread.error = error
+            return 1 if returns_status else None
+        except BaseException as error:
+            if getattr(_thread, "error", None) is None:
+                _thread.error = error
+            return _CALLBACK_RAISED if returns_status else None
+        if returns_status and result == 0 and _interrupts.pending:
+            return 1
+        return result
+
+    return kind(call)
+
+
+def _callback_type(result, converters, has_user, *arguments):
+    base = ctypes.CFUNCTYPE(result, *arguments)
+    # CFUNCTYPE caches its types: a subclass carries what is ours.
+    return type("Callback", (base,), {
+        "_flags_": base._flags_, "_restype_": result, "_argtypes_": arguments,
+        "_converters_": converters, "_has_user_": has_user})
+
+
+def _from_pointer(pointer):
+    """The struct that a callback's argument points to, or None; the library's memory."""
+    return pointer.contents if pointer else None
+
+
+def _to_text(value):
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+# ---------------------------------------------------------------- arguments
+
+def _text(value):
+    """bytes for a const char *: str becomes UTF-8, a path the file system's bytes."""
+    if value is None or isinstance(value, bytes):
+        return value
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, os.PathLike):
+        return os.fsencode(value)
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    raise TypeError(f"expected text, bytes or a path, not {type(value).__name__}")
+
+
+def _texts(values):
+    """(char *[], size_t[], count, keep) of a sequence of texts."""
+    if values is None:
+        return None, None, 0
+    if isinstance(values, (str, bytes, os.PathLike)):
+        values = [values]
+    encoded = [_text(value) for value in values]
+    pointers = (ctypes.c_char_p * len(encoded))(*encoded)
+    lengths = (ctypes.c_size_t * len(encoded))(*map(len, encoded))
+    return pointers, lengths, len(encoded)
+
+
+def _input(values, dtype):
+    """An array that the library reads; converted and made contiguous where it must be."""
+    if values is None:
+        return None
+    array = numpy.asarray(values)
+    if dtype is None:   # const void *: as it is
+        return numpy.ascontiguousarray(array)
+    if array.dtype != dtype and array.dtype.kind in "iu" and numpy.dtype(dtype).kind in "iu":
+        bounds = numpy.iinfo(dtype)
+        if array.size and (array.min() < bounds.min or array.max() > bounds.max):
+            raise OverflowError(f"a value does not fit {numpy.dtype(dtype).name}")
+    elif array.dtype.kind == "f" and numpy.dtype(dtype).kind in "iu":
+        raise TypeError(f"expected {numpy.dtype(dtype).name}, not {array.dtype}")
+    return numpy.ascontiguousarray(array, dtype)
+
+
+def _output(array, dtype):
+    """An array of the caller's that the library writes; must fit as it is."""
+    if array is None:
+        return None
+    if not isinstance(array, numpy.ndarray):
+        raise TypeError("expected a numpy array to write to")
+    if dtype is not None and array.dtype != dtype:
+        raise TypeError(f"expected an array of {numpy.dtype(dtype).name}, not {array.dtype}")
+    if not array.flags.c_contiguous or not array.flags.writeable:
+        raise ValueError("the array to write to must be contiguous and writable")
+    return array
+
+
+def _address(array):
+    return None if array is None else array.ctypes.data
+
+
+class _Memory:
+    """What numpy makes an array of; keeps the handle whose memory it is."""
+
+    def __init__(self, owner, interface):
+        self.owner = owner
+        self.__array_interface__ = interface
+
+
+_DTYPES = ["<f4", "<f8", "<u2", "<f2", "<i8", "<i4", "<i2", "<i1", "<u1", "|b1"]
+_FROM_DTYPE = {numpy.dtype(name): number for number, name in enumerate(_DTYPES)}
+
+
+def _from_view(view, owner):
+    """numpy array over a View's memory."""
+    rank = view.rank
+    shape = tuple(view.shape[:rank])
+    dtype = numpy.dtype(_DTYPES[view.dtype])
+    if not view.data or 0 in shape:
+        return numpy.empty(shape, dtype)
+    return numpy.asarray(_Memory(owner, {
+        "version": 3, "data": (view.data, False), "typestr": dtype.str, "shape": shape,
+        "strides": tuple(stride * dtype.itemsize for stride in view.strides[:rank])}))
+
+
+def _to_view(array):
+    """(View, keep) of a numpy array; None stays None."""
+    if array is None or isinstance(array, View):
+        return array
+    array = numpy.asarray(array)
+    if array.dtype not in _FROM_DTYPE:
+        raise TypeError(f"the library has no dtype for {array.dtype}")
+    if array.ndim > MAX_RANK:
+        raise ValueError(f"at most {MAX_RANK} dimensions, not {array.ndim}")
+    view = View()
+    view.data = array.ctypes.data
+    view.dtype, view.rank = _FROM_DTYPE[array.dtype], array.ndim
+    for i in range(array.ndim):
+        view.shape[i] = array.shape[i]
+        view.strides[i] = array.strides[i] // array.itemsize
+    view._keep["array"] = array
+    return view
+
+
+_INTEGERS = (ctypes.c_int8, ctypes.c_int16, ctypes.c_int32, ctypes.c_int64, ctypes.c_size_t,
+             ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64)
+
+
+def _reference(value):
+    return None if value is None else ctypes.byref(value)
+
+
+# ---------------------------------------------------------------- structs
+
+class Struct(ctypes.Structure):
+    """A C struct with its defaults set; fields are keyword arguments and attributes. Texts, arrays,
+    callbacks and handles that are put into a field stay alive with the struct."""
+
+    _init_ = None        # name of the function that fills in the defaults
+    _writable_ = ()      # pointer fields that the library writes through
+
+    def __init__(self, *others, **fields):
+        super().__init__()
+        object.__setattr__(self, "_keep", {})
+        if self._init_ is not None:
+            _check(_FUNCTIONS[self._init_](ctypes.byref(self), ctypes.sizeof(self)))
+        elif self._fields_[0][0] == "struct_size":
+            self.struct_size = ctypes.sizeof(self)
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+    def __getattribute__(self, name):
+        value = object.__getattribute__(self, name)
+        return value.decode("utf-8", "replace") if type(value) is bytes else value
+
+    def __setattr__(self, name, value):
+        kind = type(self)._kinds_.get(name)
+        if kind is None:
+            raise TypeError(f"{type(self).__name__} has no field '{name}'; it has: "
+                            + ", ".join(each for each in type(self)._kinds_ if each != "struct_size"))
+        if "_keep" not in self.__dict__:   # one that ctypes made over the library's memory
+            object.__setattr__(self, "_keep", {})
+        keep = value
+        if value is None:
+            raw = None if not issubclass(kind, ctypes._CFuncPtr) else kind()
+        elif kind is ctypes.c_char_p:
+            raw = keep = _text(value)
+        elif issubclass(kind, ctypes._CFuncPtr):
+            raw = keep = _thunk(kind, value)
+        elif isinstance(value, Handle):
+            raw = value._pointer()
+        elif issubclass(kind, ctypes._Pointer):
+            target = kind._type_
+            if target is ctypes.c_char_p:
+                keep = _texts(value)[0]
+                raw = ctypes.cast(keep, kind)
+            elif issubclass(target, Struct):
+                keep = value
+                raw = ctypes.pointer(value)
+            elif isinstance(value, kind):
+                raw = value
+            else:
+                convert = _output if name in self._writable_ else _input
+                keep = convert(value, numpy.dtype(target))
+                raw = ctypes.cast(keep.ctypes.data, kind)
+        elif kind in _INTEGERS:
+            raw = _index(value)
+        elif kind in (ctypes.c_float, ctypes.c_double):
+            raw = float(value)
+        elif isinstance(value, numpy.ndarray) and kind is ctypes.c_void_p:
+            raw = value.ctypes.data
+        elif issubclass(kind, ctypes.Array) and not isinstance(value, kind):
+            raw = kind(*value)
+        else:
+            raw = value
+        super().__setattr__(name, raw)
+        if keep is not value or kind is ctypes.c_void_p or issubclass(
+                kind, (ctypes._CFuncPtr, ctypes._Pointer)):
+            self._keep[name] = keep
+
+    def __repr__(self):
+        return (type(self).__name__ + "("
+                + ", ".join(f"{name}={getattr(self, name)!r}" for name, _ in self._fields_
+                            if name != "struct_size") + ")")
+
+    @property
+    def _calls_back(self):
+        return any(isinstance(each, ctypes._CFuncPtr) for each in self._keep.values())
+
+
+def _filled(kind, given, fields):
+    """The struct that a call passes: what the caller gave (a struct, a dict or nothing) and
+    keyword arguments over it; None if there is neither."""
+    if isinstance(given, kind):
+        for name, value in fields.items():
+            setattr(given, name, value)
+        return given
+    if given is None:
+        return kind(**fields) if fields else None
+    if isinstance(given, dict):
+        return kind(**{**given, **fields})
+    raise TypeError(f"expected {kind.__name__}, a dict or None, not {type(given).__name__}")
+
+
+# ---------------------------------------------------------------- handles
+
+class Handle:
+    """Owns a handle of the library, or borrows one that another handle owns."""
+
+    _destroy_ = None
+    _address = None
+    _owned = False
+    _calls_back = False   # may call a Python function at some time
+
+    @classmethod
+    def _adopt(cls, address, keep, owned=True):
+        self = cls.__new__(cls)
+        self._take(address, keep, owned)
+        return self
+
+    def _take(self, address, keep, owned=True):
+        self._address = address
+        self._owned = owned
+        # Callbacks, borrowed arrays and the handles that hold such: as long as this handle lives.
+        self._keep = [each for each in keep if each is not None]
+        self._calls_back = any(getattr(each, "_calls_back", False) or
+                               isinstance(each, ctypes._CFuncPtr) for each in self._keep)
+
+    def _also_keep(self, *things):
+        self._keep.extend(each for each in things if each is not None)
+        self._calls_back = self._calls_back or any(
+            getattr(each, "_calls_back", False) or isinstance(each, ctypes._CFuncPtr)
+            for each in things)
+
+    def _pointer(self):
+        if self._address is None:
+            raise StateError(ERR_STATE, f"this {type(self).__name__} was destroyed")
+        return self._address
+
+    def destroy(self):
+        """Gives up the handle. A second call does nothing."""
+        address, self._address = self._address, None
+        if address is not None and self._owned:
+            _FUNCTIONS[self._destroy_](address)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.destroy()
+
+    def __del__(self):
+        try:
+            self.destroy()
+        except Exception:   # while the interpreter shuts down, names may be gone
+            pass
+
+
+def _handle(kind, value):
+    """Address of a handle argument; None is NULL."""
+    if value is None:
+        return None
+    if not isinstance(value, kind):
+        raise TypeError(f"expected {kind.__name__}, not {type(value).__name__}")
+    return value._pointer()
+
+
+# ---------------------------------------------------------------- from the headers
+# @generated@
+
+
+# ---------------------------------------------------------------- where the rules do not suffice
+
+_TOKEN_TYPES = {numpy.dtype("int32"): 0, numpy.dtype("uint16"): 1, numpy.dtype("int64"): 2}
+
+
+# replaces fst_dataset_from_tokens
+def _dataset_from_tokens(context, ids, offsets=None, options=None, **fields):
+    """Makes a dataset of an array of int32, uint16 or int64 ids. Contiguous ids are borrowed, without
+    a copy, and kept alive by the dataset and what is made from it; copy=1 copies them.
+    offsets: document d is ids[offsets[d]:offsets[d + 1]]; None: one document.
+    """
+    ids = numpy.ascontiguousarray(ids)
+    if ids.dtype not in _TOKEN_TYPES:
+        raise TypeError(f"ids are int32, uint16 or int64, not {ids.dtype}")
+    offsets = _input(offsets, "int64")
+    options = _filled(DatasetTokenOptions, options, {**fields, "type": _TOKEN_TYPES[ids.dtype]})
+    out = ctypes.c_void_p()
+    _check(_fst_dataset_from_tokens(_handle(Context, context), _address(ids), ids.size,
+                                    _address(offsets), 0 if offsets is None else offsets.size - 1,
+                                    _reference(options), ctypes.byref(out)))
+    return Dataset._adopt(out.value, (context, ids, options))
+
+
+Dataset.from_tokens = staticmethod(_dataset_from_tokens)
+
+
+# replaces fst_tokenizer_encode_batch
+def _tokenizer_encode_batch(self, texts, options=None, **fields):
+    """Encodes many texts on the context's threads. Returns ids, one text behind the other, and begins:
+    text i has ids[begins[i]:begins[i + 1]]."""
+    pointers, lengths, count = _texts(texts)
+    options = _filled(EncodeOptions, options, fields)
+    begins = numpy.zeros(count + 1, "int64")
+    capacity = sum(lengths) + 2 * count
+    while True:
+        ids = numpy.empty(capacity, "int32")
+        status = _fst_tokenizer_encode_batch(self._pointer(), pointers, lengths, count,
+                                             _reference(options), _address(ids), capacity,
+                                             _address(begins))
+        if status != ERR_BUFFER_TOO_SMALL:
+            break
+        capacity = int(begins[-1])
+    _check(status)
+    return ids[:begins[-1]], begins
+
+
+Tokenizer.encode_batch = _tokenizer_encode_batch
