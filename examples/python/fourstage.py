@@ -241,13 +241,14 @@ def _thunk(kind, function):
 
     def call(*arguments):
         result = None
+        outside, _interrupts.inside = _interrupts.inside, False
         try:
             try:
                 _interrupts.inside = True
                 result = function(*[convert(each) if convert else each
                                     for convert, each in zip(converters, arguments)])
             finally:
-                _interrupts.inside = False
+                _interrupts.inside = outside
             if returns_status:
                 result = 0 if result is None else int(result)
         except KeyboardInterrupt as error:
@@ -1022,16 +1023,14 @@ class Context(Handle):
     def create(options=None, **fields):
         """Creates a context.
         options: NULL for defaults.
-        context: out: the new context; the caller owns it.
-        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY, or FST_ERR_UNSUPPORTED for a provider
-                that this build lacks.
+        Returns context: the new context; the caller owns it.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY, or FST_ERR_UNSUPPORTED for a provider that this build lacks.
         Since 0.1
         """
         options = _filled(ContextOptions, options, fields)
         context_out = ctypes.c_void_p()
         _keep = (options,)
-        with _guard(options):
-            _check(_fst_context_create(_reference(options), ctypes.byref(context_out)))
+        _check(_fst_context_create(_reference(options), ctypes.byref(context_out)))
         return Context._adopt(context_out.value, _keep)
 
     def __init__(self, options=None, **fields):
@@ -1041,15 +1040,12 @@ class Context(Handle):
         made._owned = False
 
     def get_info(self):
-        """context: the context.
-        info: out.
-        size: sizeof *info.
+        """Returns info
         Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
         Since 0.1
         """
         info_out = ContextInfo()
-        with _guard(self):
-            _check(_fst_context_get_info(self._pointer(), ctypes.byref(info_out), ctypes.sizeof(info_out)))
+        _check(_fst_context_get_info(self._pointer(), ctypes.byref(info_out), ctypes.sizeof(info_out)))
         return info_out
 
 
@@ -1072,33 +1068,34 @@ class Dataset(Handle):
         context: the context.
         tokenizer: used during the call only.
         paths: [count] files, read in this order.
-        count: at least 1.
         options: NULL for defaults.
-        dataset: out: the caller owns it.
-        Status: FST_OK; FST_ERR_IO, FST_ERR_NOT_FOUND; FST_ERR_FORMAT with file and byte for text that is
-                not UTF-8; FST_ERR_INVALID_ARGUMENT also for files without any document.
+        Returns dataset: the caller owns it.
+        Status: FST_OK; FST_ERR_IO, FST_ERR_NOT_FOUND; FST_ERR_FORMAT with file and byte for text that is not UTF-8; FST_ERR_INVALID_ARGUMENT also for files without any document.
         Since 0.1
         """
         paths_c, paths_lengths, paths_count = _texts(paths)
         options = _filled(DatasetTextOptions, options, fields)
         dataset_out = ctypes.c_void_p()
         _keep = (context, tokenizer, paths_c, options,)
-        with _guard(context):
-            _check(_fst_dataset_from_text_files(_handle(Context, context), _handle(Tokenizer, tokenizer), paths_c, paths_count, _reference(options), ctypes.byref(dataset_out)))
+        _check(_fst_dataset_from_text_files(_handle(Context, context), _handle(Tokenizer, tokenizer), paths_c, paths_count, _reference(options), ctypes.byref(dataset_out)))
         return Dataset._adopt(dataset_out.value, _keep)
 
     @staticmethod
     def from_jsonl_files(context, tokenizer, paths, options=None, **fields):
         """As fst_dataset_from_text_files, from files with one JSON object a line; the member options.field
          of each is a document. Empty lines are passed over. FST_ERR_FORMAT names file and line.
+        context: the context.
+        tokenizer: used during the call only.
+        paths: [count] files, read in this order.
+        options: NULL for defaults.
+        Returns dataset: the caller owns it.
         Since 0.1
         """
         paths_c, paths_lengths, paths_count = _texts(paths)
         options = _filled(DatasetTextOptions, options, fields)
         dataset_out = ctypes.c_void_p()
         _keep = (context, tokenizer, paths_c, options,)
-        with _guard(context):
-            _check(_fst_dataset_from_jsonl_files(_handle(Context, context), _handle(Tokenizer, tokenizer), paths_c, paths_count, _reference(options), ctypes.byref(dataset_out)))
+        _check(_fst_dataset_from_jsonl_files(_handle(Context, context), _handle(Tokenizer, tokenizer), paths_c, paths_count, _reference(options), ctypes.byref(dataset_out)))
         return Dataset._adopt(dataset_out.value, _keep)
 
     @staticmethod
@@ -1107,10 +1104,8 @@ class Dataset(Handle):
         context: the context.
         tokenizer: used during the call only.
         texts: [count], UTF-8; not kept.
-        lengths: [count] bytes of each; NULL: each ends with a NUL.
-        count: at least 1.
         options: NULL for defaults.
-        dataset: out: the caller owns it.
+        Returns dataset: the caller owns it.
         Status: as fst_dataset_from_text_files.
         Since 0.1
         """
@@ -1118,75 +1113,42 @@ class Dataset(Handle):
         options = _filled(DatasetTextOptions, options, fields)
         dataset_out = ctypes.c_void_p()
         _keep = (context, tokenizer, texts_c, options,)
-        with _guard(context):
-            _check(_fst_dataset_from_texts(_handle(Context, context), _handle(Tokenizer, tokenizer), texts_c, texts_lengths, texts_count, _reference(options), ctypes.byref(dataset_out)))
-        return Dataset._adopt(dataset_out.value, _keep)
-
-    @staticmethod
-    def from_tokens(context, ids, offsets=None, documents=None, options=None, **fields):
-        """Makes a dataset of ids that the caller has.
-        context: the context.
-        ids: [count] of options.type, aligned for it.
-        count: at least 1.
-        offsets: [documents + 1] document d is ids offsets[d] … offsets[d + 1] − 1; offsets[0] = 0,
-               never falling, the last one = count; copied. NULL: one document.
-        documents: entries of offsets less one; not read when offsets is NULL.
-        options: NULL for defaults.
-        dataset: out: the caller owns it.
-        Status: FST_OK; FST_ERR_INVALID_ARGUMENT, with the index of the first id or offset refused.
-        Since 0.1
-        """
-        ids = _input(ids, None)
-        offsets = _input(offsets, 'int64')
-        options = _filled(DatasetTokenOptions, options, fields)
-        dataset_out = ctypes.c_void_p()
-        _keep = (context, ids, offsets, options,)
-        with _guard(context, options):
-            _check(_fst_dataset_from_tokens(_handle(Context, context), _address(ids), 0 if ids is None else ids.size, _address(offsets), _index(documents), _reference(options), ctypes.byref(dataset_out)))
+        _check(_fst_dataset_from_texts(_handle(Context, context), _handle(Tokenizer, tokenizer), texts_c, texts_lengths, texts_count, _reference(options), ctypes.byref(dataset_out)))
         return Dataset._adopt(dataset_out.value, _keep)
 
     def split(self, options=None, **fields):
         """Splits documents (not rows) in two.
-        dataset: not packed.
         options: NULL for defaults.
-        train: out: the caller owns it.
-        validation: out: the caller owns it.
-        Status: FST_OK; FST_ERR_INVALID_ARGUMENT also where one side would be empty; FST_ERR_STATE for a
-                packed dataset.
+        Returns train: the caller owns it.
+        Returns validation: the caller owns it.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT also where one side would be empty; FST_ERR_STATE for a packed dataset.
         Since 0.1
         """
         options = _filled(SplitOptions, options, fields)
         train_out = ctypes.c_void_p()
         validation_out = ctypes.c_void_p()
         _keep = (self, options,)
-        with _guard(self):
-            _check(_fst_dataset_split(self._pointer(), _reference(options), ctypes.byref(train_out), ctypes.byref(validation_out)))
+        _check(_fst_dataset_split(self._pointer(), _reference(options), ctypes.byref(train_out), ctypes.byref(validation_out)))
         return Dataset._adopt(train_out.value, _keep), Dataset._adopt(validation_out.value, _keep)
 
     def pack(self, options=None, **fields):
         """Plans rows of equal length over a dataset.
-        dataset: not packed.
         options: NULL for defaults.
-        packed: out: the caller owns it.
-        Status: FST_OK; FST_ERR_INVALID_ARGUMENT also where there is not one target; FST_ERR_STATE for a
-                dataset that is packed already.
+        Returns packed: the caller owns it.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT also where there is not one target; FST_ERR_STATE for a dataset that is packed already.
         Since 0.1
         """
         options = _filled(PackOptions, options, fields)
         packed_out = ctypes.c_void_p()
         _keep = (self, options,)
-        with _guard(self):
-            _check(_fst_dataset_pack(self._pointer(), _reference(options), ctypes.byref(packed_out)))
+        _check(_fst_dataset_pack(self._pointer(), _reference(options), ctypes.byref(packed_out)))
         return Dataset._adopt(packed_out.value, _keep)
 
     def read(self, position, rows, shuffle, ids, targets, positions, documents):
         """Reads rows of a packed dataset.
-        packed: the dataset, R = its rows.
-        position: rows read since the training began, ≥ 0: row i of the batch is row
-               (position + i) mod R of epoch ⌊(position + i) / R⌋. Random windows have no epochs.
+        position: rows read since the training began, ≥ 0: row i of the batch is row (position + i) mod R of epoch ⌊(position + i) / R⌋. Random windows have no epochs.
         rows: rows to read, at least 1.
-        shuffle: 1: each epoch has an order of its own, drawn by the context's seed; 0: as they
-               stand. Random windows are drawn either way.
+        shuffle: 1: each epoch has an order of its own, drawn by the context's seed; 0: as they stand. Random windows are drawn either way.
         ids: [rows, length] out; may be NULL, as each of the arrays.
         targets: [rows, length] out: the id that follows, or FST_IGNORE.
         positions: [rows, length] out.
@@ -1198,28 +1160,21 @@ class Dataset(Handle):
         targets = _output(targets, 'int32')
         positions = _output(positions, 'int32')
         documents = _output(documents, 'int32')
-        with _guard(self):
-            return _check(_fst_dataset_read(self._pointer(), _index(position), _index(rows), _index(shuffle), _address(ids), _address(targets), _address(positions), _address(documents)))
+        return _check(_fst_dataset_read(self._pointer(), _index(position), _index(rows), _index(shuffle), _address(ids), _address(targets), _address(positions), _address(documents)))
 
     def get_info(self):
-        """dataset: the dataset.
-        info: out.
-        size: sizeof *info.
+        """Returns info
         Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
         Since 0.1
         """
         info_out = DatasetInfo()
-        with _guard(self):
-            _check(_fst_dataset_get_info(self._pointer(), ctypes.byref(info_out), ctypes.sizeof(info_out)))
+        _check(_fst_dataset_get_info(self._pointer(), ctypes.byref(info_out), ctypes.sizeof(info_out)))
         return info_out
 
     def get_document(self, index):
         """Copies one document's ids.
-        dataset: the dataset.
         index: 0 ≤ index < documents.
-        ids: [capacity] out; may be NULL if capacity is 0.
-        capacity: room in ids.
-        count: out: ids of the document, also when it fails for lack of room.
+        Returns ids: [capacity] may be NULL if capacity is 0.
         Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL; FST_ERR_INVALID_ARGUMENT.
         Since 0.1
         """
@@ -1254,7 +1209,7 @@ class Optimizer(Handle):
         take 8 bytes per weight with AdamW, 4 with SGD's momentum (0 without) and for Muon's matrices 4.
         model: kept alive by the optimizer.
         options: NULL for defaults.
-        optimizer: out: the caller owns it.
+        Returns optimizer: the caller owns it.
         Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY.
         Since 0.1
         """
@@ -1272,11 +1227,8 @@ class Optimizer(Handle):
 
     def step(self):
         """One update with the gradients that the model holds, at the schedule's rate.
-        optimizer: the optimizer.
-        report: out; may be NULL.
-        size: sizeof *report; not read when report is NULL.
-        Status: FST_OK; FST_ERR_NUMERIC where a gradient is not finite: the text names the parameter, and
-                weights, moments, gradients and the step counter are as before.
+        Returns report: may be NULL.
+        Status: FST_OK; FST_ERR_NUMERIC where a gradient is not finite: the text names the parameter, and weights, moments, gradients and the step counter are as before.
         Since 0.1
         """
         report_out = OptimizerReport()
@@ -1285,7 +1237,6 @@ class Optimizer(Handle):
 
     def zero_gradients(self):
         """Sets the gradients of all the optimizer's parameters to zero.
-        optimizer: the optimizer.
         Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
         Since 0.1
         """
@@ -1293,10 +1244,8 @@ class Optimizer(Handle):
 
     def learning_rate(self, step):
         """The schedule's learning rate.
-        optimizer: the optimizer.
-        step: updates done before,
-         ≥ 0; negative: as many as were done.
-        learning_rate: out.
+        step: updates done before, ≥ 0; negative: as many as were done.
+        Returns learning_rate
         Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
         Since 0.1
         """
@@ -1322,8 +1271,7 @@ class Run(Handle):
 def last_error():
     """Text of the last error of the calling thread: what failed, where (file, line or byte offset,
     tensor name) and what was expected.
-    Status: borrowed UTF-8, never NULL, empty if no call failed on this thread yet; valid until the
-            next failing call on this thread.
+    Returns borrowed UTF-8, never NULL, empty if no call failed on this thread yet; valid until the next failing call on this thread.
     Since 0.1
     """
     _result = _fst_last_error()
@@ -1335,7 +1283,7 @@ def last_error():
 def status_name(status):
     """Name of a status, e.g. "FST_ERR_IO".
     status: any value.
-    Status: static text; "unknown status" for a value that is none of the library's.
+    Returns static text; "unknown status" for a value that is none of the library's.
     Since 0.1
     """
     _result = _fst_status_name(_index(status))
@@ -1346,7 +1294,7 @@ def status_name(status):
 
 def version():
     """Product version.
-    Status: static text, e.g. "0.1.0".
+    Returns static text, e.g. "0.1.0".
     Since 0.1
     """
     _result = _fst_version()
@@ -1368,7 +1316,7 @@ def schedule_learning_rate(step, options=None, **fields):
     """The learning rate of a step. A pure function.
     options: NULL for defaults.
     step: updates done before this one, ≥ 0; after total_steps the minimum holds.
-    learning_rate: out.
+    Returns learning_rate
     Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
     Since 0.1
     """
@@ -1381,7 +1329,7 @@ def schedule_learning_rate(step, options=None, **fields):
 def dtype_size(dtype):
     """Bytes of one element.
     dtype: FST_F32 … FST_BOOL.
-    Status: 0 for any other value.
+    Returns 0 for any other value.
     Since 0.1
     """
     _result = _fst_dtype_size(_index(dtype))
@@ -1392,8 +1340,7 @@ def dtype_size(dtype):
 def dtype_name(dtype):
     """Name as safetensors writes it: "F32", "BF16", …
     dtype: FST_F32 … FST_BOOL.
-    Status: static text, "unknown" for any other
-     value.
+    Returns static text, "unknown" for any other value.
     Since 0.1
     """
     _result = _fst_dtype_name(_index(dtype))
@@ -1401,3 +1348,52 @@ def dtype_name(dtype):
     _result = _to_text(_result)
     return _result
 
+
+
+# ---------------------------------------------------------------- where the rules do not suffice
+
+_TOKEN_TYPES = {numpy.dtype("int32"): 0, numpy.dtype("uint16"): 1, numpy.dtype("int64"): 2}
+
+
+# replaces fst_dataset_from_tokens
+def _dataset_from_tokens(context, ids, offsets=None, options=None, **fields):
+    """Makes a dataset of an array of int32, uint16 or int64 ids. Contiguous ids are borrowed, without
+    a copy, and kept alive by the dataset and what is made from it; copy=1 copies them.
+    offsets: document d is ids[offsets[d]:offsets[d + 1]]; None: one document.
+    """
+    ids = numpy.ascontiguousarray(ids)
+    if ids.dtype not in _TOKEN_TYPES:
+        raise TypeError(f"ids are int32, uint16 or int64, not {ids.dtype}")
+    offsets = _input(offsets, "int64")
+    options = _filled(DatasetTokenOptions, options, {**fields, "type": _TOKEN_TYPES[ids.dtype]})
+    out = ctypes.c_void_p()
+    _check(_fst_dataset_from_tokens(_handle(Context, context), _address(ids), ids.size,
+                                    _address(offsets), 0 if offsets is None else offsets.size - 1,
+                                    _reference(options), ctypes.byref(out)))
+    return Dataset._adopt(out.value, (context, ids, options))
+
+
+Dataset.from_tokens = staticmethod(_dataset_from_tokens)
+
+
+# replaces fst_tokenizer_encode_batch
+def _tokenizer_encode_batch(self, texts, options=None, **fields):
+    """Encodes many texts on the context's threads. Returns ids, one text behind the other, and begins:
+    text i has ids[begins[i]:begins[i + 1]]."""
+    pointers, lengths, count = _texts(texts)
+    options = _filled(EncodeOptions, options, fields)
+    begins = numpy.zeros(count + 1, "int64")
+    capacity = sum(lengths) + 2 * count
+    while True:
+        ids = numpy.empty(capacity, "int32")
+        status = _fst_tokenizer_encode_batch(self._pointer(), pointers, lengths, count,
+                                             _reference(options), _address(ids), capacity,
+                                             _address(begins))
+        if status != ERR_BUFFER_TOO_SMALL:
+            break
+        capacity = int(begins[-1])
+    _check(status)
+    return ids[:begins[-1]], begins
+
+
+Tokenizer.encode_batch = _tokenizer_encode_batch
