@@ -5,6 +5,7 @@
 #include "kernels/isa_rows.h"
 
 #include "kernels/isa_activation.h"
+#include "kernels/isa_attention.h"
 #include "kernels/isa_norm.h"
 #include "kernels/isa_random.h"
 #include "kernels/isa_tables.h"
@@ -40,4 +41,9 @@ const fst__kernels JOIN(fst__kernels_, FST__ISA) = {
     .rotate = rotate,
     .random_words = random_words,
     .dropout = dropout,
+    .affine = affine,
+    .exp_sum_scaled = exp_sum_scaled,
+    .attention_gradient = attention_gradient,
+    .rows_dot = rows_dot,
+    .rows_add = rows_add,
 };

@@ -83,6 +83,21 @@ typedef struct fst__kernels {
     /* y = word ≥ threshold ? x·scale : 0, with the words of FST__STREAM_DROPOUT. */
     void (*dropout)(uint64_t seed, uint64_t step, uint64_t first, uint32_t threshold,
                     fst__real scale, const fst__real *x, fst__real *y, int64_t n);
+
+    /* y = α·x + β */
+    void (*affine)(fst__real alpha, const fst__real *x, fst__real beta, fst__real *y, int64_t n);
+    /* y = exp(factor·x − shift); returns Σ y. A NaN anywhere in x makes the sum NaN. */
+    fst__real (*exp_sum_scaled)(const fst__real *x, fst__real factor, fst__real shift,
+                                fst__real *y, int64_t n);
+    /* Scores p become probabilities exp(factor·p − lse), dp the gradient of the unscaled scores,
+     * factor·p·(dp − delta). p and dp are different rows. */
+    void (*attention_gradient)(fst__real *p, fst__real *dp, fst__real factor, fst__real lse,
+                               fst__real delta, int64_t n);
+    /* y = M·x and y += Mᵀ·weights for a contiguous M [rows, columns]. */
+    void (*rows_dot)(const fst__real *matrix, int64_t rows, int64_t columns, const fst__real *x,
+                     fst__real *y);
+    void (*rows_add)(const fst__real *matrix, int64_t rows, int64_t columns,
+                     const fst__real *weights, fst__real *y);
 } fst__kernels;
 
 /* The best table that this processor runs. Never NULL. */

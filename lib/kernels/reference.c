@@ -263,6 +263,49 @@ static void dropout(uint64_t seed, uint64_t step, uint64_t first, uint32_t thres
     }
 }
 
+static void affine(fst__real alpha, const fst__real *x, fst__real beta, fst__real *y, int64_t n)
+{
+    for (int64_t i = 0; i < n; ++i)
+        y[i] = alpha * x[i] + beta;
+}
+
+static fst__real exp_sum_scaled(const fst__real *x, fst__real factor, fst__real shift,
+                                fst__real *y, int64_t n)
+{
+    double total = 0;
+    for (int64_t i = 0; i < n; ++i)
+        total += y[i] = (fst__real)exp((double)(factor * x[i] - shift));
+    return (fst__real)total;
+}
+
+static void attention_gradient(fst__real *p, fst__real *dp, fst__real factor, fst__real lse,
+                               fst__real delta, int64_t n)
+{
+    for (int64_t i = 0; i < n; ++i) {
+        p[i] = (fst__real)exp((double)(factor * p[i] - lse));
+        dp[i] = factor * p[i] * (dp[i] - delta);
+    }
+}
+
+static void rows_dot(const fst__real *matrix, int64_t rows, int64_t columns, const fst__real *x,
+                     fst__real *y)
+{
+    for (int64_t i = 0; i < rows; ++i) {
+        double total = 0;
+        for (int64_t j = 0; j < columns; ++j)
+            total += (double)matrix[i * columns + j] * (double)x[j];
+        y[i] = (fst__real)total;
+    }
+}
+
+static void rows_add(const fst__real *matrix, int64_t rows, int64_t columns,
+                     const fst__real *weights, fst__real *y)
+{
+    for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j)
+            y[j] += weights[i] * matrix[i * columns + j];
+}
+
 const fst__kernels fst__kernels_reference = {
     .name = "reference",
     .from_bf16 = from_bf16,
@@ -289,4 +332,9 @@ const fst__kernels fst__kernels_reference = {
     .rotate = rotate,
     .random_words = random_words,
     .dropout = dropout,
+    .affine = affine,
+    .exp_sum_scaled = exp_sum_scaled,
+    .attention_gradient = attention_gradient,
+    .rows_dot = rows_dot,
+    .rows_add = rows_add,
 };
