@@ -28,9 +28,8 @@ FORBIDDEN = re.compile(r"""^(?:
 # name: why it may change.
 VARIABLES = {
     "error_text": "the text of each thread's last error (base/error.c)",
-    "openblas_users": "contexts that rely on OpenBLAS's process-wide thread count (kernels)",
-    "openblas_threads_before": "the count to put back when the last of them goes (kernels)",
-    "openblas_lock": "guards the two above (kernels)",
+    "single_thread": "contexts that rely on OpenBLAS's process-wide thread count, and the count to "
+                     "put back when the last of them goes (kernels/gemm_cblas.c)",
 }
 
 
@@ -61,10 +60,8 @@ def main(arguments):
         if kind not in "Ti":
             problems.append(f"{name} is exported and no function (nm says {kind})")
 
-    member = ""
     for line in output("nm", "-A", "-u", static).splitlines():
-        member, name = line.split(":", 1)[0], line.split()[-1].split("@")[0]
-        member = line.rsplit(":", 1)[0]
+        member, name = line.rsplit(":", 1)[0], line.split()[-1].split("@")[0]
         if FORBIDDEN.match(name):
             problems.append(f"{Path(member).name} imports {name}")
 
