@@ -2,9 +2,11 @@
 
 #include "api/check.h"
 #include "base/options.h"
+#include "formats/file.h"
 #include "model/config.h"
 #include "model/model.h"
 #include "model/save.h"
+#include "tokenizer/tokenizer.h"
 
 #include <math.h>
 #include <string.h>
@@ -113,7 +115,16 @@ fst_status fst_model_save(const fst_model *model, const fst_tokenizer *tokenizer
     fst_status status = fst__check_pointer(model, "fst_model_save", "model");
     if (!status)
         status = fst__check_pointer(directory, "fst_model_save", "directory");
-    return status ? status : fst__model_save(model, tokenizer, directory);
+    if (!status)
+        status = fst__model_save(model, directory);
+    if (status || !tokenizer)
+        return status;
+    char *path = fst__path_join(&model->context->allocator, directory, "tokenizer.json");
+    if (!path)
+        return FST_ERR_NO_MEMORY;
+    status = fst__tokenizer_save(tokenizer, path);
+    fst__free(&model->context->allocator, path);
+    return status;
 }
 
 void fst_model_destroy(fst_model *model)
