@@ -122,13 +122,14 @@ static size_t scratch_size(const fst__compute *compute, const fst_model_config *
 void fst__activations_layout(fst__activations *out, fst__arena *arena,
                              fst__layer_activations *layers, const fst__compute *compute,
                              const fst_model_config *config, const fst_model_options *options,
-                             int64_t rows, int64_t length, bool training)
+                             int64_t rows, int64_t length, bool training, size_t least_scratch)
 {
     *out = (fst__activations){
         .rows = rows,
         .length = length,
         .training = training,
         .checkpointing = training && options->checkpointing,
+        .least_scratch = least_scratch,
         .layers = layers,
     };
     layout to = {
@@ -151,6 +152,6 @@ void fst__activations_layout(fst__activations *out, fst__arena *arena,
     out->hidden_act = take_working(&to, config->hidden_size);
     if (training)
         take_gradients(&to, config, out);
-    size_t scratch = scratch_size(compute, config, out, to.dtype);
+    size_t scratch = larger(least_scratch, scratch_size(compute, config, out, to.dtype));
     out->scratch = fst__arena_over(fst__arena_take(arena, scratch, 1), scratch);
 }

@@ -32,6 +32,7 @@ typedef struct fst__layer_activations {
 typedef struct fst__activations {
     int64_t rows, length; /* planned shape */
     bool training, checkpointing;
+    size_t least_scratch;
 
     int32_t *ids, *targets, *positions, *first_key, *end_key; /* [R] */
     fst__real *row_weights;                                   /* [R] */
@@ -60,11 +61,11 @@ typedef struct fst__activations {
 
 /*
  * Lays the pieces out in the arena: over a counting arena it only sizes them. `layers` is room for
- * the config's layer count.
+ * the config's layer count. The scratch is at least least_scratch bytes.
  */
 void fst__activations_layout(fst__activations *out, fst__arena *arena,
                              fst__layer_activations *layers, const fst__compute *compute,
                              const fst_model_config *config, const fst_model_options *options,
-                             int64_t rows, int64_t length, bool training);
+                             int64_t rows, int64_t length, bool training, size_t least_scratch);
 
 #endif

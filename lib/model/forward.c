@@ -65,29 +65,11 @@ static void copy_row(fst_model *model, const fst_batch *batch, int64_t r)
     }
 }
 
-static fst_status lay_out(fst_model *model, int64_t rows, int64_t length, bool training)
-{
-    fst_status status = fst__model_reserve(model, rows, length, training, NULL);
-    if (status)
-        return status;
-    fst__activations *a = &model->activations;
-    if (a->rows == rows && a->length == length && a->training == training)
-        return FST_OK;
-    fst__arena arena = fst__arena_over(model->block, model->block_size);
-    fst__activations_layout(a, &arena, model->layer_activations, model->context->compute,
-                            &model->config, &model->options, rows, length, training);
-    if (arena.overflow) {
-        a->rows = 0;
-        return fst__fail(FST_ERR_INTERNAL, "activations do not fit their own plan");
-    }
-    return FST_OK;
-}
-
 fst_status fst__model_forward(fst_model *model, const fst_batch *batch, bool training, int64_t step)
 {
     model->phase = FST__PHASE_IDLE;
     model->has_output = false;
-    fst_status status = lay_out(model, batch->rows, batch->length, training);
+    fst_status status = fst__model_lay_out(model, batch->rows, batch->length, training, 0);
     if (!status)
         status = check_ids(model, batch);
     if (status)

@@ -133,7 +133,7 @@ static fst_status check_shape(const fst_model *model, int64_t rows, int64_t leng
 }
 
 static fst_status plan(const fst_model *model, int64_t rows, int64_t length, bool training,
-                       size_t *bytes)
+                       size_t least_scratch, size_t *bytes)
 {
     fst_status status = check_shape(model, rows, length);
     if (status)
@@ -141,7 +141,7 @@ static fst_status plan(const fst_model *model, int64_t rows, int64_t length, boo
     fst__arena counting = fst__arena_counting();
     fst__activations counted;
     fst__activations_layout(&counted, &counting, NULL, model->context->compute, &model->config,
-                            &model->options, rows, length, training);
+                            &model->options, rows, length, training, least_scratch);
     if (counting.overflow)
         return fst__fail(FST_ERR_NO_MEMORY, "a batch of %lld rows of %lld positions is too large",
                          (long long)rows, (long long)length);
@@ -153,27 +153,25 @@ fst_status fst__model_plan(const fst_model *model, int64_t rows, int64_t length,
                            int64_t *bytes)
 {
     size_t size;
-    fst_status status = plan(model, rows, length, training, &size);
+    fst_status status = plan(model, rows, length, training, 0, &size);
     if (!status)
         *bytes = (int64_t)size;
     return status;
 }
 
-fst_status fst__model_reserve(fst_model *model, int64_t rows, int64_t length, bool training,
-                              int64_t *bytes)
+static fst_status reserve(fst_model *model, int64_t rows, int64_t length, bool training,
+                          size_t least_scratch, int64_t *bytes)
 {
     size_t size;
-    fst_status status = plan(model, rows, length, training, &size);
+    fst_status status = plan(model, rows, length, training, least_scratch, &size);
+    if (!status && training)
+        status = fst__parameters_want_gradients(&model->parameters);
     if (status)
         return status;
-    if (training) {
-        status = fst__parameters_want_gradients(&model->parameters);
-        if (status)
-            return status;
-    }
     if (size > model->block_size) {
         fst__allocator *allocator = &model->context->allocator;
         fst__free(allocator, model->block);
+        model->block = NULL;
         model->block_size = 0;
         model->activations.rows = 0;
         model->has_output = false;
@@ -185,5 +183,31 @@ fst_status fst__model_reserve(fst_model *model, int64_t rows, int64_t length, bo
     }
     if (bytes)
         *bytes = (int64_t)size;
+    return FST_OK;
+}
+
+fst_status fst__model_reserve(fst_model *model, int64_t rows, int64_t length, bool training,
+                              int64_t *bytes)
+{
+    return reserve(model, rows, length, training, 0, bytes);
+}
+
+fst_status fst__model_lay_out(fst_model *model, int64_t rows, int64_t length, bool training,
+                              size_t least_scratch)
+{
+    fst_status status = reserve(model, rows, length, training, least_scratch, NULL);
+    if (status)
+        return status;
+    fst__activations *a = &model->activations;
+    if (a->rows == rows && a->length == length && a->training == training &&
+        a->least_scratch >= least_scratch)
+        return FST_OK;
+    fst__arena arena = fst__arena_over(model->block, model->block_size);
+    fst__activations_layout(a, &arena, model->layer_activations, model->context->compute,
+                            &model->config, &model->options, rows, length, training, least_scratch);
+    if (arena.overflow) {
+        a->rows = 0;
+        return fst__fail(FST_ERR_INTERNAL, "activations do not fit their own plan");
+    }
     return FST_OK;
 }

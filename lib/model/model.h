@@ -31,6 +31,8 @@ struct fst_model {
     int64_t step;       /* of the last forward's dropout */
     double target_weight; /* Σ weights of the last batch's targets */
 
+    struct fst__kv_cache *cache; /* of the decode in progress, or NULL */
+
     fst__real *output; /* "logits" or "hidden" for the caller */
     size_t output_size;
 };
@@ -55,6 +57,9 @@ fst_status fst__model_reserve(fst_model *model, int64_t rows, int64_t length, bo
 /* Bytes of a plan without taking it. */
 fst_status fst__model_plan(const fst_model *model, int64_t rows, int64_t length, bool training,
                            int64_t *bytes);
+/* Reserves and lays out; extra_scratch: bytes that one operator needs beyond the plan's own. */
+fst_status fst__model_lay_out(fst_model *model, int64_t rows, int64_t length, bool training,
+                              size_t extra_scratch);
 fst_status fst__model_forward(fst_model *model, const fst_batch *batch, bool training, int64_t step);
 fst_status fst__model_loss(fst_model *model, const fst_loss_options *options, fst_loss *loss);
 fst_status fst__model_backward(fst_model *model);

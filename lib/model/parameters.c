@@ -6,6 +6,7 @@
 #include "tensor/bf16.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 #include "model/transformer.h"
 
+#include "model/decode.h"
 #include "nn/activation.h"
 #include "nn/embedding.h"
 #include "nn/linear.h"
@@ -100,11 +101,15 @@ static fst_status attention_forward(fst_model *model, int32_t index)
     if (status)
         return status;
     prepare_heads(model, weights, layer);
-    fst__attention attention = fst__attention_of(model, index);
     fst__matrix query, key, value;
     fst__attention_operands(model, layer, &query, &key, &value);
-    status = fst__attention_forward(compute, &attention, query, key, value, layer->attended,
-                                    layer->lse, &a->scratch);
+    if (model->cache) {
+        status = fst__decode_attention(model, index, query, key, value, layer->attended);
+    } else {
+        fst__attention attention = fst__attention_of(model, index);
+        status = fst__attention_forward(compute, &attention, query, key, value, layer->attended,
+                                        layer->lse, &a->scratch);
+    }
     if (status)
         return status;
     return fst__linear_forward(compute, layer->attended, fst__weight_matrix(weights->output_weight),
