@@ -2,11 +2,9 @@
 
 #include "api/check.h"
 #include "base/options.h"
-#include "formats/file.h"
 #include "model/config.h"
 #include "model/model.h"
 #include "model/save.h"
-#include "tokenizer/tokenizer.h"
 
 #include <math.h>
 #include <string.h>
@@ -119,12 +117,7 @@ fst_status fst_model_save(const fst_model *model, const fst_tokenizer *tokenizer
         status = fst__model_save(model, directory);
     if (status || !tokenizer)
         return status;
-    char *path = fst__path_join(&model->context->allocator, directory, "tokenizer.json");
-    if (!path)
-        return FST_ERR_NO_MEMORY;
-    status = fst__tokenizer_save(tokenizer, path);
-    fst__free(&model->context->allocator, path);
-    return status;
+    return fst__fail(FST_ERR_UNSUPPORTED, "fst_model_save: tokenizers cannot be saved yet");
 }
 
 void fst_model_destroy(fst_model *model)
