@@ -7,6 +7,7 @@
 #include "kernels/isa_activation.h"
 #include "kernels/isa_attention.h"
 #include "kernels/isa_norm.h"
+#include "kernels/isa_product.h"
 #include "kernels/isa_random.h"
 #include "kernels/isa_tables.h"
 
@@ -46,4 +47,5 @@ const fst__kernels JOIN(fst__kernels_, FST__ISA) = {
     .attention_gradient = attention_gradient,
     .rows_dot = rows_dot,
     .rows_add = rows_add,
+    .product_few_rows = product_few_rows,
 };

@@ -26,6 +26,8 @@ enum {
     FST__ACTIVATION_TANH = 5,
 };
 
+struct fst__product; /* gemm.h */
+
 typedef struct fst__kernels {
     const char *name; /* "avx512", "avx2", "base" */
 
@@ -98,6 +100,10 @@ typedef struct fst__kernels {
                      fst__real *y);
     void (*rows_add)(const fst__real *matrix, int64_t rows, int64_t columns,
                      const fst__real *weights, fst__real *y);
+
+    /* A tile as gemm_provider.h has it, A not transposed, B transposed, for few rows: reads B once.
+     * A row's result does not depend on the rows beside it. */
+    void (*product_few_rows)(const struct fst__product *tile);
 } fst__kernels;
 
 /* The best table that this processor runs. Never NULL. */
