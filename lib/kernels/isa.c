@@ -10,6 +10,7 @@
 #include "kernels/isa_product.h"
 #include "kernels/isa_random.h"
 #include "kernels/isa_tables.h"
+#include "kernels/isa_update.h"
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -48,4 +49,8 @@ const fst__kernels JOIN(fst__kernels_, FST__ISA) = {
     .rows_dot = rows_dot,
     .rows_add = rows_add,
     .product_few_rows = product_few_rows,
+    .adamw_update = adamw_update,
+    .sgd_update = sgd_update,
+    .muon_direction = muon_direction,
+    .muon_update = muon_update,
 };

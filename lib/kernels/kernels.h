@@ -11,6 +11,7 @@
 #ifndef FST_KERNELS_KERNELS_H
 #define FST_KERNELS_KERNELS_H
 
+#include "kernels/update.h"
 #include "tensor/bf16.h"
 #include "tensor/real.h"
 
@@ -104,6 +105,16 @@ typedef struct fst__kernels {
     /* A tile as gemm_provider.h has it, A not transposed, B transposed, for few rows: reads B once.
      * A row's result does not depend on the rows beside it. */
     void (*product_few_rows)(const struct fst__product *tile);
+
+    /* Weights from gradients; update.h has the structs. */
+    void (*adamw_update)(const fst__update *update, const fst__adamw *adamw);
+    void (*sgd_update)(const fst__update *update, const fst__sgd *sgd);
+    /* Muon's two halves: moves the momentum, writes the (Nesterov) direction [count] and returns
+     * its sum of squares; then value ← keep·value − rate·direction. */
+    double (*muon_direction)(const fst__update *update, fst__real momentum, fst__real rest_momentum,
+                             bool nesterov, fst__real *direction);
+    void (*muon_update)(const fst__update *update, fst__real keep, fst__real rate,
+                        const fst__real *direction);
 } fst__kernels;
 
 /* The best table that this processor runs. Never NULL. */

@@ -2,9 +2,9 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "kernels/kernels.h"
 #include "optim/muon.h"
 #include "optim/options.h"
-#include "optim/update.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -257,19 +257,25 @@ void fst__optimizer_destroy(fst__optimizer *optimizer)
 
 /* ---- the norm ---- */
 
+typedef struct norm_task {
+    fst__optimizer *optimizer;
+    const fst__kernels *kernels;
+} norm_task;
+
 static void sum_chunk(void *context, int64_t index, int32_t worker)
 {
-    fst__optimizer *optimizer = context;
-    const chunk *c = &optimizer->chunks[index];
+    const norm_task *task = context;
+    const chunk *c = &task->optimizer->chunks[index];
+    const fst__real *gradient = task->optimizer->slots[c->slot].parameter.gradient;
     (void)worker;
-    optimizer->sums[index] =
-        fst__sum_squares(optimizer->slots[c->slot].parameter.gradient + c->offset, c->count);
+    task->optimizer->sums[index] = task->kernels->sum_squares(gradient + c->offset, c->count);
 }
 
 fst_status fst__optimizer_gradient_norm(fst__optimizer *optimizer, const fst__compute *compute,
                                         double gradient_scale, double *norm)
 {
-    fst__pool_run(compute->pool, optimizer->chunk_count, sum_chunk, optimizer);
+    norm_task task = {optimizer, compute->kernels};
+    fst__pool_run(compute->pool, optimizer->chunk_count, sum_chunk, &task);
     double sum = 0;
     for (int64_t i = 0; i < optimizer->chunk_count; ++i) {
         if (!isfinite(optimizer->sums[i]))
@@ -286,6 +292,7 @@ fst_status fst__optimizer_gradient_norm(fst__optimizer *optimizer, const fst__co
 /* One step's numbers. */
 typedef struct step_task {
     fst__optimizer *optimizer;
+    const fst__kernels *kernels;
     double learning_rate;      /* AdamW's and SGD's */
     double muon_learning_rate;
     double gradient_factor;    /* the caller's scale and clipping */
@@ -326,7 +333,7 @@ static void adamw_chunk(const step_task *task, const slot *s, const fst__update 
         .root2 = (fst__real)sqrt(1 - pow(o->beta2, t)),
         .epsilon = (fst__real)o->epsilon,
     };
-    fst__adamw_update(update, &adamw);
+    task->kernels->adamw_update(update, &adamw);
 }
 
 static void sgd_chunk(const step_task *task, const slot *s, const fst__update *update)
@@ -340,7 +347,7 @@ static void sgd_chunk(const step_task *task, const slot *s, const fst__update *u
         .nesterov = o->nesterov,
         .first = task->optimizer->steps == 0,
     };
-    fst__sgd_update(update, &sgd);
+    task->kernels->sgd_update(update, &sgd);
 }
 
 static void update_chunk(void *context, int64_t index, int32_t worker)
@@ -365,9 +372,9 @@ static void muon_direction_chunk(void *context, int64_t index, int32_t worker)
     const chunk *c = &task->muon_chunks[index];
     fst__update update = chunk_update(task, c);
     (void)worker;
-    task->muon_sums[index] =
-        fst__muon_direction(&update, (fst__real)o->muon_momentum, (fst__real)(1 - o->muon_momentum),
-                            o->muon_nesterov, task->muon_direction + c->offset);
+    task->muon_sums[index] = task->kernels->muon_direction(
+        &update, (fst__real)o->muon_momentum, (fst__real)(1 - o->muon_momentum), o->muon_nesterov,
+        task->muon_direction + c->offset);
 }
 
 static void muon_update_chunk(void *context, int64_t index, int32_t worker)
@@ -382,8 +389,8 @@ static void muon_update_chunk(void *context, int64_t index, int32_t worker)
     double rate = task->muon_learning_rate * s->rate_factor;
     fst__update update = chunk_update(task, c);
     (void)worker;
-    fst__muon_update(&update, (fst__real)(1 - rate * s->weight_decay), (fst__real)(rate * scale),
-                     task->muon_direction + c->offset);
+    task->kernels->muon_update(&update, (fst__real)(1 - rate * s->weight_decay),
+                               (fst__real)(rate * scale), task->muon_direction + c->offset);
 }
 
 /* One matrix: momentum, orthogonalisation, update; `first` is its first chunk. */
@@ -446,7 +453,7 @@ fst_status fst__optimizer_step(fst__optimizer *optimizer, const fst__compute *co
     const fst__step_options plain = {.gradient_scale = 1, .learning_rate = -1};
     if (!options)
         options = &plain;
-    step_task task = {.optimizer = optimizer};
+    step_task task = {.optimizer = optimizer, .kernels = compute->kernels};
     set_rates(&task, options->learning_rate);
     double norm;
     fst_status status =

@@ -1,10 +1,11 @@
 /*
- * The element loops of the optimizers, each over one chunk of one parameter. They move more bytes
- * than they compute, so whatever happens to an element happens in the one pass that has it in a
- * register: scaling and clipping of the gradient, update, bfloat16 copy, zeroing.
+ * What the element loops of the optimizers take (kernels.h: adamw_update and the like), each over
+ * one chunk of one parameter. They move more bytes than they compute, so whatever happens to an
+ * element happens in the one pass that has it in a register: scaling and clipping of the gradient,
+ * update, bfloat16 copy, zeroing.
  */
-#ifndef FST_OPTIM_UPDATE_H
-#define FST_OPTIM_UPDATE_H
+#ifndef FST_KERNELS_UPDATE_H
+#define FST_KERNELS_UPDATE_H
 
 #include "tensor/real.h"
 
@@ -39,19 +40,5 @@ typedef struct fst__sgd {
     bool nesterov;
     bool first; /* the first step, which fills the momentum with the gradient itself */
 } fst__sgd;
-
-/* Σ g² in double, in an order that depends on `count` alone. */
-double fst__sum_squares(const fst__real *values, int64_t count);
-
-void fst__adamw_update(const fst__update *update, const fst__adamw *adamw);
-void fst__sgd_update(const fst__update *update, const fst__sgd *sgd);
-
-/* Muon's two halves. The first moves the momentum, writes the (Nesterov) direction and returns its
- * sum of squares; the second takes the orthogonalised direction. */
-double fst__muon_direction(const fst__update *update, fst__real momentum, fst__real rest_momentum,
-                           bool nesterov, fst__real *direction);
-/* value ← keep·value − rate·direction */
-void fst__muon_update(const fst__update *update, fst__real keep, fst__real rate,
-                      const fst__real *direction);
 
 #endif
