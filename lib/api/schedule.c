@@ -8,12 +8,6 @@ fst_status fst_schedule_options_init(fst_schedule_options *options, size_t size)
     return fst__options_init(options, size, &defaults, sizeof defaults, "fst_schedule_options");
 }
 
-fst_status fst_optimizer_options_init(fst_optimizer_options *options, size_t size)
-{
-    const fst_optimizer_options defaults = fst__optimizer_defaults();
-    return fst__options_init(options, size, &defaults, sizeof defaults, "fst_optimizer_options");
-}
-
 fst_status fst_schedule_learning_rate(const fst_schedule_options *options, int64_t step,
                                       double *learning_rate)
 {
