@@ -8,8 +8,6 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/threads.h"
-
-#include <stdbool.h>
 #include "fourstage/context.h"
 
 struct fst__compute; /* kernels/compute.h */
@@ -21,7 +19,6 @@ struct fst_context {
     uint64_t seed;
     fst__pool *pool;
     struct fst__compute *compute;
-    bool blas_single_thread; /* this context holds OpenBLAS at one thread */
     void (*dispose)(fst_context *context); /* frees all of it; set by who made it */
 };
 
