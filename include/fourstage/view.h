@@ -38,7 +38,7 @@ typedef struct fst_view {
 /** Bytes of one element. @param dtype FST_F32 … FST_BOOL. @return 0 for any other value. @since 0.1 */
 FST_API size_t fst_dtype_size(int32_t dtype);
 
-/** Name as safetensors writes it: "F32", "BF16", … @return static text, "unknown" for any other
+/** Name as safetensors writes it: "F32", "BF16", … @param dtype FST_F32 … FST_BOOL. @return static text, "unknown" for any other
  *  value. @since 0.1 */
 FST_API const char *fst_dtype_name(int32_t dtype);
 

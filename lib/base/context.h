@@ -8,6 +8,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/threads.h"
+
+#include <stdbool.h>
 #include "fourstage/context.h"
 
 struct fst__compute; /* kernels/compute.h */
@@ -19,6 +21,7 @@ struct fst_context {
     uint64_t seed;
     fst__pool *pool;
     struct fst__compute *compute;
+    bool blas_single_thread; /* this context holds OpenBLAS at one thread */
     void (*dispose)(fst_context *context); /* frees all of it; set by who made it */
 };
 

@@ -1,3 +1,5 @@
+/* <string.h> then declares the POSIX strerror_r, which returns an int. */
+#undef _GNU_SOURCE
 #include "base/error.h"
 
 #include <stdarg.h>
@@ -44,7 +46,7 @@ fst_status fst__fail_errno(int error, const char *format, ...)
     va_end(arguments);
     size_t used = strlen(error_text);
     char reason[128];
-    /* strerror is not thread-safe; the POSIX strerror_r is. */
+    /* strerror is not thread-safe; strerror_r is. */
     if (strerror_r(error, reason, sizeof reason) != 0)
         snprintf(reason, sizeof reason, "errno %d", error);
     snprintf(error_text + used, sizeof error_text - used, ": %s", reason);

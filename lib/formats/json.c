@@ -2,11 +2,30 @@
 
 #include "base/error.h"
 #include "formats/file.h"
+#include "formats/scan.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/*
+ * Whether jansson failed for want of memory. It says so only in some places; in others it calls a
+ * good document a syntax error. So a document that our own scanner finds nothing wrong with was
+ * refused for memory.
+ */
+static bool was_memory(const json_error_t *error, const char *bytes, size_t size)
+{
+    enum json_error_code code = json_error_code(error);
+    if (code != json_error_invalid_syntax && code != json_error_unknown)
+        return code == json_error_out_of_memory;
+    /* Not in place, so that the scanner only reads. */
+    fst__scan scan = {.file = "", .bytes = (char *)(uintptr_t)bytes, .size = size};
+    char first = fst__scan_peek(&scan);
+    if ((first != '{' && first != '[') || fst__scan_skip(&scan) != FST_OK)
+        return false;
+    return fst__scan_peek(&scan) == '\0' && scan.position == size;
+}
 
 fst_status fst__json_parse(const char *bytes, size_t size, const char *name, json_t **root)
 {
@@ -15,8 +34,8 @@ fst_status fst__json_parse(const char *bytes, size_t size, const char *name, jso
     json_error_t error = {0};
     json_t *value = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &error);
     if (!value) {
-        if (json_error_code(&error) == json_error_out_of_memory)
-            return fst__fail(FST_ERR_NO_MEMORY, "%s: out of memory", name);
+        if (was_memory(&error, bytes, size))
+            return fst__fail(FST_ERR_NO_MEMORY, "%s: no memory for the JSON document", name);
         return fst__fail(FST_ERR_FORMAT, "%s: line %d, byte %d: %s", name, error.line,
                          error.position, error.text);
     }

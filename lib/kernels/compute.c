@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "kernels/gemm.h"
+#include "kernels/kernels.h"
 
 fst_status fst__compute_create(fst__allocator *allocator, fst__pool *pool, int32_t provider,
                                fst__compute **out)
@@ -10,6 +11,7 @@ fst_status fst__compute_create(fst__allocator *allocator, fst__pool *pool, int32
     if (!compute)
         return FST_ERR_NO_MEMORY;
     compute->pool = pool;
+    compute->kernels = fst__kernels_select();
     fst_status status =
         fst__gemm_create(allocator, fst__pool_workers(pool), provider, &compute->gemm);
     if (status != FST_OK) {

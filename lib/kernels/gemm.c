@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "kernels/gemm_provider.h"
+#include "kernels/kernels.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -10,6 +11,9 @@
 #include <string.h>
 
 enum { NAME_SIZE = 96, TEXT_SIZE = 512 };
+
+/* Of one task: multiplications (about 10 µs), and bytes of B where B is streamed. */
+enum { LEAST_WORK = 1 << 20, PART_BYTES = 1 << 17 };
 
 struct fst__gemm {
     fst__allocator *allocator;
@@ -189,19 +193,33 @@ static fst_status check(const fst__product *product)
 
 /* The work itself */
 
+/* Up to so many rows, streaming B past them beats any blocked product, which packs B first. */
+enum { FEW_ROWS = 16 };
+
+static bool has_few_rows(const fst__gemm *gemm, const fst__product *product)
+{
+    return product->c.rows <= FEW_ROWS && product->transpose_b && !product->transpose_a &&
+           gemm->provider->id != FST_PROVIDER_REFERENCE;
+}
+
 static void clear(fst__matrix c)
 {
     for (int64_t i = 0; i < c.rows; ++i)
         memset(fst__matrix_at(c, i, 0), 0, (size_t)c.columns * fst__element_size(c.dtype));
 }
 
-static fst_status run_tile(fst__gemm *gemm, int32_t worker, const fst__product *tile)
+static fst_status run_tile(const fst__compute *compute, int32_t worker, const fst__product *tile)
 {
+    const fst__gemm *gemm = compute->gemm;
     if (tile->c.rows == 0 || tile->c.columns == 0)
         return FST_OK;
     if (fst__product_depth(tile) == 0) { /* an empty sum, which no provider is asked for */
         if (!tile->accumulate)
             clear(tile->c);
+        return FST_OK;
+    }
+    if (has_few_rows(gemm, tile)) {
+        compute->kernels->product_few_rows(tile);
         return FST_OK;
     }
     return gemm->provider->run(gemm->state, worker, tile);
@@ -210,17 +228,16 @@ static fst_status run_tile(fst__gemm *gemm, int32_t worker, const fst__product *
 fst_status fst__gemm_run_tile(const fst__compute *compute, int32_t worker,
                               const fst__product *product)
 {
-    fst__gemm *gemm = compute->gemm;
     fst_status status = check(product);
     if (status != FST_OK)
         return status;
-    if (gemm->shapes)
-        record(gemm, product, true);
-    return run_tile(gemm, worker, product);
+    if (compute->gemm->shapes)
+        record(compute->gemm, product, true);
+    return run_tile(compute, worker, product);
 }
 
 typedef struct split {
-    fst__gemm *gemm;
+    const fst__compute *compute;
     const fst__product *product;
     int64_t rows, columns; /* of a tile */
     int64_t across;        /* tiles side by side */
@@ -238,11 +255,45 @@ static int64_t smaller(int64_t x, int64_t y)
     return x < y ? x : y;
 }
 
-/* Tile sizes depend on the product's shape and on nothing else. */
+/* x in equal parts of at most `most`, each a multiple of `unit` but for the last. */
+static int64_t part(int64_t x, int64_t most, int64_t unit)
+{
+    return ceiling(ceiling(x, ceiling(x, most)), unit) * unit;
+}
+
+/* Few rows: parts of B large enough to be worth a task. They depend on B alone, lest a row's result
+ * depend on the number of rows. */
+static void choose_few_rows_tiles(split *job)
+{
+    int64_t n = job->product->c.columns;
+    int64_t row_bytes =
+        fst__product_depth(job->product) * (int64_t)fst__element_size(job->product->b.dtype);
+    int64_t columns = 1 + PART_BYTES / (row_bytes + 1);
+    job->rows = FEW_ROWS;
+    job->columns = part(n, columns < n / 64 ? n / 64 : columns, 16);
+}
+
+/*
+ * Tile sizes depend on the product's shape and on nothing else. Large tiles run fastest, since what
+ * the provider packs serves longer; but there must be enough for many workers to end together, and
+ * none so small that waking a worker for it costs more than it does.
+ */
 static void choose_tiles(split *job)
 {
-    job->rows = 256;
-    job->columns = 1024;
+    static const int64_t sizes[][2] = {{256, 512}, {256, 256}, {128, 384}, {128, 256},
+                                       {128, 128}, {64, 128},  {64, 64}};
+    enum { COUNT = sizeof sizes / sizeof *sizes, ENOUGH = 12 };
+    int64_t m = job->product->c.rows, n = job->product->c.columns;
+    int64_t k = fst__product_depth(job->product);
+    for (int i = 0; i < COUNT; ++i) {
+        int64_t rows = part(m, sizes[i][0], 16), columns = part(n, sizes[i][1], 64);
+        if (i > 0 && rows * columns * k < LEAST_WORK)
+            return;
+        job->rows = rows;
+        job->columns = columns;
+        if (ceiling(m, rows) * ceiling(n, columns) >= ENOUGH)
+            return;
+    }
 }
 
 static void run_one(void *context, int64_t index, int32_t worker)
@@ -259,7 +310,7 @@ static void run_one(void *context, int64_t index, int32_t worker)
     tile.b = fst__product_b_columns(product, column, columns);
     tile.c = fst__matrix_columns(fst__matrix_rows(product->c, row, rows), column, columns);
     tile.epilogue = NULL;
-    fst_status status = run_tile(job->gemm, worker, &tile);
+    fst_status status = run_tile(job->compute, worker, &tile);
     if (status != FST_OK) {
         fst_status none = FST_OK;
         if (atomic_compare_exchange_strong(&job->status, &none, status))
@@ -280,8 +331,11 @@ fst_status fst__gemm_run(const fst__compute *compute, const fst__product *produc
         record(compute->gemm, product, false);
     if (product->c.rows == 0 || product->c.columns == 0)
         return FST_OK;
-    split job = {.gemm = compute->gemm, .product = product};
-    choose_tiles(&job);
+    split job = {.compute = compute, .product = product};
+    if (has_few_rows(compute->gemm, product))
+        choose_few_rows_tiles(&job);
+    else
+        choose_tiles(&job);
     job.across = ceiling(product->c.columns, job.columns);
     fst__pool_run(compute->pool, ceiling(product->c.rows, job.rows) * job.across, run_one, &job);
     status = atomic_load(&job.status);

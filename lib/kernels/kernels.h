@@ -11,6 +11,7 @@
 #ifndef FST_KERNELS_KERNELS_H
 #define FST_KERNELS_KERNELS_H
 
+#include "kernels/update.h"
 #include "tensor/bf16.h"
 #include "tensor/real.h"
 
@@ -25,6 +26,8 @@ enum {
     FST__ACTIVATION_RELU = 4,
     FST__ACTIVATION_TANH = 5,
 };
+
+struct fst__product; /* gemm.h */
 
 typedef struct fst__kernels {
     const char *name; /* "avx512", "avx2", "base" */
@@ -83,6 +86,35 @@ typedef struct fst__kernels {
     /* y = word ≥ threshold ? x·scale : 0, with the words of FST__STREAM_DROPOUT. */
     void (*dropout)(uint64_t seed, uint64_t step, uint64_t first, uint32_t threshold,
                     fst__real scale, const fst__real *x, fst__real *y, int64_t n);
+
+    /* y = α·x + β */
+    void (*affine)(fst__real alpha, const fst__real *x, fst__real beta, fst__real *y, int64_t n);
+    /* y = exp(factor·x − shift); returns Σ y. A NaN anywhere in x makes the sum NaN. */
+    fst__real (*exp_sum_scaled)(const fst__real *x, fst__real factor, fst__real shift,
+                                fst__real *y, int64_t n);
+    /* Scores p become probabilities exp(factor·p − lse), dp the gradient of the unscaled scores,
+     * factor·p·(dp − delta). p and dp are different rows. */
+    void (*attention_gradient)(fst__real *p, fst__real *dp, fst__real factor, fst__real lse,
+                               fst__real delta, int64_t n);
+    /* y = M·x and y += Mᵀ·weights for a contiguous M [rows, columns]. */
+    void (*rows_dot)(const fst__real *matrix, int64_t rows, int64_t columns, const fst__real *x,
+                     fst__real *y);
+    void (*rows_add)(const fst__real *matrix, int64_t rows, int64_t columns,
+                     const fst__real *weights, fst__real *y);
+
+    /* A tile as gemm_provider.h has it, A not transposed, B transposed, for few rows: reads B once.
+     * A row's result does not depend on the rows beside it. */
+    void (*product_few_rows)(const struct fst__product *tile);
+
+    /* Weights from gradients; update.h has the structs. */
+    void (*adamw_update)(const fst__update *update, const fst__adamw *adamw);
+    void (*sgd_update)(const fst__update *update, const fst__sgd *sgd);
+    /* Muon's two halves: moves the momentum, writes the (Nesterov) direction [count] and returns
+     * its sum of squares; then value ← keep·value − rate·direction. */
+    double (*muon_direction)(const fst__update *update, fst__real momentum, fst__real rest_momentum,
+                             bool nesterov, fst__real *direction);
+    void (*muon_update)(const fst__update *update, fst__real keep, fst__real rate,
+                        const fst__real *direction);
 } fst__kernels;
 
 /* The best table that this processor runs. Never NULL. */

@@ -20,6 +20,12 @@ typedef struct fst__parameter {
     uint16_t *working;     /* bfloat16 copy, refreshed after each update; NULL: none */
     int64_t rows, columns; /* [out, in] of a matrix; a vector has rows = 1 */
     uint32_t flags;
+    int32_t rank;          /* as the caller sees it: 1 for vectors, 2 for matrices */
 } fst__parameter;
+
+static inline int64_t fst__parameter_size(const fst__parameter *parameter)
+{
+    return parameter->rows * parameter->columns;
+}
 
 #endif

@@ -1,0 +1,294 @@
+/*
+ * Models: a transformer backbone with orthogonal switches, its weights, gradients and heads.
+ *
+ * A training step by hand: fst_model_forward, fst_model_loss, fst_model_backward,
+ * fst_optimizer_step. A loss of the caller's own: fst_model_forward, fst_model_output, compute,
+ * fst_model_backward with the gradient of that output.
+ *
+ * Threads: one model from one thread at a time; calls that take a const model may run together.
+ */
+#ifndef FOURSTAGE_MODEL_H
+#define FOURSTAGE_MODEL_H
+
+#include "fourstage/batch.h"
+#include "fourstage/types.h"
+#include "fourstage/view.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FST_FAMILY_GPT2 0  /**< learned positions, LayerNorm, GELU (tanh), biases, tied head. @since 0.1 */
+#define FST_FAMILY_LLAMA 1 /**< rotary positions, RMSNorm, SwiGLU, grouped heads, no biases. @since 0.1 */
+#define FST_FAMILY_QWEN2 2 /**< Llama with biases on queries, keys and values. @since 0.1 */
+#define FST_FAMILY_QWEN3 3 /**< Llama with RMSNorm over each query and key head. @since 0.1 */
+
+#define FST_POSITION_NONE 0    /**< no positions. @since 0.1 */
+#define FST_POSITION_LEARNED 1 /**< a table added to the token embedding. @since 0.1 */
+#define FST_POSITION_ROTARY 2  /**< RoFormer (arXiv 2104.09864), halves rotated as in Hugging Face's Llama. @since 0.1 */
+
+#define FST_ROPE_DEFAULT 0 /**< plain frequencies. @since 0.1 */
+#define FST_ROPE_LINEAR 1  /**< positions divided by rope_factor. @since 0.1 */
+#define FST_ROPE_DYNAMIC 2 /**< NTK-aware base, for the model's context length. @since 0.1 */
+#define FST_ROPE_LLAMA3 3  /**< Llama 3.1's bands of frequencies. @since 0.1 */
+#define FST_ROPE_YARN 4    /**< YaRN (arXiv 2309.00071). @since 0.1 */
+
+#define FST_NORM_LAYER 0 /**< LayerNorm (arXiv 1607.06450). @since 0.1 */
+#define FST_NORM_RMS 1   /**< RMSNorm (arXiv 1910.07467). @since 0.1 */
+
+#define FST_ACTIVATION_GELU_TANH 1 /**< GELU in its tanh form (arXiv 1606.08415). @since 0.1 */
+#define FST_ACTIVATION_GELU 2      /**< GELU with the error function. @since 0.1 */
+#define FST_ACTIVATION_SILU 3      /**< x·sigmoid(x). @since 0.1 */
+#define FST_ACTIVATION_RELU 4      /**< max(x, 0). @since 0.1 */
+
+/** The architecture of a model. Fill with fst_model_config_init, which gives FST_FAMILY_GPT2's
+ *  switches and small sizes. @since 0.1 */
+typedef struct fst_model_config {
+    size_t struct_size;      /**< set by fst_model_config_init */
+    int32_t family;          /**< FST_FAMILY_ value: the naming used when saved; the switches below decide what is computed */
+    int32_t vocabulary_size; /**< V, ≥ 1 */
+    int32_t context_length;  /**< most positions of a sequence, ≥ 1 */
+    int32_t layers;          /**< blocks, ≥ 1 */
+    int32_t width;           /**< C, features of the residual stream */
+    int32_t heads;           /**< H, query heads; divides width unless head_size is given */
+    int32_t kv_heads;        /**< key and value heads, divides heads; 0: as heads */
+    int32_t head_size;       /**< D; 0: width / heads */
+    int32_t hidden_size;     /**< features inside the MLP; 0: 4·width */
+    int32_t position;        /**< FST_POSITION_ value */
+    int32_t norm;            /**< FST_NORM_ value */
+    int32_t activation;      /**< FST_ACTIVATION_ value */
+    int32_t gated;           /**< 1: MLP is down(act(gate(x))·up(x)), as SwiGLU; 0: down(act(up(x))) */
+    int32_t attention_bias;  /**< 1: biases on queries, keys, values */
+    int32_t output_bias;     /**< 1: bias on the attention's output projection */
+    int32_t mlp_bias;        /**< 1: biases in the MLP */
+    int32_t norm_bias;       /**< 1: LayerNorm has a bias; ignored for RMSNorm */
+    int32_t qk_norm;         /**< 1: RMSNorm over each query and key head before rotation */
+    int32_t tied;            /**< 1: the output head is the token embedding */
+    int32_t window;          /**< a token attends to at most this many tokens, itself included; 0: all before it */
+    double norm_epsilon;     /**< inside the square root; default 1e-5 */
+    double rope_theta;       /**< base of the rotary frequencies; default 10000 */
+    int32_t rope_scaling;    /**< FST_ROPE_ value */
+    int32_t rope_original_context; /**< context the frequencies were trained for; 0: context_length */
+    double rope_factor;      /**< default 1 */
+    double rope_low_frequency_factor;  /**< Llama 3, default 1 */
+    double rope_high_frequency_factor; /**< Llama 3, default 4 */
+    double rope_attention_factor;      /**< YaRN; 0: 0.1·ln(factor) + 1 */
+    double rope_beta_fast;   /**< YaRN, default 32 */
+    double rope_beta_slow;   /**< YaRN, default 1 */
+    double dropout;          /**< on embeddings and on each branch before it joins the stream; default 0 */
+    double attention_dropout; /**< on attention probabilities; default 0 */
+    double init_std;         /**< standard deviation of initial weights; residual projections get init_std / √(2·layers), as GPT-2; default 0.02 */
+    int64_t bos_id;          /**< -1: none */
+    int64_t eos_id;          /**< -1: none */
+} fst_model_config;
+
+/** Fills the config with defaults. @param config to fill. @param size sizeof *config.
+ *  @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_model_config_init(fst_model_config *config, size_t size);
+
+/** Sets the switches (not the sizes) of a family. @param config filled by fst_model_config_init.
+ *  @param family FST_FAMILY_ value. @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_model_config_set_family(fst_model_config *config, int32_t family);
+
+/** How a model is held in memory, apart from its architecture. @since 0.1 */
+typedef struct fst_model_options {
+    size_t struct_size;    /**< set by fst_model_options_init */
+    int32_t dtype;         /**< FST_F32 (default) or FST_BF16: bfloat16 working weights and activations over float32 master weights, gradients and residual stream */
+    int32_t checkpointing; /**< 1: keep only each block's input and compute the block again in backward; default 0 */
+} fst_model_options;
+
+/** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
+ *  @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_model_options_init(fst_model_options *options, size_t size);
+
+/**
+ * Creates a model with fresh weights, drawn from the context's seed as GPT-2 initialises.
+ *
+ * @param context kept alive by the model.
+ * @param config the architecture.
+ * @param options NULL for defaults.
+ * @param model out: the caller owns it.
+ * @return FST_OK, FST_ERR_INVALID_ARGUMENT (the text names the field), FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_create(fst_context *context, const fst_model_config *config,
+                                    const fst_model_options *options, fst_model **model);
+
+/**
+ * Loads a Hugging Face directory: config.json and model.safetensors, or shards with their index.
+ * GPT2LMHeadModel, LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM.
+ *
+ * @param context kept alive by the model.
+ * @param directory path in the file system's own bytes.
+ * @param options NULL for defaults.
+ * @param model out: the caller owns it.
+ * @return FST_OK, FST_ERR_IO, FST_ERR_FORMAT, FST_ERR_UNSUPPORTED (the text names the field),
+ *         FST_ERR_NOT_FOUND (a tensor is missing), FST_ERR_MISMATCH (a shape differs),
+ *         FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_load(fst_context *context, const char *directory,
+                                  const fst_model_options *options, fst_model **model);
+
+/**
+ * Saves a Hugging Face directory: config.json, model.safetensors (float32) and, if a tokenizer is
+ * given, tokenizer.json. Files that exist are replaced whole or not at all.
+ *
+ * @param model the model.
+ * @param tokenizer NULL: none.
+ * @param directory created if missing (its parent must exist).
+ * @return FST_OK, FST_ERR_IO, FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_save(const fst_model *model, const fst_tokenizer *tokenizer,
+                                  const char *directory);
+
+/** Gives up the caller's hold. @param model may be NULL. @since 0.1 */
+FST_API void fst_model_destroy(fst_model *model);
+
+/** The architecture, with every default resolved. @param model the model. @param config out.
+ *  @param size sizeof *config. @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_model_get_config(const fst_model *model, fst_model_config *config, size_t size);
+
+/** Number of named parameters. @param model the model. @param count out. @return FST_OK or
+ *  FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_model_parameter_count(const fst_model *model, int64_t *count);
+
+/** Name of a parameter, e.g. "layers.0.attention.qkv.weight". @param model the model.
+ *  @param index 0 ≤ index < count. @param name out: borrowed while the model lives.
+ *  @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_model_parameter_name(const fst_model *model, int64_t index, const char **name);
+
+/**
+ * A parameter's master weights, float32; matrices are [out, in]. After writing through the view
+ * call fst_model_weights_changed.
+ *
+ * @param model the model.
+ * @param name as fst_model_parameter_name gives it.
+ * @param view out: borrowed while the model lives.
+ * @return FST_OK, FST_ERR_NOT_FOUND, FST_ERR_INVALID_ARGUMENT.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_parameter(fst_model *model, const char *name, fst_view *view);
+
+/** A parameter's gradient, float32, of the parameter's shape; backward adds to it. Memory for all
+ *  gradients is taken at the first call of this, of backward, or of fst_optimizer_create.
+ *  @param model the model. @param name the parameter. @param view out: borrowed while the model
+ *  lives. @return FST_OK, FST_ERR_NOT_FOUND, FST_ERR_NO_MEMORY, FST_ERR_INVALID_ARGUMENT.
+ *  @since 0.1 */
+FST_API fst_status fst_model_gradient(fst_model *model, const char *name, fst_view *view);
+
+/** Tells that weights were written through a view: refreshes the bfloat16 working copies.
+ *  @param model the model. @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_model_weights_changed(fst_model *model);
+
+/** Sets all gradients to zero. @param model the model. @return FST_OK, FST_ERR_NO_MEMORY or
+ *  FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_model_zero_gradients(fst_model *model);
+
+#define FST_FORWARD_EVALUATE 0 /**< no dropout, nothing kept for backward. @since 0.1 */
+#define FST_FORWARD_TRAIN 1    /**< dropout, activations kept for backward. @since 0.1 */
+
+/** Options of fst_model_forward. @since 0.1 */
+typedef struct fst_forward_options {
+    size_t struct_size; /**< set by fst_forward_options_init */
+    int32_t mode;       /**< FST_FORWARD_ value; default FST_FORWARD_TRAIN */
+    int32_t reserved;   /**< 0 */
+    int64_t step;       /**< number of the draw of dropout masks: the same step gives the same masks; default 0 */
+} fst_forward_options;
+
+/** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
+ *  @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_forward_options_init(fst_forward_options *options, size_t size);
+
+/**
+ * Plans and takes the memory of a step of this shape, so that steps of this shape or smaller ones
+ * allocate nothing.
+ *
+ * @param model the model.
+ * @param rows sequences. @param length positions of each.
+ * @param mode FST_FORWARD_ value; training includes gradients.
+ * @param bytes out: bytes of activations and scratch; NULL: not wanted.
+ * @return FST_OK, FST_ERR_NO_MEMORY, FST_ERR_INVALID_ARGUMENT.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_reserve(fst_model *model, int64_t rows, int64_t length, int32_t mode,
+                                     int64_t *bytes);
+
+/**
+ * Runs the backbone.
+ *
+ * @param model the model.
+ * @param batch ids and, for a later fst_model_loss, targets; everything is copied.
+ * @param options NULL for defaults.
+ * @return FST_OK, FST_ERR_INVALID_ARGUMENT (an id ≥ vocabulary: the text names row and position),
+ *         FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_forward(fst_model *model, const fst_batch *batch,
+                                     const fst_forward_options *options);
+
+/**
+ * A named output of the last forward: "hidden" [rows, length, width], after the last norm, or
+ * "logits" [rows, length, vocabulary], computed when asked for; float32.
+ *
+ * @param model the model.
+ * @param name "hidden" or "logits".
+ * @param view out: borrowed until the next forward.
+ * @return FST_OK, FST_ERR_NOT_FOUND, FST_ERR_STATE (no forward yet), FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_output(fst_model *model, const char *name, fst_view *view);
+
+/** Options of fst_model_loss. @since 0.1 */
+typedef struct fst_loss_options {
+    size_t struct_size;     /**< set by fst_loss_options_init */
+    double scale;           /**< the gradient is that of scale · Σ loss; 0 (default): 1 / Σ weights, the mean over this batch. For accumulation pass 1 / tokens of all micro-batches */
+    double label_smoothing; /**< default 0 */
+    double z_loss;          /**< coefficient of logsumexp², as PaLM (arXiv 2204.02311); default 0 */
+} fst_loss_options;
+
+/** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
+ *  @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_loss_options_init(fst_loss_options *options, size_t size);
+
+/** What fst_model_loss found. @since 0.1 */
+typedef struct fst_loss {
+    size_t struct_size; /**< size the caller passed */
+    double loss;        /**< Σ weight · cross entropy in nats, label smoothing included */
+    double z_loss;      /**< Σ weight · z_loss · logsumexp² */
+    double weight;      /**< Σ weights of the targets that count */
+    int64_t tokens;     /**< targets that count */
+    int64_t correct;    /**< targets that are the largest logit */
+} fst_loss;
+
+/**
+ * Cross entropy of the batch's targets, by row blocks that never hold all logits. After a training
+ * forward it also prepares the backward and adds the head's gradient.
+ *
+ * @param model after fst_model_forward of a batch with targets.
+ * @param options NULL for defaults.
+ * @param loss out. @param size sizeof *loss.
+ * @return FST_OK, FST_ERR_STATE, FST_ERR_NUMERIC (the loss is not finite; no gradient was added
+ *         beyond the head's), FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_loss(fst_model *model, const fst_loss_options *options, fst_loss *loss,
+                                  size_t size);
+
+/**
+ * Adds the gradients of all parameters. Once per forward.
+ *
+ * @param model after fst_model_loss (output NULL), or after fst_model_forward in training mode.
+ * @param output NULL: of the loss; "logits" or "hidden": of the caller's own function of them.
+ * @param gradient with output: float32, of the output's shape, any strides; else NULL.
+ * @return FST_OK, FST_ERR_STATE, FST_ERR_MISMATCH, FST_ERR_NOT_FOUND, FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_backward(fst_model *model, const char *output, const fst_view *gradient);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,88 @@
+/* From the caller's batch to the hidden states: checks, copies, and derives each token's keys. */
+#include "model/model.h"
+
+#include "base/error.h"
+#include "model/transformer.h"
+
+#include <string.h>
+
+static fst_status check_ids(const fst_model *model, const fst_batch *batch)
+{
+    int32_t vocabulary = model->config.vocabulary_size;
+    for (int64_t r = 0; r < batch->rows; ++r) {
+        for (int64_t t = 0; t < batch->length; ++t) {
+            int64_t i = r * batch->length + t;
+            if (batch->ids[i] < 0 || batch->ids[i] >= vocabulary)
+                return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                                 "batch.ids[%lld][%lld] is %d, expected 0 to %d", (long long)r,
+                                 (long long)t, (int)batch->ids[i], (int)vocabulary - 1);
+            if (batch->targets && batch->targets[i] >= vocabulary)
+                return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                                 "batch.targets[%lld][%lld] is %d, expected at most %d",
+                                 (long long)r, (long long)t, (int)batch->targets[i],
+                                 (int)vocabulary - 1);
+            if (batch->positions && (batch->positions[i] < 0 ||
+                                     batch->positions[i] >= model->config.context_length))
+                return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                                 "batch.positions[%lld][%lld] is %d, expected 0 to %d",
+                                 (long long)r, (long long)t, (int)batch->positions[i],
+                                 (int)model->config.context_length - 1);
+            if (batch->documents && (batch->documents[i] < 0 || batch->documents[i] > t))
+                return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                                 "batch.documents[%lld][%lld] is %d, expected 0 to %lld",
+                                 (long long)r, (long long)t, (int)batch->documents[i],
+                                 (long long)t);
+        }
+        if (batch->lengths && (batch->lengths[r] < 0 || batch->lengths[r] > batch->length))
+            return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                             "batch.lengths[%lld] is %d, expected 0 to %lld", (long long)r,
+                             (int)batch->lengths[r], (long long)batch->length);
+    }
+    return FST_OK;
+}
+
+/* Padding reads token 0 and no target, and sees nothing: what the caller put there has no effect. */
+static void copy_row(fst_model *model, const fst_batch *batch, int64_t r)
+{
+    fst__activations *a = &model->activations;
+    int32_t window = model->config.window;
+    int64_t valid = batch->lengths ? batch->lengths[r] : batch->length;
+    for (int64_t t = 0; t < batch->length; ++t) {
+        int64_t i = r * batch->length + t;
+        bool padding = t >= valid;
+        int64_t first = batch->documents && !padding ? batch->documents[i] : 0;
+        int64_t position = batch->positions && !padding ? batch->positions[i] : t - first;
+        a->ids[i] = padding ? 0 : batch->ids[i];
+        a->targets[i] = batch->targets && !padding ? batch->targets[i] : FST_IGNORE;
+        a->positions[i] = (int32_t)position;
+        a->row_weights[i] = batch->weights && !padding ? (fst__real)batch->weights[i] : 1;
+        if (window > 0 && t - window + 1 > first)
+            first = t - window + 1;
+        a->first_key[i] = padding ? 0 : (int32_t)first;
+        a->end_key[i] = padding ? 0 : (int32_t)t + 1;
+        if (a->targets[i] >= 0)
+            model->target_weight += (double)a->row_weights[i];
+    }
+}
+
+fst_status fst__model_forward(fst_model *model, const fst_batch *batch, bool training, int64_t step)
+{
+    model->phase = FST__PHASE_IDLE;
+    model->has_output = false;
+    fst_status status = fst__model_lay_out(model, batch->rows, batch->length, training, 0);
+    if (!status)
+        status = check_ids(model, batch);
+    if (status)
+        return status;
+    model->target_weight = 0;
+    for (int64_t r = 0; r < batch->rows; ++r)
+        copy_row(model, batch, r);
+    model->has_targets = batch->targets != NULL;
+    model->step = step;
+    status = fst__transformer_forward(model);
+    if (status)
+        return status;
+    model->has_output = true;
+    model->phase = training ? FST__PHASE_FORWARD : FST__PHASE_IDLE;
+    return FST_OK;
+}

@@ -1,0 +1,213 @@
+#include "model/model.h"
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "kernels/compute.h"
+#include "nn/rotary.h"
+
+#include <string.h>
+
+static fst_status make_rotary(fst_model *model)
+{
+    const fst_model_config *c = &model->config;
+    if (c->position != FST_POSITION_ROTARY)
+        return FST_OK;
+    static const int32_t kinds[] = {
+        [FST_ROPE_DEFAULT] = FST__ROTARY_DEFAULT, [FST_ROPE_LINEAR] = FST__ROTARY_LINEAR,
+        [FST_ROPE_DYNAMIC] = FST__ROTARY_DYNAMIC, [FST_ROPE_LLAMA3] = FST__ROTARY_LLAMA3,
+        [FST_ROPE_YARN] = FST__ROTARY_YARN,
+    };
+    fst__rotary_scaling scaling = {
+        .kind = kinds[c->rope_scaling],
+        .theta = c->rope_theta,
+        .factor = c->rope_factor,
+        .original_context = c->rope_original_context,
+        .low_frequency_factor = c->rope_low_frequency_factor,
+        .high_frequency_factor = c->rope_high_frequency_factor,
+        .beta_fast = c->rope_beta_fast,
+        .beta_slow = c->rope_beta_slow,
+        .attention_factor = c->rope_attention_factor,
+    };
+    fst__allocator *allocator = &model->context->allocator;
+    size_t half = (size_t)c->head_size / 2, count;
+    if (!fst__mul_size((size_t)c->context_length, half, &count))
+        return fst__fail(FST_ERR_NO_MEMORY, "rotary table too large");
+    model->rotary_cosine = fst__alloc_array(allocator, count, sizeof(fst__real));
+    model->rotary_sine = fst__alloc_array(allocator, count, sizeof(fst__real));
+    if (!model->rotary_cosine || !model->rotary_sine)
+        return FST_ERR_NO_MEMORY;
+    fst__rotary_tables(model->rotary_cosine, model->rotary_sine, c->context_length, c->head_size,
+                       &scaling);
+    return FST_OK;
+}
+
+static fst_status check_options(const fst_model_options *options)
+{
+    if (options->dtype != FST_F32 && options->dtype != FST_BF16)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "fst_model_options.dtype is %s, expected F32 or BF16",
+                         fst_dtype_name(options->dtype));
+    if (options->checkpointing != 0 && options->checkpointing != 1)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "fst_model_options.checkpointing is %d, expected 0 or 1",
+                         (int)options->checkpointing);
+    return FST_OK;
+}
+
+fst_status fst__model_create(fst_context *context, const fst_model_config *config,
+                             const fst_model_options *options, bool initialise, fst_model **out)
+{
+    fst_model_config resolved = *config;
+    fst_status status = fst__config_resolve(&resolved);
+    if (!status)
+        status = check_options(options);
+    if (status)
+        return status;
+    fst_model *model = fst__alloc_zero(&context->allocator, sizeof *model);
+    if (!model)
+        return FST_ERR_NO_MEMORY;
+    model->references = 1;
+    model->context = fst__context_retain(context);
+    model->config = resolved;
+    model->options = *options;
+    status = fst__parameters_create(&context->allocator, &model->config, options->dtype,
+                                    &model->parameters);
+    if (!status)
+        status = make_rotary(model);
+    if (status)
+        goto fail;
+    model->layer_activations = fst__alloc_array(&context->allocator, (size_t)resolved.layers,
+                                                sizeof *model->layer_activations);
+    if (!model->layer_activations) {
+        status = FST_ERR_NO_MEMORY;
+        goto fail;
+    }
+    if (initialise)
+        fst__parameters_initialise(&model->parameters, &model->config, context->seed);
+    *out = model;
+    return FST_OK;
+fail:
+    fst__model_release(model);
+    return status;
+}
+
+void fst__model_release(fst_model *model)
+{
+    if (!model || atomic_fetch_sub(&model->references, 1) != 1)
+        return;
+    fst_context *context = model->context;
+    fst__allocator *allocator = &context->allocator;
+    fst__free(allocator, model->output);
+    fst__free(allocator, model->block);
+    fst__free(allocator, model->layer_activations);
+    fst__free(allocator, model->rotary_sine);
+    fst__free(allocator, model->rotary_cosine);
+    fst__parameters_destroy(&model->parameters);
+    fst__free(allocator, model);
+    fst__context_release(context);
+}
+
+fst_status fst__model_parameters(fst_model *model, const fst__parameter **parameters,
+                                 int64_t *count)
+{
+    fst_status status = fst__parameters_want_gradients(&model->parameters);
+    if (status)
+        return status;
+    *parameters = model->parameters.items;
+    *count = model->parameters.count;
+    return FST_OK;
+}
+
+static fst_status check_shape(const fst_model *model, int64_t rows, int64_t length)
+{
+    int64_t tokens;
+    if (rows < 1 || length < 1 || !fst__mul_i64(rows, length, &tokens) || tokens > INT32_MAX)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "a batch of %lld rows of %lld positions; expected at least 1 of each",
+                         (long long)rows, (long long)length);
+    if (length > model->config.context_length)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "a batch of length %lld, longer than the model's context_length %d",
+                         (long long)length, (int)model->config.context_length);
+    return FST_OK;
+}
+
+static fst_status plan(const fst_model *model, int64_t rows, int64_t length, bool training,
+                       size_t least_scratch, size_t *bytes)
+{
+    fst_status status = check_shape(model, rows, length);
+    if (status)
+        return status;
+    fst__arena counting = fst__arena_counting();
+    fst__activations counted;
+    fst__activations_layout(&counted, &counting, NULL, model->context->compute, &model->config,
+                            &model->options, rows, length, training, least_scratch);
+    if (counting.overflow)
+        return fst__fail(FST_ERR_NO_MEMORY, "a batch of %lld rows of %lld positions is too large",
+                         (long long)rows, (long long)length);
+    *bytes = counting.peak;
+    return FST_OK;
+}
+
+fst_status fst__model_plan(const fst_model *model, int64_t rows, int64_t length, bool training,
+                           int64_t *bytes)
+{
+    size_t size;
+    fst_status status = plan(model, rows, length, training, 0, &size);
+    if (!status)
+        *bytes = (int64_t)size;
+    return status;
+}
+
+static fst_status reserve(fst_model *model, int64_t rows, int64_t length, bool training,
+                          size_t least_scratch, int64_t *bytes)
+{
+    size_t size;
+    fst_status status = plan(model, rows, length, training, least_scratch, &size);
+    if (!status && training)
+        status = fst__parameters_want_gradients(&model->parameters);
+    if (status)
+        return status;
+    if (size > model->block_size) {
+        fst__allocator *allocator = &model->context->allocator;
+        fst__free(allocator, model->block);
+        model->block = NULL;
+        model->block_size = 0;
+        model->activations.rows = 0;
+        model->has_output = false;
+        model->phase = FST__PHASE_IDLE;
+        model->block = fst__alloc(allocator, size);
+        if (!model->block)
+            return FST_ERR_NO_MEMORY;
+        model->block_size = size;
+    }
+    if (bytes)
+        *bytes = (int64_t)size;
+    return FST_OK;
+}
+
+fst_status fst__model_reserve(fst_model *model, int64_t rows, int64_t length, bool training,
+                              int64_t *bytes)
+{
+    return reserve(model, rows, length, training, 0, bytes);
+}
+
+fst_status fst__model_lay_out(fst_model *model, int64_t rows, int64_t length, bool training,
+                              size_t least_scratch)
+{
+    fst_status status = reserve(model, rows, length, training, least_scratch, NULL);
+    if (status)
+        return status;
+    fst__activations *a = &model->activations;
+    if (a->rows == rows && a->length == length && a->training == training &&
+        a->least_scratch >= least_scratch)
+        return FST_OK;
+    fst__arena arena = fst__arena_over(model->block, model->block_size);
+    fst__activations_layout(a, &arena, model->layer_activations, model->context->compute,
+                            &model->config, &model->options, rows, length, training, least_scratch);
+    if (arena.overflow) {
+        a->rows = 0;
+        return fst__fail(FST_ERR_INTERNAL, "activations do not fit their own plan");
+    }
+    return FST_OK;
+}

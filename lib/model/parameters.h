@@ -1,0 +1,70 @@
+/* The weights of a backbone: one block of memory, named pieces of it, and each layer's share. */
+#ifndef FST_MODEL_PARAMETERS_H
+#define FST_MODEL_PARAMETERS_H
+
+#include "base/alloc.h"
+#include "fourstage/model.h"
+#include "tensor/matrix.h"
+#include "tensor/parameter.h"
+
+/* Weights of one block; NULL where the architecture has none. Matrices are [out, in]. */
+typedef struct fst__layer {
+    fst__parameter *attention_norm_weight, *attention_norm_bias; /* [C] */
+    fst__parameter *qkv_weight, *qkv_bias;                       /* [(H+2K)·D, C]: q, k, v */
+    fst__parameter *query_norm_weight, *key_norm_weight;         /* [D] */
+    fst__parameter *output_weight, *output_bias;                 /* [C, H·D] */
+    fst__parameter *mlp_norm_weight, *mlp_norm_bias;             /* [C] */
+    fst__parameter *up_weight, *up_bias;                         /* [I, C]; gated: [2I, C], gate first */
+    fst__parameter *down_weight, *down_bias;                     /* [C, I] */
+} fst__layer;
+
+typedef struct fst__parameters {
+    fst__allocator *allocator;
+    fst__parameter *items;
+    int64_t count;
+    fst__layer *layers;
+    fst__parameter *token_embedding;    /* [V, C] */
+    fst__parameter *position_embedding; /* [context, C] or NULL */
+    fst__parameter *norm_weight, *norm_bias;
+    fst__parameter *head_weight; /* [V, C]; the token embedding if tied */
+    int64_t elements;            /* of the block, padding included */
+    fst__real *values;
+    fst__real *gradients; /* NULL until asked for */
+    uint16_t *working;    /* bfloat16 copies of the matrices, or NULL */
+    char *names;
+} fst__parameters;
+
+/* Lays out and takes the memory; values are zero. */
+fst_status fst__parameters_create(fst__allocator *allocator, const fst_model_config *config,
+                                  int32_t dtype, fst__parameters *out);
+void fst__parameters_destroy(fst__parameters *parameters);
+
+/* GPT-2's initialisation; a function of (seed, parameter's position, element). */
+void fst__parameters_initialise(fst__parameters *parameters, const fst_model_config *config,
+                                uint64_t seed);
+
+/* Takes the gradients' memory, zeroed, if that was not done yet. */
+fst_status fst__parameters_want_gradients(fst__parameters *parameters);
+void fst__parameters_refresh_working(fst__parameters *parameters);
+fst__parameter *fst__parameters_find(const fst__parameters *parameters, const char *name);
+
+/* The matrix that products read: the bfloat16 copy where there is one. */
+static inline fst__matrix fst__weight_matrix(const fst__parameter *parameter)
+{
+    return parameter->working ? fst__matrix_of(parameter->working, parameter->rows,
+                                               parameter->columns, FST_BF16)
+                              : fst__matrix_of(parameter->value, parameter->rows,
+                                               parameter->columns, FST__REAL_DTYPE);
+}
+
+static inline const fst__real *fst__value_or_null(const fst__parameter *parameter)
+{
+    return parameter ? parameter->value : NULL;
+}
+
+static inline fst__real *fst__gradient_or_null(const fst__parameter *parameter)
+{
+    return parameter && !(parameter->flags & FST__PARAMETER_FROZEN) ? parameter->gradient : NULL;
+}
+
+#endif

@@ -1,0 +1,203 @@
+#include "model/transformer.h"
+
+#include "model/decode.h"
+#include "nn/activation.h"
+#include "nn/embedding.h"
+#include "nn/linear.h"
+#include "nn/rotary.h"
+
+#include <math.h>
+
+fst__dropout fst__dropout_at(const fst_model *model, fst__dropout_place place, int32_t layer)
+{
+    double probability = place == FST__DROPOUT_ATTENTION ? model->config.attention_dropout
+                                                         : model->config.dropout;
+    if (!model->activations.training)
+        probability = 0;
+    uint64_t site = (uint64_t)layer * 4 + (uint64_t)place;
+    return (fst__dropout){
+        .probability = (fst__real)probability,
+        .seed = model->context->seed,
+        .step = (uint64_t)model->step,
+        .first_index = site << 40,
+    };
+}
+
+fst__norm fst__norm_of(const fst_model *model, const fst__parameter *weight,
+                       const fst__parameter *bias)
+{
+    return (fst__norm){
+        .kind = model->config.norm == FST_NORM_LAYER ? FST__NORM_LAYER : FST__NORM_RMS,
+        .epsilon = (fst__real)model->config.norm_epsilon,
+        .gamma = weight->value,
+        .beta = fst__value_or_null(bias),
+    };
+}
+
+fst__attention fst__attention_of(const fst_model *model, int32_t layer)
+{
+    const fst__activations *a = &model->activations;
+    return (fst__attention){
+        .batch = a->rows,
+        .heads = model->config.heads,
+        .kv_heads = model->config.kv_heads,
+        .head_size = model->config.head_size,
+        .queries = a->length,
+        .keys = a->length,
+        .scale = (fst__real)(1.0 / sqrt((double)model->config.head_size)),
+        .first_key = a->first_key,
+        .end_key = a->end_key,
+        .dropout = fst__dropout_at(model, FST__DROPOUT_ATTENTION, layer),
+    };
+}
+
+void fst__attention_operands(const fst_model *model, const fst__layer_activations *layer,
+                             fst__matrix *query, fst__matrix *key, fst__matrix *value)
+{
+    int64_t q = fst__config_query_size(&model->config), k = fst__config_key_size(&model->config);
+    fst__matrix source = model->config.qk_norm ? layer->query_key : layer->qkv;
+    *query = fst__matrix_columns(source, 0, q);
+    *key = fst__matrix_columns(source, q, k);
+    *value = fst__matrix_columns(layer->qkv, q + k, k);
+}
+
+/* Norms each head where the config says so, then rotates: from `qkv` to attention's operands. */
+static void prepare_heads(fst_model *model, const fst__layer *weights,
+                          const fst__layer_activations *layer)
+{
+    const fst_model_config *c = &model->config;
+    const fst__compute *compute = model->context->compute;
+    int64_t q = fst__config_query_size(c), k = fst__config_key_size(c);
+    fst__matrix query, key, value;
+    fst__attention_operands(model, layer, &query, &key, &value);
+    if (c->qk_norm) {
+        fst__real epsilon = (fst__real)c->norm_epsilon;
+        fst__head_norm_forward(compute, weights->query_norm_weight->value, epsilon,
+                               fst__matrix_columns(layer->qkv, 0, q), c->head_size, query,
+                               layer->query_rstd);
+        fst__head_norm_forward(compute, weights->key_norm_weight->value, epsilon,
+                               fst__matrix_columns(layer->qkv, q, k), c->head_size, key,
+                               layer->key_rstd);
+    }
+    if (c->position != FST_POSITION_ROTARY)
+        return;
+    const int32_t *positions = model->activations.positions;
+    fst__rotary_apply(compute, model->rotary_cosine, model->rotary_sine, positions, query, c->heads,
+                      c->head_size, c->head_size, false);
+    fst__rotary_apply(compute, model->rotary_cosine, model->rotary_sine, positions, key,
+                      c->kv_heads, c->head_size, c->head_size, false);
+}
+
+/* From the normed stream in `normed` to what attention adds, in `branch`. */
+static fst_status attention_forward(fst_model *model, int32_t index)
+{
+    const fst__compute *compute = model->context->compute;
+    const fst__layer *weights = &model->parameters.layers[index];
+    fst__activations *a = &model->activations;
+    fst__layer_activations *layer = &a->layers[index];
+    fst_status status =
+        fst__linear_forward(compute, a->normed, fst__weight_matrix(weights->qkv_weight),
+                            fst__value_or_null(weights->qkv_bias), layer->qkv);
+    if (status)
+        return status;
+    prepare_heads(model, weights, layer);
+    fst__matrix query, key, value;
+    fst__attention_operands(model, layer, &query, &key, &value);
+    if (model->cache) {
+        status = fst__decode_attention(model, index, query, key, value, layer->attended);
+    } else {
+        fst__attention attention = fst__attention_of(model, index);
+        status = fst__attention_forward(compute, &attention, query, key, value, layer->attended,
+                                        layer->lse, &a->scratch);
+    }
+    if (status)
+        return status;
+    return fst__linear_forward(compute, layer->attended, fst__weight_matrix(weights->output_weight),
+                               fst__value_or_null(weights->output_bias), a->branch);
+}
+
+/* From the normed stream in `normed` to what the MLP adds, in `branch`. */
+static fst_status mlp_forward(fst_model *model, int32_t index, bool whole)
+{
+    const fst__compute *compute = model->context->compute;
+    const fst__layer *weights = &model->parameters.layers[index];
+    fst__activations *a = &model->activations;
+    fst__layer_activations *layer = &a->layers[index];
+    fst__matrix up_weight = fst__weight_matrix(weights->up_weight);
+    const fst__real *up_bias = fst__value_or_null(weights->up_bias);
+    fst_status status;
+    if (model->config.gated || !whole) {
+        status = fst__linear_forward(compute, a->normed, up_weight, up_bias, layer->up);
+        if (!status && whole)
+            fst__gated_forward(compute, model->config.activation, layer->up, a->hidden_act);
+    } else {
+        status = fst__linear_activation_forward(compute, a->normed, up_weight, up_bias,
+                                                model->config.activation, layer->up, a->hidden_act);
+    }
+    if (status || !whole)
+        return status;
+    return fst__linear_forward(compute, a->hidden_act, fst__weight_matrix(weights->down_weight),
+                               fst__value_or_null(weights->down_bias), a->branch);
+}
+
+fst_status fst__block_forward(fst_model *model, int32_t index, bool with_mlp)
+{
+    const fst__compute *compute = model->context->compute;
+    const fst__layer *weights = &model->parameters.layers[index];
+    fst__activations *a = &model->activations;
+    fst__layer_activations *layer = &a->layers[index];
+    fst_status status = attention_forward(model, index);
+    if (status)
+        return status;
+    fst__norm norm = fst__norm_of(model, weights->mlp_norm_weight, weights->mlp_norm_bias);
+    fst__dropout dropout = fst__dropout_at(model, FST__DROPOUT_ATTENTION_BRANCH, index);
+    fst__norm_forward(compute, &norm, layer->input, &a->branch, &dropout, layer->middle, a->normed,
+                      layer->mlp_mean, layer->mlp_rstd);
+    return mlp_forward(model, index, with_mlp);
+}
+
+static fst_status embed(fst_model *model)
+{
+    fst__activations *a = &model->activations;
+    const fst__parameters *p = &model->parameters;
+    fst__dropout dropout = fst__dropout_at(model, FST__DROPOUT_EMBEDDING, 0);
+    fst__matrix tokens = fst__weight_matrix(p->token_embedding);
+    fst__matrix positions;
+    if (p->position_embedding)
+        positions = fst__weight_matrix(p->position_embedding);
+    fst__embedding_forward(model->context->compute, a->ids, tokens, a->positions,
+                           p->position_embedding ? &positions : NULL, NULL, NULL, &dropout,
+                           a->layers[0].input);
+    return FST_OK;
+}
+
+fst_status fst__transformer_forward(fst_model *model)
+{
+    const fst__compute *compute = model->context->compute;
+    const fst__parameters *p = &model->parameters;
+    fst__activations *a = &model->activations;
+    int32_t count = model->config.layers;
+    fst_status status = embed(model);
+    if (status)
+        return status;
+    fst__matrix stream = a->layers[0].input;
+    for (int32_t i = 0; i <= count; ++i) {
+        bool last = i == count;
+        fst__dropout dropout = fst__dropout_at(model, FST__DROPOUT_MLP_BRANCH, i - 1);
+        const fst__layer *weights = last ? NULL : &p->layers[i];
+        fst__norm norm = last ? fst__norm_of(model, p->norm_weight, p->norm_bias)
+                              : fst__norm_of(model, weights->attention_norm_weight,
+                                             weights->attention_norm_bias);
+        fst__matrix sum = last ? a->output : a->layers[i].input;
+        fst__norm_forward(compute, &norm, stream, i ? &a->branch : NULL, &dropout, sum,
+                          last ? a->hidden : a->normed, last ? a->mean : a->layers[i].attention_mean,
+                          last ? a->rstd : a->layers[i].attention_rstd);
+        if (last)
+            break;
+        status = fst__block_forward(model, i, true);
+        if (status)
+            return status;
+        stream = a->layers[i].middle;
+    }
+    return FST_OK;
+}

@@ -1,0 +1,103 @@
+/* RMSNorm over each attention head, as Qwen3 and OLMo 2 do to queries and keys. */
+#include "nn/blocks.h"
+#include "nn/norm.h"
+
+#include <math.h>
+
+typedef struct head_job {
+    const fst__kernels *kernels;
+    const fst__real *gamma;
+    fst__real epsilon;
+    int64_t head_size, heads, block_rows;
+    fst__matrix x, y, dy; /* y: dx in the backward */
+    fst__real *rstd;      /* [R·heads] */
+    const fst__real *kept; /* rstd in the backward */
+    bool has_gamma;
+    fst__partials partials; /* [blocks, D] */
+} head_job;
+
+static void forward_task(void *context, int64_t block, int32_t worker)
+{
+    const head_job *job = context;
+    const fst__kernels *k = job->kernels;
+    fst__real scratch[FST__CHUNK], normed[FST__CHUNK];
+    int64_t size = job->head_size, end = (block + 1) * job->block_rows;
+    for (int64_t r = block * job->block_rows; r < end && r < job->x.rows; ++r)
+        for (int64_t h = 0; h < job->heads; ++h) {
+            const fst__real *x = fst__row_read(k, job->x, r, h * size, size, scratch);
+            double mean_square = (double)k->dot(x, x, size) / (double)size;
+            fst__real rstd = (fst__real)(1 / sqrt(mean_square + (double)job->epsilon));
+            fst__real *y = fst__row_target(job->y, r, h * size, normed);
+            k->normalise(x, 0, rstd, job->gamma, NULL, y, size);
+            fst__row_write(k, job->y, r, h * size, size, y);
+            if (job->rstd)
+                job->rstd[r * job->heads + h] = rstd;
+        }
+}
+
+void fst__head_norm_forward(const fst__compute *compute, const fst__real *gamma, fst__real epsilon,
+                            fst__matrix x, int64_t head_size, fst__matrix y, fst__real *rstd)
+{
+    head_job job = {
+        .kernels = compute->kernels,
+        .gamma = gamma,
+        .epsilon = epsilon,
+        .head_size = head_size,
+        .heads = x.columns / head_size,
+        .block_rows = fst__block_rows(x.columns),
+        .x = x,
+        .y = y,
+        .rstd = rstd,
+    };
+    fst__pool_run(compute->pool, fst__blocks(x.rows, job.block_rows), forward_task, &job);
+}
+
+static void backward_task(void *context, int64_t block, int32_t worker)
+{
+    const head_job *job = context;
+    const fst__kernels *k = job->kernels;
+    fst__real scratch[2][FST__CHUNK], total[FST__CHUNK];
+    fst__real *dgamma = fst__partials_open(&job->partials, block);
+    int64_t size = job->head_size, end = (block + 1) * job->partials.block_rows;
+    for (int64_t r = block * job->partials.block_rows; r < end && r < job->x.rows; ++r)
+        for (int64_t h = 0; h < job->heads; ++h) {
+            const fst__real *x = fst__row_read(k, job->x, r, h * size, size, scratch[0]);
+            const fst__real *dy = fst__row_read(k, job->dy, r, h * size, size, scratch[1]);
+            fst__real rstd = job->kept[r * job->heads + h], sums[2] = {0, 0};
+            k->norm_sums(x, 0, rstd, job->gamma, dy, job->has_gamma ? dgamma : NULL, NULL, sums,
+                         size);
+            fst__real *dx = fst__row_target(job->y, r, h * size, total);
+            k->norm_gradient(x, 0, rstd, job->gamma, dy, 0, sums[1] / (fst__real)size, NULL, dx,
+                             size);
+            fst__row_write(k, job->y, r, h * size, size, dx);
+        }
+}
+
+void fst__head_norm_backward(const fst__compute *compute, const fst__real *gamma, fst__matrix x,
+                             int64_t head_size, const fst__real *rstd, fst__matrix dy,
+                             fst__matrix dx, fst__real *dgamma, fst__arena *scratch)
+{
+    size_t mark = fst__arena_mark(scratch);
+    head_job job = {
+        .kernels = compute->kernels,
+        .gamma = gamma,
+        .head_size = head_size,
+        .heads = x.columns / head_size,
+        .x = x,
+        .y = dx,
+        .dy = dy,
+        .kept = rstd,
+        .has_gamma = dgamma != NULL,
+    };
+    if (fst__partials_take(scratch, x.rows, head_size, &job.partials)) {
+        fst__pool_run(compute->pool, job.partials.blocks, backward_task, &job);
+        if (dgamma)
+            fst__partials_add(compute, &job.partials, 0, head_size, dgamma);
+    }
+    fst__arena_rewind(scratch, mark);
+}
+
+size_t fst__head_norm_backward_scratch(int64_t rows, int64_t head_size)
+{
+    return fst__partials_scratch(rows, head_size);
+}

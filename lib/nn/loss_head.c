@@ -1,0 +1,197 @@
+#include "nn/loss_head.h"
+
+#include "base/error.h"
+#include "kernels/gemm.h"
+#include "kernels/kernels.h"
+
+#include <string.h>
+
+enum {
+    BLOCK_ELEMENTS = 8 << 20, /* logits of a block: 32 MiB in float */
+    BLOCK_LEAST = 32,         /* rows, however large the vocabulary */
+    BLOCK_MOST = 1024,
+    /* Blocks of gathered rows are filled up with zero rows to a multiple of this: the number of
+     * labelled rows changes from batch to batch, and each new shape costs the provider a primitive. */
+    ROW_STEP = 32,
+    BIAS_COLUMNS = 1024, /* columns of dbias that one task adds up */
+};
+
+typedef struct head_run {
+    const fst__compute *compute;
+    fst__matrix hidden, weight;
+    const fst__matrix *dhidden;
+    fst__real *dweight, *dbias;
+    int64_t block_rows;
+    bool gathered; /* rows are ignored, so the others are brought together */
+    fst__cross_entropy_block block;
+    fst__real *logits;   /* [block_rows, V] */
+    int64_t *rows;       /* [block_rows] */
+    void *hidden_rows;   /* [block_rows, C] */
+    void *dhidden_rows;  /* [block_rows, C] */
+} head_run;
+
+static int64_t block_size(int64_t rows, int64_t vocabulary)
+{
+    int64_t size = BLOCK_ELEMENTS / (vocabulary > 0 ? vocabulary : 1);
+    size -= size % BLOCK_LEAST;
+    size = size < BLOCK_LEAST ? BLOCK_LEAST : size > BLOCK_MOST ? BLOCK_MOST : size;
+    return rows < size ? rows : size;
+}
+
+static void plan(head_run *run, int64_t rows, int64_t width, int64_t vocabulary, int32_t dtype,
+                 fst__arena *scratch)
+{
+    run->block_rows = block_size(rows, vocabulary);
+    size_t count = (size_t)run->block_rows;
+    run->logits = fst__arena_take(scratch, count * (size_t)vocabulary, sizeof(fst__real));
+    if (dtype == FST_BF16)
+        run->block.half = fst__arena_take(scratch, count * (size_t)vocabulary, sizeof(fst__bf16));
+    run->block.losses = fst__arena_take(scratch, count, sizeof(fst__row_loss));
+    run->rows = fst__arena_take(scratch, count, sizeof *run->rows);
+    size_t element = fst__element_size(dtype);
+    run->hidden_rows = fst__arena_take(scratch, count * (size_t)width, element);
+    run->dhidden_rows = fst__arena_take(scratch, count * (size_t)width, element);
+}
+
+static void bias_task(void *context, int64_t index, int32_t worker)
+{
+    const head_run *run = context;
+    int64_t first = index * BIAS_COLUMNS, count = run->weight.rows - first;
+    (void)worker;
+    count = count < BIAS_COLUMNS ? count : BIAS_COLUMNS;
+    for (int64_t i = 0; i < run->block.logits.rows; ++i)
+        run->compute->kernels->axpy(1, fst__matrix_at(run->block.logits, i, first),
+                                    run->dbias + first, count);
+}
+
+static size_t row_bytes(fst__matrix matrix)
+{
+    return (size_t)matrix.columns * fst__element_size(matrix.dtype);
+}
+
+/* The hidden states of the block's `count` rows: a view, or gathered and filled up with zeros. */
+static fst__matrix block_hidden(const head_run *run, int64_t count)
+{
+    if (!run->gathered)
+        return fst__matrix_rows(run->hidden, run->rows[0], count);
+    int64_t rows = (count + ROW_STEP - 1) / ROW_STEP * ROW_STEP;
+    rows = rows < run->block_rows ? rows : run->block_rows;
+    fst__matrix hidden =
+        fst__matrix_of(run->hidden_rows, rows, run->hidden.columns, run->hidden.dtype);
+    for (int64_t i = 0; i < count; ++i)
+        memcpy(fst__matrix_at(hidden, i, 0), fst__matrix_at(run->hidden, run->rows[i], 0),
+               row_bytes(hidden));
+    for (int64_t i = count; i < rows; ++i)
+        memset(fst__matrix_at(hidden, i, 0), 0, row_bytes(hidden));
+    return hidden;
+}
+
+/* dlogits: of all rows, those that fill the block up being 0. */
+static fst_status block_gradient(head_run *run, fst__matrix hidden, fst__matrix dlogits,
+                                 int64_t count)
+{
+    fst_status status = FST_OK;
+    if (run->dbias)
+        fst__pool_run(run->compute->pool, (run->weight.rows + BIAS_COLUMNS - 1) / BIAS_COLUMNS,
+                      bias_task, run);
+    if (run->dweight) {
+        fst__product product = {.a = dlogits, .b = hidden, .transpose_a = true, .accumulate = true};
+        product.c = fst__matrix_of(run->dweight, run->weight.rows, run->weight.columns,
+                                   FST__REAL_DTYPE);
+        status = fst__gemm_run(run->compute, &product);
+    }
+    if (!run->dhidden || status != FST_OK)
+        return status;
+    fst__product product = {.a = dlogits, .b = run->weight};
+    product.c = run->gathered ? fst__matrix_of(run->dhidden_rows, hidden.rows, hidden.columns,
+                                               hidden.dtype)
+                              : fst__matrix_rows(*run->dhidden, run->rows[0], count);
+    status = fst__gemm_run(run->compute, &product);
+    if (run->gathered)
+        for (int64_t i = 0; i < count && status == FST_OK; ++i)
+            memcpy(fst__matrix_at(*run->dhidden, run->rows[i], 0),
+                   fst__matrix_at(product.c, i, 0), row_bytes(product.c));
+    return status;
+}
+
+/* The block of rows run->rows[0 … count). */
+static fst_status run_block(head_run *run, int64_t count, fst__loss_result *result)
+{
+    int64_t vocabulary = run->weight.rows;
+    fst__matrix hidden = block_hidden(run, count);
+    fst__matrix logits = fst__matrix_of(run->logits, hidden.rows, vocabulary, FST__REAL_DTYPE);
+    fst__product product = {.a = hidden, .b = run->weight, .c = logits, .transpose_b = true};
+    fst_status status = fst__gemm_run(run->compute, &product);
+    if (status != FST_OK)
+        return status;
+    run->block.logits = fst__matrix_rows(logits, 0, count);
+    fst__cross_entropy_block_run(run->compute, &run->block, result);
+    if (!run->block.gradient)
+        return FST_OK;
+    fst__matrix dlogits = run->block.half
+                              ? fst__matrix_of(run->block.half, hidden.rows, vocabulary, FST_BF16)
+                              : logits;
+    for (int64_t i = count; i < hidden.rows; ++i)
+        memset(fst__matrix_at(dlogits, i, 0), 0, row_bytes(dlogits));
+    return block_gradient(run, hidden, dlogits, count);
+}
+
+/* What the products will not write: the outputs of ignored rows. */
+static void clear_ignored(const head_run *run)
+{
+    for (int64_t i = 0; i < run->hidden.rows; ++i) {
+        if (run->block.head->targets[i] >= 0)
+            continue;
+        if (run->dhidden)
+            memset(fst__matrix_at(*run->dhidden, i, 0), 0, row_bytes(*run->dhidden));
+        if (run->block.row_logprob)
+            run->block.row_logprob[i] = 0;
+        if (run->block.row_entropy)
+            run->block.row_entropy[i] = 0;
+    }
+}
+
+fst_status fst__loss_head_run(const fst__compute *compute, const fst__loss_head *head,
+                              fst__matrix hidden, fst__matrix weight, const fst__real *bias,
+                              fst__real *row_logprob, fst__real *row_entropy,
+                              const fst__matrix *dhidden, fst__real *dweight, fst__real *dbias,
+                              fst__arena *scratch, fst__loss_result *result)
+{
+    head_run run = {.compute = compute, .hidden = hidden, .weight = weight, .dhidden = dhidden,
+                    .dweight = dweight, .dbias = dbias};
+    run.block = (fst__cross_entropy_block){.head = head, .bias = bias, .row_logprob = row_logprob,
+                                           .row_entropy = row_entropy,
+                                           .gradient = dhidden || dweight || dbias};
+    int64_t valid;
+    fst_status status = fst__cross_entropy_check(head, hidden.rows, weight.rows, &valid);
+    if (status != FST_OK)
+        return status;
+    run.gathered = valid < hidden.rows;
+    size_t mark = fst__arena_mark(scratch);
+    plan(&run, hidden.rows, hidden.columns, weight.rows, hidden.dtype, scratch);
+    if (scratch->overflow || !run.logits)
+        return fst__fail(FST_ERR_INTERNAL, "loss head: scratch memory is too small");
+    run.block.rows = run.rows;
+    *result = (fst__loss_result){0};
+    int64_t count = 0;
+    for (int64_t i = 0; i < hidden.rows && status == FST_OK; ++i) {
+        if (head->targets[i] >= 0)
+            run.rows[count++] = i;
+        if (count == run.block_rows || (count > 0 && i + 1 == hidden.rows)) {
+            status = run_block(&run, count, result);
+            count = 0;
+        }
+    }
+    clear_ignored(&run);
+    fst__arena_rewind(scratch, mark);
+    return status == FST_OK ? FST_OK : fst__fail(status, "loss head: a matrix product failed");
+}
+
+size_t fst__loss_head_scratch(const fst__compute *compute, int64_t rows, int64_t width,
+                              int64_t vocabulary, int32_t dtype)
+{
+    fst__arena counting = fst__arena_counting();
+    head_run run = {.compute = compute};
+    plan(&run, rows, width, vocabulary, dtype, &counting);
+    return counting.peak;
+}
