@@ -13,7 +13,7 @@
 set -eu
 
 cd "$(dirname -- "$0")/.."
-. tests/packages.sh
+. tools/packages.sh
 
 suites='' python=yes slow=''
 while [ $# -gt 0 ]; do

@@ -3,6 +3,7 @@
 
 build_packages='gcc libc6-dev meson ninja-build pkg-config libopenblas-dev libjansson-dev libutf8proc-dev libpcre2-dev'
 optional_packages='libdnnl-dev'
+fetch_packages='ca-certificates python3-pip'
 test_packages='g++ check abigail-tools valgrind doxygen locales python3-venv python3-pip'
 
 as_root() {
@@ -40,15 +41,15 @@ meson_is_new() {
 # install_packages REQUIRED... -- OPTIONAL...
 install_packages() {
     missing='' wanted='' optional=''
-    for package in "$@"; do
-        if [ "$package" = -- ]; then
+    for each in "$@"; do
+        if [ "$each" = -- ]; then
             optional=yes
-        elif have_package "$package"; then
+        elif have_package "$each"; then
             :
         elif [ -n "$optional" ]; then
-            wanted="$wanted $package"
+            wanted="$wanted $each"
         else
-            missing="$missing $package"
+            missing="$missing $each"
         fi
     done
     [ -n "$missing$wanted" ] || return 0
@@ -63,9 +64,9 @@ install_packages() {
         as_root env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y -qq --no-install-recommends $missing
     fi
-    for package in $wanted; do
+    for each in $wanted; do
         as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -qq --no-install-recommends "$package" ||
-            echo "$package cannot be installed; going on without it"
+            apt-get install -y -qq --no-install-recommends "$each" ||
+            echo "$each cannot be installed; going on without it"
     done
 }
