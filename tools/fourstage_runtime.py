@@ -180,12 +180,10 @@ class _Interrupts:
             raise KeyboardInterrupt
 
     def __enter__(self):
-        self.previous = None
-        if threading.current_thread() is threading.main_thread():
-            handler = signal.getsignal(signal.SIGINT)
-            if callable(handler) and handler != _interrupts.handle:
-                signal.signal(signal.SIGINT, self.handle)
-                self.previous = handler
+        handler = signal.getsignal(signal.SIGINT)
+        if callable(handler):
+            signal.signal(signal.SIGINT, self.handle)
+            self.previous = handler
         return self
 
     def __exit__(self, kind, error, trace):
@@ -215,11 +213,13 @@ _unguarded = _NoInterrupts()
 
 
 def _guard(*things):
-    """What guards a call on these handles and callbacks."""
-    if _interrupts.previous is None and any(
-            thing is not None and (not isinstance(thing, Handle) or thing._calls_back)
-            for thing in things):
-        return _interrupts
+    """What guards a call on these handles, structs and callbacks."""
+    if _interrupts.previous is None:
+        for thing in things:
+            if thing is not None and getattr(thing, "_calls_back", True):
+                if threading.current_thread() is threading.main_thread():
+                    return _interrupts
+                break
     return _unguarded
 
 
@@ -231,7 +231,7 @@ _CALLBACK_RAISED = -1000   # outside of the library's statuses; never seen by th
 def _thunk(kind, function):
     """A C function pointer of type `kind` that calls `function` without the trailing `user`."""
     if function is None:
-        return kind()
+        return None
     if isinstance(function, kind):
         return function
     converters = kind._converters_
@@ -340,6 +340,13 @@ def _output(array, dtype):
     return array
 
 
+def _arrays(values, dtype, integer):
+    """(arrays, T *[], lengths) of a sequence of sequences."""
+    arrays = [_input(value, dtype).reshape(-1) for value in values]
+    pointers = (ctypes.c_void_p * len(arrays))(*[array.ctypes.data for array in arrays])
+    return arrays, pointers, numpy.array([array.size for array in arrays], integer)
+
+
 def _address(array):
     return None if array is None else array.ctypes.data
 
@@ -427,7 +434,7 @@ class Struct(ctypes.Structure):
             object.__setattr__(self, "_keep", {})
         keep = value
         if value is None:
-            raw = None if not issubclass(kind, ctypes._CFuncPtr) else kind()
+            raw = kind() if issubclass(kind, ctypes._CFuncPtr) else None
         elif kind is ctypes.c_char_p:
             raw = keep = _text(value)
         elif issubclass(kind, ctypes._CFuncPtr):
@@ -440,8 +447,8 @@ class Struct(ctypes.Structure):
                 keep = _texts(value)[0]
                 raw = ctypes.cast(keep, kind)
             elif issubclass(target, Struct):
-                keep = value
-                raw = ctypes.pointer(value)
+                keep = _filled(target, value, {})
+                raw = ctypes.pointer(keep)
             elif isinstance(value, kind):
                 raw = value
             else:
@@ -468,9 +475,19 @@ class Struct(ctypes.Structure):
                 + ", ".join(f"{name}={getattr(self, name)!r}" for name, _ in self._fields_
                             if name != "struct_size") + ")")
 
+    def array(self, name, *shape):
+        """The memory behind a pointer field as a numpy array, without a copy, of this shape; by
+        default as long as the field `count` says."""
+        pointer = getattr(self, name)
+        shape = shape or (self.count,)
+        if not pointer:
+            return None
+        return numpy.ctypeslib.as_array(pointer, shape)
+
     @property
     def _calls_back(self):
-        return any(isinstance(each, ctypes._CFuncPtr) for each in self._keep.values())
+        return any(isinstance(each, ctypes._CFuncPtr) or
+                   isinstance(each, Struct) and each._calls_back for each in self._keep.values())
 
 
 def _filled(kind, given, fields):
@@ -601,3 +618,30 @@ def _tokenizer_encode_batch(self, texts, options=None, **fields):
 
 
 Tokenizer.encode_batch = _tokenizer_encode_batch
+
+
+def _interruptible(options):
+    """A run without a progress callback gets one: through it Ctrl-C reaches the run."""
+    if options is None:
+        return
+    run = options._keep.get("run")
+    if run is None:
+        options.run = run = RunOptions()
+    if not run.progress:
+        run.progress = lambda progress: None
+
+
+def _run_metrics(self):
+    """All metrics, {name: value}."""
+    return {name: self.metric(name) for name in map(self.metric_name, range(self.metric_count()))}
+
+
+Run.metrics = _run_metrics
+
+
+def _model_parameter_names(self):
+    """Names of all parameters."""
+    return [self.parameter_name(index) for index in range(self.parameter_count())]
+
+
+Model.parameter_names = _model_parameter_names

@@ -93,6 +93,8 @@ class Generator:
         self.filled = {name for name in headers.structs if name + "_init" in headers.functions}
         self.with_callbacks = {name for name, struct in headers.structs.items()
                                if any(self.can_stop(f) for f in struct.fields)}
+        self.with_callbacks |= {name for name, struct in headers.structs.items()
+                                if any(f.type.base in self.with_callbacks for f in struct.fields)}
         self.calling_back = set()
         for function in headers.functions.values():
             takes = any(self.can_stop(p) or p.type.base in self.with_callbacks
@@ -321,6 +323,7 @@ class Plan:
     - const char * and a following size_t length: one text; alone: a NUL-terminated text
     - const char *const *, a following const size_t *lengths, a following count: one list of texts
     - const T * and a following count: one array
+    - const T *const *, lengths and a count: a list of arrays
     - T * whose comment begins "[capacity…] out" or that stands before `capacity`: a buffer that is
       made here, of the size that the following out-count tells; one whose comment says "NULL: none" is
       made if the keyword of its name is true
@@ -337,6 +340,7 @@ class Plan:
         self.bound = False
         self.before, self.arguments, self.after, self.results = [], [], [], []
         self.keeps, self.guards = [], []
+        self.structs_out = []        # result structs, which carry the status
         self.returned = set()        # names of the parameters that come back as results
         self.buffers = []            # (name, dtype, tail, optional)
         self.buffer_room = []        # bytes of the texts given, a first guess of the room
@@ -465,6 +469,8 @@ class Plan:
             self.returned.add(name)
         elif kind.pointers == 1 and base == "void" and name.endswith("user"):
             self.arguments.append("None")
+        elif kind.pointers == 2 and kind.const and base in DTYPES:
+            used = self.array_list(name, doc, python, base)
         elif kind.pointers == 1:
             convert = "_input" if kind.const else "_output"
             dtype = repr(DTYPES.get(base)) if base != "void" else "None"
@@ -497,6 +503,7 @@ class Plan:
             if sized:
                 self.arguments.append(f"ctypes.sizeof({python}_out)")
             self.results.append(f"{python}_out")
+            self.structs_out.append(f"{python}_out")
             self.returned.add(name)
             return 2 if sized else 1
         if name == "options" and kind.base in generator.filled:
@@ -527,6 +534,19 @@ class Plan:
             used += 1
         self.add(name, doc)
         return used
+
+    def array_list(self, name, doc, python, base):
+        """const T *const *, const int64_t *lengths, count: a list of arrays."""
+        lengths, count = self.next(1), self.next(2)
+        if not (lengths is not None and lengths.name == "lengths" and self.is_count(count, name)):
+            raise reader.HeaderError(f"{self.function.name}: {name} needs lengths and a count behind")
+        dtype, integer = DTYPES[base], DTYPES[lengths.type.base]
+        self.before.append(f"{python}, {python}_c, {python}_lengths = "
+                           f"_arrays({python}, '{dtype}', '{integer}')")
+        self.arguments += [f"{python}_c", f"_address({python}_lengths)", f"len({python})"]
+        self.keeps.append(python)
+        self.add(name, doc)
+        return 3
 
     def before_capacity(self, parameter):
         """Is it one of the arrays that stand right before a `capacity` with an out-count behind?"""
@@ -565,6 +585,9 @@ class Plan:
         keeps = [each for each in self.keeps]
         if self.bound and self.owner in generator.headers.opaque:
             keeps.insert(0, "self")
+        if self.adopts and any(p.type.base == "fst_run" for p in function.parameters) and \
+                "options" in keeps:
+            lines.append("_interruptible(options)")
         if self.adopts:
             lines.append(f"_keep = ({', '.join(keeps)}{',' if keeps else ''})")
         call = f"_{function.name}({', '.join(self.arguments)})"
@@ -574,7 +597,11 @@ class Plan:
             return lines + self.buffer_body(call)
         if status:
             action = f"_check({call})" if self.results else f"return _check({call})"
-            if self.bound and self.owner in generator.headers.opaque and not self.adopts and \
+            if len(self.structs_out) == 1:
+                action = f"object.__setattr__({self.structs_out[0]}, 'status', _check({call}))"
+            # A setter's callback is called later on; any other's during the call only.
+            if self.bound and self.owner in generator.headers.opaque and \
+                    re.search(r"_(set|add|attach)_", function.name) and \
                     any(generator.is_callback(p.type) for p in function.parameters):
                 kept = ", ".join(each for each in self.keeps if each.endswith("_c"))
                 lines.append(f"self._also_keep({kept})")

@@ -180,12 +180,10 @@ class _Interrupts:
             raise KeyboardInterrupt
 
     def __enter__(self):
-        self.previous = None
-        if threading.current_thread() is threading.main_thread():
-            handler = signal.getsignal(signal.SIGINT)
-            if callable(handler) and handler != _interrupts.handle:
-                signal.signal(signal.SIGINT, self.handle)
-                self.previous = handler
+        handler = signal.getsignal(signal.SIGINT)
+        if callable(handler):
+            signal.signal(signal.SIGINT, self.handle)
+            self.previous = handler
         return self
 
     def __exit__(self, kind, error, trace):
@@ -215,11 +213,13 @@ _unguarded = _NoInterrupts()
 
 
 def _guard(*things):
-    """What guards a call on these handles and callbacks."""
-    if _interrupts.previous is None and any(
-            thing is not None and (not isinstance(thing, Handle) or thing._calls_back)
-            for thing in things):
-        return _interrupts
+    """What guards a call on these handles, structs and callbacks."""
+    if _interrupts.previous is None:
+        for thing in things:
+            if thing is not None and getattr(thing, "_calls_back", True):
+                if threading.current_thread() is threading.main_thread():
+                    return _interrupts
+                break
     return _unguarded
 
 
@@ -231,7 +231,7 @@ _CALLBACK_RAISED = -1000   # outside of the library's statuses; never seen by th
 def _thunk(kind, function):
     """A C function pointer of type `kind` that calls `function` without the trailing `user`."""
     if function is None:
-        return kind()
+        return None
     if isinstance(function, kind):
         return function
     converters = kind._converters_
@@ -340,6 +340,13 @@ def _output(array, dtype):
     return array
 
 
+def _arrays(values, dtype, integer):
+    """(arrays, T *[], lengths) of a sequence of sequences."""
+    arrays = [_input(value, dtype).reshape(-1) for value in values]
+    pointers = (ctypes.c_void_p * len(arrays))(*[array.ctypes.data for array in arrays])
+    return arrays, pointers, numpy.array([array.size for array in arrays], integer)
+
+
 def _address(array):
     return None if array is None else array.ctypes.data
 
@@ -427,7 +434,7 @@ class Struct(ctypes.Structure):
             object.__setattr__(self, "_keep", {})
         keep = value
         if value is None:
-            raw = None if not issubclass(kind, ctypes._CFuncPtr) else kind()
+            raw = kind() if issubclass(kind, ctypes._CFuncPtr) else None
         elif kind is ctypes.c_char_p:
             raw = keep = _text(value)
         elif issubclass(kind, ctypes._CFuncPtr):
@@ -440,8 +447,8 @@ class Struct(ctypes.Structure):
                 keep = _texts(value)[0]
                 raw = ctypes.cast(keep, kind)
             elif issubclass(target, Struct):
-                keep = value
-                raw = ctypes.pointer(value)
+                keep = _filled(target, value, {})
+                raw = ctypes.pointer(keep)
             elif isinstance(value, kind):
                 raw = value
             else:
@@ -468,9 +475,19 @@ class Struct(ctypes.Structure):
                 + ", ".join(f"{name}={getattr(self, name)!r}" for name, _ in self._fields_
                             if name != "struct_size") + ")")
 
+    def array(self, name, *shape):
+        """The memory behind a pointer field as a numpy array, without a copy, of this shape; by
+        default as long as the field `count` says."""
+        pointer = getattr(self, name)
+        shape = shape or (self.count,)
+        if not pointer:
+            return None
+        return numpy.ctypeslib.as_array(pointer, shape)
+
     @property
     def _calls_back(self):
-        return any(isinstance(each, ctypes._CFuncPtr) for each in self._keep.values())
+        return any(isinstance(each, ctypes._CFuncPtr) or
+                   isinstance(each, Struct) and each._calls_back for each in self._keep.values())
 
 
 def _filled(kind, given, fields):
@@ -585,6 +602,37 @@ SPLIT_DOCUMENTS = 1
 PACK_WRAPPED = 0
 PACK_BEST_FIT = 1
 PACK_RANDOM = 2
+F32 = 0
+F64 = 1
+BF16 = 2
+F16 = 3
+I64 = 4
+I32 = 5
+I16 = 6
+I8 = 7
+U8 = 8
+BOOL = 9
+MAX_RANK = 8
+FAMILY_GPT2 = 0
+FAMILY_LLAMA = 1
+FAMILY_QWEN2 = 2
+FAMILY_QWEN3 = 3
+POSITION_NONE = 0
+POSITION_LEARNED = 1
+POSITION_ROTARY = 2
+ROPE_DEFAULT = 0
+ROPE_LINEAR = 1
+ROPE_DYNAMIC = 2
+ROPE_LLAMA3 = 3
+ROPE_YARN = 4
+NORM_LAYER = 0
+NORM_RMS = 1
+ACTIVATION_GELU_TANH = 1
+ACTIVATION_GELU = 2
+ACTIVATION_SILU = 3
+ACTIVATION_RELU = 4
+FORWARD_EVALUATE = 0
+FORWARD_TRAIN = 1
 OPTIMIZER_ADAMW = 0
 OPTIMIZER_SGD = 1
 OPTIMIZER_MUON = 2
@@ -597,17 +645,12 @@ WARMUP_ABOVE_ZERO = 0
 WARMUP_FROM_ZERO = 1
 MUON_SCALE_ORIGINAL = 0
 MUON_SCALE_MATCH_RMS = 1
-F32 = 0
-F64 = 1
-BF16 = 2
-F16 = 3
-I64 = 4
-I32 = 5
-I16 = 6
-I8 = 7
-U8 = 8
-BOOL = 9
-MAX_RANK = 8
+TOKENIZER_BPE = 0
+TOKENIZER_CHARACTER = 1
+TOKEN_BOS = 0
+TOKEN_EOS = 1
+TOKEN_PAD = 2
+TOKEN_UNKNOWN = 3
 
 _FUNCTIONS = {}
 
@@ -828,6 +871,183 @@ class DatasetInfo(Struct):
     _kinds_ = dict(_fields_)
 
 
+class View(Struct):
+    """An array in memory. Element (i0, i1, …) stands at data + (i0·strides[0] + i1·strides[1] + …)
+     elements. The layout of this struct is fixed for good.
+    Since 0.1
+
+    data: borrowed; the function that fills the view says until when
+    dtype: FST_F32 … FST_BOOL
+    rank: dimensions, 0 (a scalar) to FST_MAX_RANK
+    shape: elements along each dimension; 0 beyond rank
+    strides: in elements; 0 beyond rank
+    """
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("dtype", ctypes.c_int32),
+        ("rank", ctypes.c_int32),
+        ("shape", ctypes.c_int64 * 8),
+        ("strides", ctypes.c_int64 * 8),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ModelConfig(Struct):
+    """The architecture of a model. Fill with fst_model_config_init, which gives FST_FAMILY_GPT2's
+     switches and small sizes.
+    Since 0.1
+
+    family: FST_FAMILY_ value: the naming used when saved; the switches below decide what is computed
+    vocabulary_size: V, ≥ 1
+    context_length: most positions of a sequence, ≥ 1
+    layers: blocks, ≥ 1
+    width: C, features of the residual stream
+    heads: H, query heads; divides width unless head_size is given
+    kv_heads: key and value heads, divides heads; 0: as heads
+    head_size: D; 0: width / heads
+    hidden_size: features inside the MLP; 0: 4·width
+    position: FST_POSITION_ value
+    norm: FST_NORM_ value
+    activation: FST_ACTIVATION_ value
+    gated: 1: MLP is down(act(gate(x))·up(x)), as SwiGLU; 0: down(act(up(x)))
+    attention_bias: 1: biases on queries, keys, values
+    output_bias: 1: bias on the attention's output projection
+    mlp_bias: 1: biases in the MLP
+    norm_bias: 1: LayerNorm has a bias; ignored for RMSNorm
+    qk_norm: 1: RMSNorm over each query and key head before rotation
+    tied: 1: the output head is the token embedding
+    window: a token attends to at most this many tokens, itself included; 0: all before it
+    norm_epsilon: inside the square root; default 1e-5
+    rope_theta: base of the rotary frequencies; default 10000
+    rope_scaling: FST_ROPE_ value
+    rope_original_context: context the frequencies were trained for; 0: context_length
+    rope_factor: default 1
+    rope_low_frequency_factor: Llama 3, default 1
+    rope_high_frequency_factor: Llama 3, default 4
+    rope_attention_factor: YaRN; 0: 0.1·ln(factor) + 1
+    rope_beta_fast: YaRN, default 32
+    rope_beta_slow: YaRN, default 1
+    dropout: on embeddings and on each branch before it joins the stream; default 0
+    attention_dropout: on attention probabilities; default 0
+    init_std: standard deviation of initial weights; residual projections get init_std / √(2·layers), as GPT-2; default 0.02
+    bos_id: -1: none
+    eos_id: -1: none
+    """
+    _init_ = "fst_model_config_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("family", ctypes.c_int32),
+        ("vocabulary_size", ctypes.c_int32),
+        ("context_length", ctypes.c_int32),
+        ("layers", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("heads", ctypes.c_int32),
+        ("kv_heads", ctypes.c_int32),
+        ("head_size", ctypes.c_int32),
+        ("hidden_size", ctypes.c_int32),
+        ("position", ctypes.c_int32),
+        ("norm", ctypes.c_int32),
+        ("activation", ctypes.c_int32),
+        ("gated", ctypes.c_int32),
+        ("attention_bias", ctypes.c_int32),
+        ("output_bias", ctypes.c_int32),
+        ("mlp_bias", ctypes.c_int32),
+        ("norm_bias", ctypes.c_int32),
+        ("qk_norm", ctypes.c_int32),
+        ("tied", ctypes.c_int32),
+        ("window", ctypes.c_int32),
+        ("norm_epsilon", ctypes.c_double),
+        ("rope_theta", ctypes.c_double),
+        ("rope_scaling", ctypes.c_int32),
+        ("rope_original_context", ctypes.c_int32),
+        ("rope_factor", ctypes.c_double),
+        ("rope_low_frequency_factor", ctypes.c_double),
+        ("rope_high_frequency_factor", ctypes.c_double),
+        ("rope_attention_factor", ctypes.c_double),
+        ("rope_beta_fast", ctypes.c_double),
+        ("rope_beta_slow", ctypes.c_double),
+        ("dropout", ctypes.c_double),
+        ("attention_dropout", ctypes.c_double),
+        ("init_std", ctypes.c_double),
+        ("bos_id", ctypes.c_int64),
+        ("eos_id", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ModelOptions(Struct):
+    """How a model is held in memory, apart from its architecture.
+    Since 0.1
+
+    dtype: FST_F32 (default) or FST_BF16: bfloat16 working weights and activations over float32 master weights, gradients and residual stream
+    checkpointing: 1: keep only each block's input and compute the block again in backward; default 0
+    """
+    _init_ = "fst_model_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("dtype", ctypes.c_int32),
+        ("checkpointing", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ForwardOptions(Struct):
+    """Options of fst_model_forward.
+    Since 0.1
+
+    mode: FST_FORWARD_ value; default FST_FORWARD_TRAIN
+    reserved: 0
+    step: number of the draw of dropout masks: the same step gives the same masks; default 0
+    """
+    _init_ = "fst_forward_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("mode", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("step", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class LossOptions(Struct):
+    """Options of fst_model_loss.
+    Since 0.1
+
+    scale: the gradient is that of scale · Σ loss; 0 (default): 1 / Σ weights, the mean over this batch. For accumulation pass 1 / tokens of all micro-batches
+    label_smoothing: default 0
+    z_loss: coefficient of logsumexp², as PaLM (arXiv 2204.02311); default 0
+    """
+    _init_ = "fst_loss_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("scale", ctypes.c_double),
+        ("label_smoothing", ctypes.c_double),
+        ("z_loss", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class Loss(Struct):
+    """What fst_model_loss found.
+    Since 0.1
+
+    loss: Σ weight · cross entropy in nats, label smoothing included
+    z_loss: Σ weight · z_loss · logsumexp²
+    weight: Σ weights of the targets that count
+    tokens: targets that count
+    correct: targets that are the largest logit
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("loss", ctypes.c_double),
+        ("z_loss", ctypes.c_double),
+        ("weight", ctypes.c_double),
+        ("tokens", ctypes.c_int64),
+        ("correct", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
 class ScheduleOptions(Struct):
     """A learning rate as a function of the step.
     Since 0.1
@@ -941,23 +1161,72 @@ class OptimizerReport(Struct):
     _kinds_ = dict(_fields_)
 
 
-class View(Struct):
-    """An array in memory. Element (i0, i1, …) stands at data + (i0·strides[0] + i1·strides[1] + …)
-     elements. The layout of this struct is fixed for good.
+class TokenizerTrainOptions(Struct):
+    """Options of fst_tokenizer_train_files and fst_tokenizer_train_texts.
     Since 0.1
 
-    data: borrowed; the function that fills the view says until when
-    dtype: FST_F32 … FST_BOOL
-    rank: dimensions, 0 (a scalar) to FST_MAX_RANK
-    shape: elements along each dimension; 0 beyond rank
-    strides: in elements; 0 beyond rank
+    kind: FST_TOKENIZER_ value; default FST_TOKENIZER_BPE
+    vocabulary_size: BPE: ids to make at most, special tokens and the 256 bytes counted; default 30000. CHARACTER: ignored
+    minimum_frequency: BPE: a pair seen less often is not merged; default 0
+    pattern: BPE: where words end. "gpt2" (default, also NULL), "llama3", "qwen2", or a regular expression (PCRE2, Unicode) whose matches and the stretches between them become the words.
+    special_tokens: special_token_count texts; BPE: they get the ids from 0 on, CHARACTER: the ids after the characters
+    special_token_count: default 0
+    add_prefix_space: BPE: 1: a space is put before a text that starts with none; default 0
+    reserved: 0
+    unknown_token: CHARACTER: the special token that stands for a character not seen in training; NULL (default): encoding one is FST_ERR_NOT_FOUND
     """
+    _init_ = "fst_tokenizer_train_options_init"
     _fields_ = [
-        ("data", ctypes.c_void_p),
-        ("dtype", ctypes.c_int32),
-        ("rank", ctypes.c_int32),
-        ("shape", ctypes.c_int64 * 8),
-        ("strides", ctypes.c_int64 * 8),
+        ("struct_size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
+        ("vocabulary_size", ctypes.c_int32),
+        ("minimum_frequency", ctypes.c_int64),
+        ("pattern", ctypes.c_char_p),
+        ("special_tokens", ctypes.POINTER(ctypes.c_char_p)),
+        ("special_token_count", ctypes.c_size_t),
+        ("add_prefix_space", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("unknown_token", ctypes.c_char_p),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class EncodeOptions(Struct):
+    """Options of fst_tokenizer_encode.
+    Since 0.1
+
+    add_special_tokens: 1 (default): what the post-processor puts around a text (e.g. Llama 3's <|begin_of_text|>) is added; GPT-2 adds nothing. 0: never
+    parse_special: 1 (default): a special token spelled out in the text becomes its id; 0: its characters are ordinary text, for text from strangers
+    """
+    _init_ = "fst_encode_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("add_special_tokens", ctypes.c_int32),
+        ("parse_special", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class AddedTokenOptions(Struct):
+    """Options of fst_tokenizer_add_tokens.
+    Since 0.1
+
+    special: 1: decoding may skip it and parse_special governs it; default 0
+    single_word: 1: only where no word character stands next to it; default 0
+    strip_left: 1: takes white space before it along; default 0
+    strip_right: 1: takes white space behind it along; default 0
+    normalized: 1: looked for in the normalised text; default 0: in the text as given
+    reserved: 0
+    """
+    _init_ = "fst_added_token_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("special", ctypes.c_int32),
+        ("single_word", ctypes.c_int32),
+        ("strip_left", ctypes.c_int32),
+        ("strip_right", ctypes.c_int32),
+        ("normalized", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
     ]
     _kinds_ = dict(_fields_)
 
@@ -971,10 +1240,18 @@ STRUCTS = {
     "fst_split_options": SplitOptions,
     "fst_pack_options": PackOptions,
     "fst_dataset_info": DatasetInfo,
+    "fst_view": View,
+    "fst_model_config": ModelConfig,
+    "fst_model_options": ModelOptions,
+    "fst_forward_options": ForwardOptions,
+    "fst_loss_options": LossOptions,
+    "fst_loss": Loss,
     "fst_schedule_options": ScheduleOptions,
     "fst_optimizer_options": OptimizerOptions,
     "fst_optimizer_report": OptimizerReport,
-    "fst_view": View,
+    "fst_tokenizer_train_options": TokenizerTrainOptions,
+    "fst_encode_options": EncodeOptions,
+    "fst_added_token_options": AddedTokenOptions,
 }
 
 _fst_last_error = _FUNCTIONS["fst_last_error"] = _bind("fst_last_error", ctypes.c_char_p)
@@ -1000,6 +1277,29 @@ _fst_dataset_pack = _FUNCTIONS["fst_dataset_pack"] = _bind("fst_dataset_pack", c
 _fst_dataset_read = _FUNCTIONS["fst_dataset_read"] = _bind("fst_dataset_read", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_get_info = _FUNCTIONS["fst_dataset_get_info"] = _bind("fst_dataset_get_info", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_get_document = _FUNCTIONS["fst_dataset_get_document"] = _bind("fst_dataset_get_document", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_dtype_size = _FUNCTIONS["fst_dtype_size"] = _bind("fst_dtype_size", ctypes.c_size_t, ctypes.c_int32)
+_fst_dtype_name = _FUNCTIONS["fst_dtype_name"] = _bind("fst_dtype_name", ctypes.c_char_p, ctypes.c_int32)
+_fst_model_config_init = _FUNCTIONS["fst_model_config_init"] = _bind("fst_model_config_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_config_set_family = _FUNCTIONS["fst_model_config_set_family"] = _bind("fst_model_config_set_family", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32)
+_fst_model_options_init = _FUNCTIONS["fst_model_options_init"] = _bind("fst_model_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_create = _FUNCTIONS["fst_model_create"] = _bind("fst_model_create", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_load = _FUNCTIONS["fst_model_load"] = _bind("fst_model_load", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_save = _FUNCTIONS["fst_model_save"] = _bind("fst_model_save", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
+_fst_model_destroy = _FUNCTIONS["fst_model_destroy"] = _bind("fst_model_destroy", None, ctypes.c_void_p)
+_fst_model_get_config = _FUNCTIONS["fst_model_get_config"] = _bind("fst_model_get_config", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_parameter_count = _FUNCTIONS["fst_model_parameter_count"] = _bind("fst_model_parameter_count", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_parameter_name = _FUNCTIONS["fst_model_parameter_name"] = _bind("fst_model_parameter_name", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_model_parameter = _FUNCTIONS["fst_model_parameter"] = _bind("fst_model_parameter", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_model_gradient = _FUNCTIONS["fst_model_gradient"] = _bind("fst_model_gradient", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_model_weights_changed = _FUNCTIONS["fst_model_weights_changed"] = _bind("fst_model_weights_changed", ctypes.c_int32, ctypes.c_void_p)
+_fst_model_zero_gradients = _FUNCTIONS["fst_model_zero_gradients"] = _bind("fst_model_zero_gradients", ctypes.c_int32, ctypes.c_void_p)
+_fst_forward_options_init = _FUNCTIONS["fst_forward_options_init"] = _bind("fst_forward_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_reserve = _FUNCTIONS["fst_model_reserve"] = _bind("fst_model_reserve", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p)
+_fst_model_forward = _FUNCTIONS["fst_model_forward"] = _bind("fst_model_forward", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_output = _FUNCTIONS["fst_model_output"] = _bind("fst_model_output", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_loss_options_init = _FUNCTIONS["fst_loss_options_init"] = _bind("fst_loss_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_loss = _FUNCTIONS["fst_model_loss"] = _bind("fst_model_loss", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_backward = _FUNCTIONS["fst_model_backward"] = _bind("fst_model_backward", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 _fst_schedule_options_init = _FUNCTIONS["fst_schedule_options_init"] = _bind("fst_schedule_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_schedule_learning_rate = _FUNCTIONS["fst_schedule_learning_rate"] = _bind("fst_schedule_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_optimizer_options_init = _FUNCTIONS["fst_optimizer_options_init"] = _bind("fst_optimizer_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
@@ -1008,8 +1308,24 @@ _fst_optimizer_destroy = _FUNCTIONS["fst_optimizer_destroy"] = _bind("fst_optimi
 _fst_optimizer_step = _FUNCTIONS["fst_optimizer_step"] = _bind("fst_optimizer_step", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_optimizer_zero_gradients = _FUNCTIONS["fst_optimizer_zero_gradients"] = _bind("fst_optimizer_zero_gradients", ctypes.c_int32, ctypes.c_void_p)
 _fst_optimizer_learning_rate = _FUNCTIONS["fst_optimizer_learning_rate"] = _bind("fst_optimizer_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_fst_dtype_size = _FUNCTIONS["fst_dtype_size"] = _bind("fst_dtype_size", ctypes.c_size_t, ctypes.c_int32)
-_fst_dtype_name = _FUNCTIONS["fst_dtype_name"] = _bind("fst_dtype_name", ctypes.c_char_p, ctypes.c_int32)
+_fst_tokenizer_train_options_init = _FUNCTIONS["fst_tokenizer_train_options_init"] = _bind("fst_tokenizer_train_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_tokenizer_train_files = _FUNCTIONS["fst_tokenizer_train_files"] = _bind("fst_tokenizer_train_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p)
+_fst_tokenizer_train_texts = _FUNCTIONS["fst_tokenizer_train_texts"] = _bind("fst_tokenizer_train_texts", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p)
+_fst_tokenizer_load = _FUNCTIONS["fst_tokenizer_load"] = _bind("fst_tokenizer_load", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_tokenizer_load_gpt2 = _FUNCTIONS["fst_tokenizer_load_gpt2"] = _bind("fst_tokenizer_load_gpt2", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_tokenizer_save = _FUNCTIONS["fst_tokenizer_save"] = _bind("fst_tokenizer_save", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p)
+_fst_tokenizer_destroy = _FUNCTIONS["fst_tokenizer_destroy"] = _bind("fst_tokenizer_destroy", None, ctypes.c_void_p)
+_fst_tokenizer_vocabulary_size = _FUNCTIONS["fst_tokenizer_vocabulary_size"] = _bind("fst_tokenizer_vocabulary_size", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_encode_options_init = _FUNCTIONS["fst_encode_options_init"] = _bind("fst_encode_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_tokenizer_encode = _FUNCTIONS["fst_tokenizer_encode"] = _bind("fst_tokenizer_encode", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+_fst_tokenizer_encode_batch = _FUNCTIONS["fst_tokenizer_encode_batch"] = _bind("fst_tokenizer_encode_batch", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+_fst_tokenizer_decode = _FUNCTIONS["fst_tokenizer_decode"] = _bind("fst_tokenizer_decode", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+_fst_tokenizer_token = _FUNCTIONS["fst_tokenizer_token"] = _bind("fst_tokenizer_token", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_tokenizer_find = _FUNCTIONS["fst_tokenizer_find"] = _bind("fst_tokenizer_find", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_tokenizer_special_id = _FUNCTIONS["fst_tokenizer_special_id"] = _bind("fst_tokenizer_special_id", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p)
+_fst_tokenizer_set_special_id = _FUNCTIONS["fst_tokenizer_set_special_id"] = _bind("fst_tokenizer_set_special_id", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32)
+_fst_added_token_options_init = _FUNCTIONS["fst_added_token_options_init"] = _bind("fst_added_token_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_tokenizer_add_tokens = _FUNCTIONS["fst_tokenizer_add_tokens"] = _bind("fst_tokenizer_add_tokens", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 _last_error = _fst_last_error
 
 
@@ -1045,7 +1361,7 @@ class Context(Handle):
         Since 0.1
         """
         info_out = ContextInfo()
-        _check(_fst_context_get_info(self._pointer(), ctypes.byref(info_out), ctypes.sizeof(info_out)))
+        object.__setattr__(info_out, 'status', _check(_fst_context_get_info(self._pointer(), ctypes.byref(info_out), ctypes.sizeof(info_out))))
         return info_out
 
 
@@ -1054,6 +1370,200 @@ class Tokenizer(Handle):
     Since 0.1
     """
     _destroy_ = "fst_tokenizer_destroy"
+
+    @staticmethod
+    def train_files(context, paths, options=None, **fields):
+        """Trains a tokenizer on text files. BPE reads each line, its line end included, as a text of its
+        own; the result is that of `tokenizers`' BpeTrainer with the byte-level initial alphabet. Words
+        are counted on the context's threads; the result does not depend on their number.
+        context: the context; kept alive by the tokenizer.
+        paths: count file names.
+        options: NULL for defaults.
+        Returns tokenizer: the new tokenizer; the caller owns it.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_IO, FST_ERR_NOT_FOUND, FST_ERR_NO_MEMORY, or FST_ERR_FORMAT where a CHARACTER tokenizer meets bytes that are not UTF-8.
+        Since 0.1
+        """
+        paths_c, paths_lengths, paths_count = _texts(paths)
+        options = _filled(TokenizerTrainOptions, options, fields)
+        tokenizer_out = ctypes.c_void_p()
+        _keep = (context, paths_c, options,)
+        _check(_fst_tokenizer_train_files(_handle(Context, context), paths_c, paths_count, _reference(options), ctypes.byref(tokenizer_out)))
+        return Tokenizer._adopt(tokenizer_out.value, _keep)
+
+    @staticmethod
+    def train_texts(context, texts, options=None, **fields):
+        """Trains a tokenizer on texts in memory, each taken as a whole.
+        context: the context; kept alive by the tokenizer.
+        texts: count texts; borrowed for the call.
+        options: NULL for defaults.
+        Returns tokenizer: the new tokenizer; the caller owns it.
+        Status: as fst_tokenizer_train_files.
+        Since 0.1
+        """
+        texts_c, texts_lengths, texts_count = _texts(texts)
+        options = _filled(TokenizerTrainOptions, options, fields)
+        tokenizer_out = ctypes.c_void_p()
+        _keep = (context, texts_c, options,)
+        _check(_fst_tokenizer_train_texts(_handle(Context, context), texts_c, texts_lengths, texts_count, _reference(options), ctypes.byref(tokenizer_out)))
+        return Tokenizer._adopt(tokenizer_out.value, _keep)
+
+    @staticmethod
+    def load(context, path):
+        """Reads a tokenizer.json of Hugging Face `tokenizers`: model BPE (byte-level) or WordLevel;
+        normalizers NFC, NFD, NFKC, NFKD; pre-tokenizers ByteLevel, Split, Digits; post-processors
+        ByteLevel, TemplateProcessing, RobertaProcessing, BertProcessing; decoders ByteLevel, Fuse; a
+        Sequence of any of these. Truncation and padding are kept for saving but not applied.
+        context: the context; kept alive by the tokenizer.
+        path: the file, or the directory that holds it; in a directory, tokenizer_config.json names the tokens of fst_tokenizer_special_id.
+        Returns tokenizer: the new tokenizer; the caller owns it.
+        Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_IO, FST_ERR_FORMAT, FST_ERR_NO_MEMORY, or FST_ERR_UNSUPPORTED for a component that the text names.
+        Since 0.1
+        """
+        path = _text(path)
+        tokenizer_out = ctypes.c_void_p()
+        _keep = (context,)
+        _check(_fst_tokenizer_load(_handle(Context, context), path, ctypes.byref(tokenizer_out)))
+        return Tokenizer._adopt(tokenizer_out.value, _keep)
+
+    @staticmethod
+    def load_gpt2(context, vocabulary_path, merges_path):
+        """Reads GPT-2's own two files.
+        context: the context; kept alive by the tokenizer.
+        vocabulary_path: vocab.json: token to id.
+        merges_path: merges.txt: one merge a line, best first.
+        Returns tokenizer: the new tokenizer; the caller owns it.
+        Status: as fst_tokenizer_load.
+        Since 0.1
+        """
+        vocabulary_path = _text(vocabulary_path)
+        merges_path = _text(merges_path)
+        tokenizer_out = ctypes.c_void_p()
+        _keep = (context,)
+        _check(_fst_tokenizer_load_gpt2(_handle(Context, context), vocabulary_path, merges_path, ctypes.byref(tokenizer_out)))
+        return Tokenizer._adopt(tokenizer_out.value, _keep)
+
+    def save(self, path):
+        """Writes a tokenizer.json that `tokenizers` loads. What was there before stays until the new file
+        is complete on disk. A CHARACTER tokenizer is written as a WordLevel model behind a Split
+        pre-tokenizer that isolates each code point.
+        path: a file name; or an existing directory, which then gets tokenizer.json and a tokenizer_config.json that names the special tokens.
+        Status: FST_OK, FST_ERR_IO or FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        path = _text(path)
+        return _check(_fst_tokenizer_save(self._pointer(), path))
+
+    def vocabulary_size(self):
+        """Returns size: largest id + 1, added tokens counted.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        size_out = ctypes.c_int32()
+        _check(_fst_tokenizer_vocabulary_size(self._pointer(), ctypes.byref(size_out)))
+        return size_out.value
+
+    def encode(self, text=None, options=None, offsets=False, **fields):
+        """Encodes a text. Call with capacity 0 for the number of ids, or with a capacity that is surely
+        enough: without a normalizer, length + what the post-processor adds.
+        text: any bytes; may be NULL where length is 0.
+        options: NULL for defaults.
+        offsets: out, [capacity][2]: the bytes of the text, begin and end, that each id stands for; for byte-level BPE exactly the token's bytes, a leading space included. 0, 0 for what the post-processor adds; where a normalizer changed the text, the whole stretch it changed. NULL: none.
+        Returns ids: up to capacity ids; may be NULL where capacity is 0.
+        Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL with *count set and nothing written; FST_ERR_INVALID_ARGUMENT; FST_ERR_NO_MEMORY; FST_ERR_NOT_FOUND where something has no token and the tokenizer has no unknown token.
+        Since 0.1
+        """
+        text = _text(text)
+        options = _filled(EncodeOptions, options, fields)
+        _capacity = len(text or b'') + 16
+        _count = ctypes.c_size_t()
+        while True:
+            ids_out = numpy.empty(_capacity, 'int32')
+            offsets_out = numpy.empty((_capacity, 2), 'int64') if offsets else None
+            _status = _fst_tokenizer_encode(self._pointer(), text, 0 if text is None else len(text), _reference(options), _address(ids_out), _address(offsets_out), _capacity, ctypes.byref(_count))
+            if _status != ERR_BUFFER_TOO_SMALL:
+                break
+            _capacity = _count.value
+        _check(_status)
+        if offsets:
+            return ids_out[:_count.value], offsets_out[:_count.value]
+        return ids_out[:_count.value]
+
+    def decode(self, ids, skip_special):
+        """The bytes that ids stand for. They need not be valid UTF-8: a token may end inside a character.
+        ids: count ids.
+        skip_special: 1: special tokens give no text.
+        Returns text: up to capacity bytes, and a NUL behind them where there is room; may be NULL where capacity is 0.
+        Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL with *length set and nothing written; FST_ERR_INVALID_ARGUMENT for an id that is no token, named in the text with its place.
+        Since 0.1
+        """
+        ids = _input(ids, 'int32')
+        _capacity = 256
+        _count = ctypes.c_size_t()
+        while True:
+            text_out = numpy.empty(_capacity, 'int8')
+            _status = _fst_tokenizer_decode(self._pointer(), _address(ids), 0 if ids is None else ids.size, _index(skip_special), _address(text_out), _capacity, ctypes.byref(_count))
+            if _status != ERR_BUFFER_TOO_SMALL:
+                break
+            _capacity = _count.value
+        _check(_status)
+        return text_out[:_count.value].tobytes()
+
+    def token(self, id):
+        """A token's bytes.
+        id: the token.
+        Returns bytes: borrowed, not NUL-terminated, valid until the tokenizer is changed or destroyed.
+        Status: FST_OK, or FST_ERR_INVALID_ARGUMENT for an id that is no token.
+        Since 0.1
+        """
+        bytes_out = ctypes.c_void_p()
+        length_out = ctypes.c_size_t()
+        _check(_fst_tokenizer_token(self._pointer(), _index(id), ctypes.byref(bytes_out), ctypes.byref(length_out)))
+        return ctypes.string_at(bytes_out, length_out.value)
+
+    def find(self, token):
+        """The id of one token.
+        token: its bytes (" the"), or else its spelling in tokenizer.json ("Ġthe").
+        Returns id: the id.
+        Status: FST_OK, FST_ERR_NOT_FOUND or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        token = _text(token)
+        id_out = ctypes.c_int32()
+        _check(_fst_tokenizer_find(self._pointer(), token, ctypes.byref(id_out)))
+        return id_out.value
+
+    def special_id(self, role):
+        """The id of a token with a role. Where tokenizer_config.json did not say, the role is found by the
+        usual names (e.g. <|endoftext|>, </s>, [PAD]) among the special tokens.
+        role: FST_TOKEN_ value.
+        Returns id: the id; -1: none.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        id_out = ctypes.c_int32()
+        _check(_fst_tokenizer_special_id(self._pointer(), _index(role), ctypes.byref(id_out)))
+        return id_out.value
+
+    def set_special_id(self, role, id):
+        """Gives a role to a token.
+        role: FST_TOKEN_ value other than FST_TOKEN_UNKNOWN, which belongs to the model.
+        id: a token; -1: none.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        return _check(_fst_tokenizer_set_special_id(self._pointer(), _index(role), _index(id)))
+
+    def add_tokens(self, tokens, options=None, **fields):
+        """Adds tokens that are found in a text before it is split. A text that is a token already keeps its
+        id; others get the ids from the vocabulary size on. On an error nothing is added.
+        tokens: count texts, UTF-8, not empty.
+        options: NULL for defaults; they hold for all of the texts.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT or FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        tokens_c, tokens_lengths, tokens_count = _texts(tokens)
+        options = _filled(AddedTokenOptions, options, fields)
+        return _check(_fst_tokenizer_add_tokens(self._pointer(), tokens_c, tokens_count, _reference(options)))
 
 
 class Dataset(Handle):
@@ -1168,7 +1678,7 @@ class Dataset(Handle):
         Since 0.1
         """
         info_out = DatasetInfo()
-        _check(_fst_dataset_get_info(self._pointer(), ctypes.byref(info_out), ctypes.sizeof(info_out)))
+        object.__setattr__(info_out, 'status', _check(_fst_dataset_get_info(self._pointer(), ctypes.byref(info_out), ctypes.sizeof(info_out))))
         return info_out
 
     def get_document(self, index):
@@ -1195,6 +1705,191 @@ class Model(Handle):
     Since 0.1
     """
     _destroy_ = "fst_model_destroy"
+
+    @staticmethod
+    def create(context, config, options=None, **fields):
+        """Creates a model with fresh weights, drawn from the context's seed as GPT-2 initialises.
+        context: kept alive by the model.
+        config: the architecture.
+        options: NULL for defaults.
+        Returns model: the caller owns it.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT (the text names the field), FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        config = _filled(ModelConfig, config, {})
+        options = _filled(ModelOptions, options, fields)
+        model_out = ctypes.c_void_p()
+        _keep = (context, config, options,)
+        _check(_fst_model_create(_handle(Context, context), _reference(config), _reference(options), ctypes.byref(model_out)))
+        return Model._adopt(model_out.value, _keep)
+
+    def __init__(self, context, config, options=None, **fields):
+        """As create."""
+        made = Model.create(context, config, options=options, **fields)
+        self._take(made._address, made._keep)
+        made._owned = False
+
+    @staticmethod
+    def load(context, directory, options=None, **fields):
+        """Loads a Hugging Face directory: config.json and model.safetensors, or shards with their index.
+        GPT2LMHeadModel, LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM.
+        context: kept alive by the model.
+        directory: path in the file system's own bytes.
+        options: NULL for defaults.
+        Returns model: the caller owns it.
+        Status: FST_OK, FST_ERR_IO, FST_ERR_FORMAT, FST_ERR_UNSUPPORTED (the text names the field), FST_ERR_NOT_FOUND (a tensor is missing), FST_ERR_MISMATCH (a shape differs), FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        directory = _text(directory)
+        options = _filled(ModelOptions, options, fields)
+        model_out = ctypes.c_void_p()
+        _keep = (context, options,)
+        _check(_fst_model_load(_handle(Context, context), directory, _reference(options), ctypes.byref(model_out)))
+        return Model._adopt(model_out.value, _keep)
+
+    def save(self, tokenizer, directory):
+        """Saves a Hugging Face directory: config.json, model.safetensors (float32) and, if a tokenizer is
+        given, tokenizer.json. Files that exist are replaced whole or not at all.
+        tokenizer: NULL: none.
+        directory: created if missing (its parent must exist).
+        Status: FST_OK, FST_ERR_IO, FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        directory = _text(directory)
+        return _check(_fst_model_save(self._pointer(), _handle(Tokenizer, tokenizer), directory))
+
+    def get_config(self):
+        """The architecture, with every default resolved.
+        Returns config
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        config_out = ModelConfig()
+        object.__setattr__(config_out, 'status', _check(_fst_model_get_config(self._pointer(), ctypes.byref(config_out), ctypes.sizeof(config_out))))
+        return config_out
+
+    def parameter_count(self):
+        """Number of named parameters.
+        Returns count
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        count_out = ctypes.c_int64()
+        _check(_fst_model_parameter_count(self._pointer(), ctypes.byref(count_out)))
+        return count_out.value
+
+    def parameter_name(self, index):
+        """Name of a parameter, e.g. "layers.0.attention.qkv.weight".
+        index: 0 ≤ index < count.
+        Returns name: borrowed while the model lives.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        name_out = ctypes.c_char_p()
+        _check(_fst_model_parameter_name(self._pointer(), _index(index), ctypes.byref(name_out)))
+        return _to_text(name_out.value)
+
+    def parameter(self, name):
+        """A parameter's master weights, float32; matrices are [out, in]. After writing through the view
+        call fst_model_weights_changed.
+        name: as fst_model_parameter_name gives it.
+        Returns view: borrowed while the model lives.
+        Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        name = _text(name)
+        view_view = View()
+        _check(_fst_model_parameter(self._pointer(), name, ctypes.byref(view_view)))
+        return _from_view(view_view, self)
+
+    def gradient(self, name):
+        """A parameter's gradient, float32, of the parameter's shape; backward adds to it. Memory for all
+         gradients is taken at the first call of this, of backward, or of fst_optimizer_create.
+        name: the parameter.
+        Returns view: borrowed while the model lives.
+        Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_NO_MEMORY, FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        name = _text(name)
+        view_view = View()
+        _check(_fst_model_gradient(self._pointer(), name, ctypes.byref(view_view)))
+        return _from_view(view_view, self)
+
+    def weights_changed(self):
+        """Tells that weights were written through a view: refreshes the bfloat16 working copies.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        return _check(_fst_model_weights_changed(self._pointer()))
+
+    def zero_gradients(self):
+        """Sets all gradients to zero.
+        Status: FST_OK, FST_ERR_NO_MEMORY or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        return _check(_fst_model_zero_gradients(self._pointer()))
+
+    def reserve(self, rows, length, mode):
+        """Plans and takes the memory of a step of this shape, so that steps of this shape or smaller ones
+        allocate nothing.
+        rows: sequences.
+        length: positions of each.
+        mode: FST_FORWARD_ value; training includes gradients.
+        Returns bytes: bytes of activations and scratch; NULL: not wanted.
+        Status: FST_OK, FST_ERR_NO_MEMORY, FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        bytes_out = ctypes.c_int64()
+        _check(_fst_model_reserve(self._pointer(), _index(rows), _index(length), _index(mode), ctypes.byref(bytes_out)))
+        return bytes_out.value
+
+    def forward(self, batch, options=None, **fields):
+        """Runs the backbone.
+        batch: ids and, for a later fst_model_loss, targets; everything is copied.
+        options: NULL for defaults.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT (an id ≥ vocabulary: the text names row and position), FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        batch = _filled(Batch, batch, {})
+        options = _filled(ForwardOptions, options, fields)
+        return _check(_fst_model_forward(self._pointer(), _reference(batch), _reference(options)))
+
+    def output(self, name):
+        """A named output of the last forward: "hidden" [rows, length, width], after the last norm, or
+        "logits" [rows, length, vocabulary], computed when asked for; float32.
+        name: "hidden" or "logits".
+        Returns view: borrowed until the next forward.
+        Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_STATE (no forward yet), FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        name = _text(name)
+        view_view = View()
+        _check(_fst_model_output(self._pointer(), name, ctypes.byref(view_view)))
+        return _from_view(view_view, self)
+
+    def loss(self, options=None, **fields):
+        """Cross entropy of the batch's targets, by row blocks that never hold all logits. After a training
+        forward it also prepares the backward and adds the head's gradient.
+        options: NULL for defaults.
+        Returns loss
+        Status: FST_OK, FST_ERR_STATE, FST_ERR_NUMERIC (the loss is not finite; no gradient was added beyond the head's), FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        options = _filled(LossOptions, options, fields)
+        loss_out = Loss()
+        object.__setattr__(loss_out, 'status', _check(_fst_model_loss(self._pointer(), _reference(options), ctypes.byref(loss_out), ctypes.sizeof(loss_out))))
+        return loss_out
+
+    def backward(self, output=None, gradient=None):
+        """Adds the gradients of all parameters. Once per forward.
+        output: NULL: of the loss; "logits" or "hidden": of the caller's own function of them.
+        gradient: with output: float32, of the output's shape, any strides; else NULL.
+        Status: FST_OK, FST_ERR_STATE, FST_ERR_MISMATCH, FST_ERR_NOT_FOUND, FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        output = _text(output)
+        gradient_view = _to_view(gradient)
+        return _check(_fst_model_backward(self._pointer(), output, _reference(gradient_view)))
 
 
 class Optimizer(Handle):
@@ -1232,7 +1927,7 @@ class Optimizer(Handle):
         Since 0.1
         """
         report_out = OptimizerReport()
-        _check(_fst_optimizer_step(self._pointer(), ctypes.byref(report_out), ctypes.sizeof(report_out)))
+        object.__setattr__(report_out, 'status', _check(_fst_optimizer_step(self._pointer(), ctypes.byref(report_out), ctypes.sizeof(report_out))))
         return report_out
 
     def zero_gradients(self):
@@ -1267,6 +1962,17 @@ class Run(Handle):
     """
     _destroy_ = "fst_run_destroy"
 
+
+def _model_config_set_family(self, family):
+    """Sets the switches (not the sizes) of a family.
+    family: FST_FAMILY_ value.
+    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    return _check(_fst_model_config_set_family(ctypes.byref(self), _index(family)))
+
+
+ModelConfig.set_family = _model_config_set_family
 
 def last_error():
     """Text of the last error of the calling thread: what failed, where (file, line or byte offset,
@@ -1312,20 +2018,6 @@ def abi_version():
     return _result
 
 
-def schedule_learning_rate(step, options=None, **fields):
-    """The learning rate of a step. A pure function.
-    options: NULL for defaults.
-    step: updates done before this one, ≥ 0; after total_steps the minimum holds.
-    Returns learning_rate
-    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
-    Since 0.1
-    """
-    options = _filled(ScheduleOptions, options, fields)
-    learning_rate_out = ctypes.c_double()
-    _check(_fst_schedule_learning_rate(_reference(options), _index(step), ctypes.byref(learning_rate_out)))
-    return learning_rate_out.value
-
-
 def dtype_size(dtype):
     """Bytes of one element.
     dtype: FST_F32 … FST_BOOL.
@@ -1347,6 +2039,20 @@ def dtype_name(dtype):
     _raise_pending()
     _result = _to_text(_result)
     return _result
+
+
+def schedule_learning_rate(step, options=None, **fields):
+    """The learning rate of a step. A pure function.
+    options: NULL for defaults.
+    step: updates done before this one, ≥ 0; after total_steps the minimum holds.
+    Returns learning_rate
+    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    options = _filled(ScheduleOptions, options, fields)
+    learning_rate_out = ctypes.c_double()
+    _check(_fst_schedule_learning_rate(_reference(options), _index(step), ctypes.byref(learning_rate_out)))
+    return learning_rate_out.value
 
 
 
@@ -1397,3 +2103,30 @@ def _tokenizer_encode_batch(self, texts, options=None, **fields):
 
 
 Tokenizer.encode_batch = _tokenizer_encode_batch
+
+
+def _interruptible(options):
+    """A run without a progress callback gets one: through it Ctrl-C reaches the run."""
+    if options is None:
+        return
+    run = options._keep.get("run")
+    if run is None:
+        options.run = run = RunOptions()
+    if not run.progress:
+        run.progress = lambda progress: None
+
+
+def _run_metrics(self):
+    """All metrics, {name: value}."""
+    return {name: self.metric(name) for name in map(self.metric_name, range(self.metric_count()))}
+
+
+Run.metrics = _run_metrics
+
+
+def _model_parameter_names(self):
+    """Names of all parameters."""
+    return [self.parameter_name(index) for index in range(self.parameter_count())]
+
+
+Model.parameter_names = _model_parameter_names

@@ -1,0 +1,297 @@
+"""The ctypes module: ownership, errors, options, views, callbacks. Needs numpy."""
+import ctypes
+import gc
+import importlib.util
+import os
+import sys
+import threading
+import unittest
+import weakref
+from pathlib import Path
+
+try:
+    import numpy
+except ImportError:
+    print(f"{sys.executable} has no numpy")
+    sys.exit(77)
+
+ROOT = Path(__file__).resolve().parents[2]
+spec = importlib.util.spec_from_file_location("fourstage", ROOT / "examples/python/fourstage.py")
+fourstage = importlib.util.module_from_spec(spec)
+sys.modules["fourstage"] = fourstage
+spec.loader.exec_module(fourstage)
+
+CONFIG = dict(vocabulary_size=29, context_length=16, layers=2, width=32, heads=4)
+
+
+def make_batch(rows=3, length=8, seed=0):
+    ids = numpy.random.default_rng(seed).integers(0, 29, (rows, length + 1), dtype="int32")
+    return fourstage.Batch(rows=rows, length=length, ids=ids[:, :-1], targets=ids[:, 1:])
+
+
+def parameter_names(model):
+    return [model.parameter_name(i) for i in range(model.parameter_count())]
+
+
+class Handles(unittest.TestCase):
+    def test_any_order_of_destruction(self):
+        for order in ([0, 1, 2], [2, 1, 0], [0, 2, 1], [1, 0, 2]):
+            context = fourstage.Context(threads=1)
+            model = fourstage.Model(context, CONFIG)
+            handles = [context, model, fourstage.Optimizer(model)]
+            del context, model
+            for index in order:
+                handles[index].destroy()
+                handles[index].destroy()
+
+    def test_with_and_use_after(self):
+        with fourstage.Context(threads=1) as context:
+            self.assertEqual(context.get_info().threads, 1)
+        with self.assertRaises(fourstage.StateError):
+            context.get_info()
+        with self.assertRaises(fourstage.StateError):
+            fourstage.Model(context, CONFIG)
+
+    def test_the_context_goes_first(self):
+        context = fourstage.Context(threads=1)
+        model = fourstage.Model(context, CONFIG)
+        context.destroy()
+        model.forward(make_batch())
+        self.assertGreater(model.loss().loss, 0)
+
+    def test_collection_frees_everything(self):
+        live = set()
+        libc = ctypes.CDLL(None)
+        libc.malloc.restype = ctypes.c_void_p
+        libc.free.argtypes = [ctypes.c_void_p]
+
+        def allocate(size):
+            block = libc.malloc(ctypes.c_size_t(size))
+            live.add(block)
+            return block
+
+        def release(block):
+            live.remove(block)
+            libc.free(block)
+
+        context = fourstage.Context(threads=1, allocate=allocate, release=release)
+        model = fourstage.Model(context, CONFIG)
+        optimizer = fourstage.Optimizer(model)
+        self.assertGreater(len(live), 10)
+        del context
+        gc.collect()
+        model.forward(make_batch())
+        model.loss()
+        model.backward()
+        optimizer.step()
+        del model, optimizer
+        gc.collect()
+        self.assertEqual(live, set())
+
+    def test_wrong_handle(self):
+        with fourstage.Context(threads=1) as context:
+            with self.assertRaises(TypeError):
+                fourstage.Optimizer(context)
+
+
+class Errors(unittest.TestCase):
+    def setUp(self):
+        self.context = fourstage.Context(threads=1)
+        self.model = fourstage.Model(self.context, CONFIG)
+
+    def test_kinds_and_text(self):
+        with self.assertRaises(fourstage.NotFoundError) as caught:
+            self.model.parameter("no such thing")
+        self.assertIn("no such thing", str(caught.exception))
+        self.assertEqual(caught.exception.status, fourstage.ERR_NOT_FOUND)
+        self.assertIsInstance(caught.exception, LookupError)
+        with self.assertRaises(ValueError):
+            fourstage.Model(self.context, CONFIG, dtype=77)
+        with self.assertRaises(fourstage.StateError):
+            self.model.backward()
+        with self.assertRaises(fourstage.FourstageError):
+            fourstage.Model.load(self.context, Path("/nowhere/at/all"))
+
+    def test_each_thread_its_text(self):
+        texts = {}
+
+        def fail(name):
+            for _ in range(50):
+                try:
+                    self.model.parameter(name)
+                except fourstage.NotFoundError as error:
+                    texts.setdefault(name, set()).add(str(error))
+
+        threads = [threading.Thread(target=fail, args=(f"name-{i}",)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for name, found in texts.items():
+            self.assertEqual(len(found), 1)
+            self.assertIn(name, found.pop())
+
+    def test_bad_ids(self):
+        ids = numpy.full((1, 4), 29, "int32")
+        with self.assertRaises(fourstage.InvalidArgumentError):
+            self.model.forward(fourstage.Batch(rows=1, length=4, ids=ids))
+
+
+class Options(unittest.TestCase):
+    def test_unknown_names_are_refused(self):
+        with self.assertRaises(TypeError) as caught:
+            fourstage.Context(thread=1)
+        self.assertIn("thread", str(caught.exception))
+        options = fourstage.ContextOptions()
+        with self.assertRaises(TypeError):
+            options.sed = 3
+
+    def test_defaults_are_the_librarys(self):
+        self.assertEqual(fourstage.ContextOptions().blas_single_thread, 1)
+        self.assertEqual(fourstage.ContextOptions().struct_size,
+                         ctypes.sizeof(fourstage.ContextOptions))
+        self.assertAlmostEqual(fourstage.OptimizerOptions().beta2, 0.999)
+
+    def test_struct_dict_and_keywords(self):
+        for given in (fourstage.ContextOptions(threads=2), dict(threads=2)):
+            with fourstage.Context(given, seed=numpy.int64(5)) as context:
+                self.assertEqual(context.get_info().threads, 2)
+        with self.assertRaises(TypeError):
+            fourstage.Context([1])
+        with self.assertRaises(TypeError):
+            fourstage.Context(threads=1.5)
+
+    def test_texts_and_arrays_in_fields(self):
+        names = ["embedding.*", "*.bias"]
+        options = fourstage.OptimizerOptions(group_patterns=names, group_count=2,
+                                             group_learning_rates=[0.0, 0.5])
+        del names
+        gc.collect()
+        self.assertEqual(options.group_patterns[1], b"*.bias")
+        self.assertEqual(options.group_learning_rates[1], 0.5)
+        options.group_patterns = None
+        self.assertFalse(options.group_patterns)
+
+
+class Views(unittest.TestCase):
+    def setUp(self):
+        self.context = fourstage.Context(threads=1)
+        self.model = fourstage.Model(self.context, CONFIG)
+
+    def test_no_copy(self):
+        name = parameter_names(self.model)[0]
+        view = self.model.parameter(name)
+        view[...] = 0.25
+        self.assertTrue((self.model.parameter(name) == 0.25).all())
+        self.assertEqual(view.ctypes.data, self.model.parameter(name).ctypes.data)
+        self.assertFalse(view.flags.owndata)
+
+    def test_a_view_keeps_its_handle(self):
+        view = self.model.parameter(parameter_names(self.model)[0])
+        gone = weakref.ref(self.model)
+        before = view.copy()
+        del self.model
+        gc.collect()
+        self.assertIsNotNone(gone())
+        self.assertTrue((view == before).all())
+        del view
+        gc.collect()
+        self.assertIsNone(gone())
+
+    def test_a_loss_of_ones_own(self):
+        """The gradient of cross entropy from numpy equals the library's."""
+        batch = make_batch(rows=3, length=8, seed=1)
+        self.model.forward(batch)
+        loss = self.model.loss()
+        self.model.backward()
+        names = parameter_names(self.model)
+        theirs = {name: self.model.gradient(name).copy() for name in names}
+        self.model.zero_gradients()
+
+        self.model.forward(batch)
+        logits = self.model.output("logits")
+        self.assertEqual(logits.shape, (3, 8, 29))
+        targets = numpy.ctypeslib.as_array(batch.targets, (3, 8))
+        shifted = logits - logits.max(-1, keepdims=True)
+        probabilities = numpy.exp(shifted) / numpy.exp(shifted).sum(-1, keepdims=True)
+        picked = numpy.take_along_axis(probabilities, targets[..., None].astype("int64"), -1)
+        self.assertAlmostEqual(float(-numpy.log(picked).mean()), loss.loss / loss.weight, places=5)
+        gradient = probabilities.copy()
+        numpy.put_along_axis(gradient, targets[..., None].astype("int64"), picked - 1, -1)
+        gradient /= 24
+        # Any strides: a transposed copy seen the right way round.
+        gradient = gradient.transpose(2, 1, 0).copy().transpose(2, 1, 0)
+        self.model.backward("logits", gradient)
+        for name in names:
+            mine = self.model.gradient(name)
+            scale = numpy.linalg.norm(theirs[name])
+            self.assertLessEqual(numpy.linalg.norm(mine - theirs[name]), 1e-4 * scale + 1e-7, name)
+
+    def test_arrays_that_do_not_fit(self):
+        with self.assertRaises(OverflowError):
+            fourstage.Batch(rows=1, length=1, ids=numpy.array([[1 << 40]]))
+        with self.assertRaises(TypeError):
+            fourstage.Batch(rows=1, length=1, ids=numpy.array([[1.5]]))
+        batch = fourstage.Batch(rows=1, length=2, ids=numpy.array([[3, 4]], "int64"))
+        self.assertEqual([batch.ids[0], batch.ids[1]], [3, 4])
+
+
+class Callbacks(unittest.TestCase):
+    def test_what_a_callback_raises_comes_back(self):
+        class Mine(Exception):
+            pass
+
+        def allocate(size):
+            raise Mine("no memory today")
+
+        with self.assertRaises(Mine):
+            fourstage.Context(threads=1, allocate=allocate, release=lambda block: None)
+        # And is not raised a second time.
+        fourstage.Context(threads=1).destroy()
+
+    def test_allocations_that_fail_one_after_the_other(self):
+        libc = ctypes.CDLL(None)
+        libc.malloc.restype = ctypes.c_void_p
+        libc.free.argtypes = [ctypes.c_void_p]
+        left, live = [0], [0]
+
+        def allocate(size):
+            if left[0] <= 0:
+                return None
+            left[0] -= 1
+            live[0] += 1
+            return libc.malloc(ctypes.c_size_t(size))
+
+        def release(block):
+            live[0] -= 1
+            libc.free(block)
+
+        for count in range(200):
+            left[0] = count
+            try:
+                context = fourstage.Context(threads=1, allocate=allocate, release=release)
+            except MemoryError:
+                self.assertEqual(live[0], 0)
+                continue
+            context.destroy()
+            self.assertEqual(live[0], 0)
+            self.assertGreater(count, 0)
+            return
+        self.fail("a context took more than 200 allocations")
+
+
+class Library(unittest.TestCase):
+    def test_version(self):
+        self.assertRegex(fourstage.version(), r"^\d+\.\d+\.\d+")
+        self.assertEqual(fourstage.abi_version(), 0)
+        self.assertEqual(fourstage.status_name(-3), "FST_ERR_IO")
+
+    def test_every_declared_function_is_there(self):
+        absent = [name for name, function in fourstage._FUNCTIONS.items()
+                  if not isinstance(function, ctypes._CFuncPtr)]
+        self.assertEqual(absent, [])
+
+
+if __name__ == "__main__":
+    print(f"library: {os.environ.get('FOURSTAGE_LIBRARY', 'found')}")
+    unittest.main(verbosity=2)
