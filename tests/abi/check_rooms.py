@@ -19,7 +19,7 @@ ALLOWED = {
     "tokenizer": GROUND | {"formats"},
     "data": GROUND | {"formats", "tokenizer"},
     "optim": GROUND,
-    "model": GROUND | {"nn", "formats", "tokenizer"},
+    "model": GROUND | {"nn", "formats", "tokenizer", "optim"},  # it binds optimizers to parameters
     "env": GROUND,
     "stages": GROUND | {"nn", "formats", "tokenizer", "data", "optim", "model", "env"},
 }
@@ -40,7 +40,7 @@ def problems_of(lib, path):
         bracket, target = match.groups()
         line = text.count("\n", 0, match.start()) + 1
         where = f"lib/{name}:{line}"
-        if re.search(r"cblas|openblas", target) and name != CBLAS_FILE:
+        if bracket == "<" and re.search(r"cblas|openblas", target) and name != CBLAS_FILE:
             yield f"{where}: only {CBLAS_FILE} includes {target}"
         if bracket == "<":
             continue
