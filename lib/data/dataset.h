@@ -44,6 +44,7 @@ typedef struct fst__piece {
 } fst__piece;
 
 struct fst_dataset {
+    _Atomic int64_t references;
     fst_context *context;      /* held */
     fst__documents *documents; /* held */
     bool packed;
@@ -72,7 +73,15 @@ int64_t fst__tokens_bytes(const fst__tokens *tokens, int64_t begin, int64_t end)
 
 /* Takes the caller's hold on `documents` over, also when it fails. */
 fst_status fst__dataset_create(fst_context *context, fst__documents *documents, fst_dataset **out);
-void fst__dataset_destroy(fst_dataset *dataset); /* takes NULL */
+void fst__dataset_destroy(fst_dataset *dataset); /* gives up one hold; takes NULL */
+
+/* A dataset does not change, so a run may hold the caller's const one. */
+static inline fst_dataset *fst__dataset_retain(const fst_dataset *dataset)
+{
+    fst_dataset *held = (fst_dataset *)dataset;
+    atomic_fetch_add(&held->references, 1);
+    return held;
+}
 
 /* ---- the api room's bodies; options are overlaid ---- */
 

@@ -156,6 +156,7 @@ fst_status fst__dataset_create(fst_context *context, fst__documents *documents, 
         fst__documents_release(documents);
         return FST_ERR_NO_MEMORY;
     }
+    dataset->references = 1;
     dataset->context = fst__context_retain(context);
     dataset->documents = documents;
     *out = dataset;
@@ -164,7 +165,7 @@ fst_status fst__dataset_create(fst_context *context, fst__documents *documents, 
 
 void fst__dataset_destroy(fst_dataset *dataset)
 {
-    if (!dataset)
+    if (!dataset || atomic_fetch_sub(&dataset->references, 1) != 1)
         return;
     fst_context *context = dataset->context;
     fst__free(&context->allocator, dataset->row_first);

@@ -255,6 +255,11 @@ void fst__optimizer_destroy(fst__optimizer *optimizer)
     fst__free(allocator, optimizer);
 }
 
+const fst_optimizer_options *fst__optimizer_options(const fst__optimizer *optimizer)
+{
+    return &optimizer->options;
+}
+
 /* ---- the norm ---- */
 
 typedef struct norm_task {

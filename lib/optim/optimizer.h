@@ -21,6 +21,9 @@ fst_status fst__optimizer_create(fst__allocator *allocator, const fst__parameter
                                  fst__optimizer **out);
 void fst__optimizer_destroy(fst__optimizer *optimizer); /* takes NULL */
 
+/* As created with, less the groups, which were the caller's. Borrowed. */
+const fst_optimizer_options *fst__optimizer_options(const fst__optimizer *optimizer);
+
 /* How a step differs from the plain one. */
 typedef struct fst__step_options {
     double gradient_scale; /* gradients are multiplied with it first: 1/tokens after an accumulation of sums */
