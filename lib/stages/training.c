@@ -1,0 +1,176 @@
+#include "stages/training.h"
+
+#include "base/error.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+fst_status fst__training_create(fst_model *model, fst_optimizer *optimizer, const char *stage,
+                                fst__training *training)
+{
+    if (optimizer && optimizer->model != model)
+        return fst__fail(FST_ERR_MISMATCH, "%s.optimizer was made for another model", stage);
+    fst_optimizer_options defaults = fst__optimizer_defaults();
+    fst_status status = FST_OK;
+    if (optimizer)
+        fst__model_optimizer_retain(optimizer);
+    else
+        status = fst__model_optimizer_create(model, &defaults, &optimizer);
+    if (status)
+        return status;
+    *training = (fst__training){.model = fst__model_retain(model), .optimizer = optimizer};
+    return FST_OK;
+}
+
+void fst__training_destroy(fst__training *training)
+{
+    fst__model_optimizer_release(training->optimizer);
+    fst__model_release(training->model);
+}
+
+void fst__training_zero_gradients(fst__training *training)
+{
+    fst__optimizer_zero_gradients(training->optimizer->optimizer, training->model->context->compute);
+    training->clean = true;
+}
+
+fst_status fst__training_update(fst__training *training, fst_optimizer_report *report)
+{
+    fst_status status = fst__optimizer_step(training->optimizer->optimizer,
+                                            training->model->context->compute, NULL, report);
+    if (!status)
+        training->clean = !fst__optimizer_options(training->optimizer->optimizer)->keep_gradients;
+    return status;
+}
+
+fst_status fst__training_blame(const fst__training *training, fst_status status)
+{
+    const fst__parameters *parameters = &training->model->parameters;
+    for (int64_t i = 0; i < parameters->count; ++i) {
+        const fst__parameter *p = &parameters->items[i];
+        for (int64_t j = 0; j < fst__parameter_size(p); ++j) {
+            if (!isfinite(p->value[j]))
+                return fst__fail_in(status, "the weight %s is not finite at element %lld", p->name,
+                                    (long long)j);
+        }
+    }
+    return fst__fail_in(status, "all weights are finite");
+}
+
+/* ---- the walk ---- */
+
+#define FIELD(type, field, kind, strict)                                                           \
+    {                                                                                              \
+        #field, offsetof(type, field), kind, strict                                                \
+    }
+#define I32(field, strict) FIELD(fst_model_config, field, FST__SETTING_I32, strict)
+#define F64(field, strict) FIELD(fst_model_config, field, FST__SETTING_F64, strict)
+
+/* What decides about the function the weights stand for is strict; sizes are in the shapes too. */
+static const fst__setting model_settings[] = {
+    I32(vocabulary_size, 1), I32(context_length, 1), I32(layers, 1), I32(width, 1), I32(heads, 1),
+    I32(kv_heads, 1), I32(head_size, 1), I32(hidden_size, 1), I32(position, 1), I32(norm, 1),
+    I32(activation, 1), I32(gated, 1), I32(tied, 1), I32(window, 1), F64(norm_epsilon, 1),
+    F64(rope_theta, 1), I32(rope_scaling, 1), I32(rope_original_context, 1), F64(rope_factor, 1),
+    F64(rope_low_frequency_factor, 1), F64(rope_high_frequency_factor, 1),
+    F64(rope_attention_factor, 1), F64(rope_beta_fast, 1), F64(rope_beta_slow, 1), F64(dropout, 0),
+    F64(attention_dropout, 0),
+};
+#undef I32
+#undef F64
+
+static const fst__setting memory_settings[] = {
+    FIELD(fst_model_options, dtype, FST__SETTING_I32, 0),
+};
+
+#define I32(field, strict) FIELD(fst_optimizer_options, field, FST__SETTING_I32, strict)
+#define I64(field, strict) FIELD(fst_optimizer_options, field, FST__SETTING_I64, strict)
+#define F64(field, strict) FIELD(fst_optimizer_options, field, FST__SETTING_F64, strict)
+
+static const fst__setting optimizer_settings[] = {
+    I32(kind, 1), I32(schedule, 0), F64(learning_rate, 0), F64(beta1, 0), F64(beta2, 0),
+    F64(epsilon, 0), F64(weight_decay, 0), F64(clip_norm, 0), F64(momentum, 0), F64(dampening, 0),
+    I32(nesterov, 0), I32(warmup, 0), I32(muon_scale, 0), I64(warmup_steps, 0), I64(total_steps, 0),
+    I64(decay_steps, 0), F64(minimum_ratio, 0), F64(muon_learning_rate, 0), F64(muon_momentum, 0),
+    F64(muon_weight_decay, 0), I32(muon_nesterov, 0), I32(muon_iterations, 0),
+};
+#undef I32
+#undef I64
+#undef F64
+#undef FIELD
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static fst_view parameter_view(const fst__parameter *p, fst__real *data)
+{
+    fst_view view = {.data = data, .dtype = FST__REAL_DTYPE, .rank = p->rank};
+    if (p->rank == 1) {
+        view.shape[0] = p->columns;
+    } else {
+        view.shape[0] = p->rows;
+        view.shape[1] = p->columns;
+    }
+    return view;
+}
+
+void fst__training_visit(fst__training *training, fst__visitor *visitor, bool with_gradients)
+{
+    const fst_model *model = training->model;
+    fst__visit_settings(visitor, "model", model_settings, COUNT(model_settings), &model->config);
+    fst__visit_settings(visitor, "model", memory_settings, COUNT(memory_settings), &model->options);
+    fst__visit_settings(visitor, "optimizer", optimizer_settings, COUNT(optimizer_settings),
+                        fst__optimizer_options(training->optimizer->optimizer));
+    for (int64_t i = 0; i < model->parameters.count; ++i) {
+        const fst__parameter *p = &model->parameters.items[i];
+        fst_view view = parameter_view(p, p->value);
+        fst__visit_view(visitor, "weight", p->name, &view);
+        if (!with_gradients || p->flags & FST__PARAMETER_FROZEN)
+            continue;
+        view = parameter_view(p, p->gradient);
+        fst__visit_view(visitor, "gradient", p->name, &view);
+    }
+    fst__optimizer *update = training->optimizer->optimizer;
+    for (int64_t i = 0; i < fst__optimizer_state_count(update); ++i) {
+        const char *name;
+        fst_view view;
+        fst__optimizer_state(update, i, &name, &view);
+        if (view.dtype == FST_I64 && view.rank == 0)
+            fst__visit_i64(visitor, "optimizer", name, view.data, 0, FST__COUNTER_MOST);
+        else
+            fst__visit_view(visitor, "optimizer", name, &view);
+    }
+}
+
+void fst__training_restored(fst__training *training)
+{
+    fst__parameters_refresh_working(&training->model->parameters);
+    training->clean = false;
+}
+
+static int64_t moment_bytes(fst__optimizer *optimizer)
+{
+    int64_t bytes = 0;
+    for (int64_t i = 0; i < fst__optimizer_state_count(optimizer); ++i) {
+        const char *name;
+        fst_view view;
+        fst__optimizer_state(optimizer, i, &name, &view);
+        int64_t elements = 1;
+        for (int32_t d = 0; d < view.rank; ++d)
+            elements *= view.shape[d];
+        bytes += elements * (int64_t)fst_dtype_size(view.dtype);
+    }
+    return bytes;
+}
+
+void fst__training_memory(const fst__training *training, fst_memory *memory)
+{
+    const fst__parameters *parameters = &training->model->parameters;
+    memory->weights = memory->gradients = parameters->elements * (int64_t)sizeof(fst__real);
+    memory->working = 0;
+    for (int64_t i = 0; i < parameters->count; ++i) {
+        if (parameters->items[i].working)
+            memory->working += 2 * fst__parameter_size(&parameters->items[i]);
+    }
+    memory->moments = moment_bytes(training->optimizer->optimizer);
+}
