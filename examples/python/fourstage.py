@@ -645,6 +645,9 @@ WARMUP_ABOVE_ZERO = 0
 WARMUP_FROM_ZERO = 1
 MUON_SCALE_ORIGINAL = 0
 MUON_SCALE_MATCH_RMS = 1
+SPIKE_NONE = 0
+SPIKE_SKIP = 1
+SPIKE_ROLL_BACK = 2
 TOKENIZER_BPE = 0
 TOKENIZER_CHARACTER = 1
 TOKEN_BOS = 0
@@ -1161,6 +1164,177 @@ class OptimizerReport(Struct):
     _kinds_ = dict(_fields_)
 
 
+class RunProgress(Struct):
+    """Where a run stands; handed to the progress callback and filled by fst_run_step. What was not
+     measured yet is NaN.
+    Since 0.1
+
+    step: steps done
+    total_steps: 0: without an end
+    tokens: targets trained on so far
+    loss: of the last step, per token, in nats
+    learning_rate: of the last step
+    gradient_norm: of the last step, before clipping
+    validation_loss: of the last evaluation
+    tokens_per_second: of the last steps, evaluation and saving left out
+    seconds_left: to total_steps at that speed
+    evaluated: 1: validation_loss is of this step
+    finished: 1: total_steps are done, or the run stopped early
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("step", ctypes.c_int64),
+        ("total_steps", ctypes.c_int64),
+        ("tokens", ctypes.c_int64),
+        ("loss", ctypes.c_double),
+        ("learning_rate", ctypes.c_double),
+        ("gradient_norm", ctypes.c_double),
+        ("validation_loss", ctypes.c_double),
+        ("tokens_per_second", ctypes.c_double),
+        ("seconds_left", ctypes.c_double),
+        ("evaluated", ctypes.c_int32),
+        ("finished", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+_fst_run_options_progress = _callback_type(ctypes.c_int32, (_from_pointer,), True, ctypes.POINTER(RunProgress), ctypes.c_void_p)
+
+class RunOptions(Struct):
+    """What all stages have in common; handed to a stage's create function.
+    Since 0.1
+
+    total_steps: where the run ends; 0 (default): nowhere
+    evaluate_every: evaluate after so many steps, and at the end; 0 (default): never by itself
+    patience: stop early after so many evaluations without a better one; 0 (default): never
+    save_every: save into directory after so many steps; 0 (default): at the end only
+    keep: newest checkpoints to keep in directory, older ones are removed; 0: all; default 2
+    directory: Folder for checkpoints, created when first needed; NULL (default): nothing is saved by itself. Copied.
+    save_best: 1: the state with the best evaluation is saved as best.safetensors too; default 0
+    reserved: 0
+    progress: Called after each step, with its evaluation and saving done; progress is borrowed for the call. 0 goes on; > 0 stops the verb with FST_STOPPED; < 0 ends it with that value.
+    progress_user: handed to progress
+    """
+    _init_ = "fst_run_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("total_steps", ctypes.c_int64),
+        ("evaluate_every", ctypes.c_int64),
+        ("patience", ctypes.c_int64),
+        ("save_every", ctypes.c_int64),
+        ("keep", ctypes.c_int64),
+        ("directory", ctypes.c_char_p),
+        ("save_best", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("progress", _fst_run_options_progress),
+        ("progress_user", ctypes.c_void_p),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class RunInfo(Struct):
+    """The state of a run; filled by fst_run_get_info.
+    Since 0.1
+
+    stage: "pretrain"; static text
+    step: steps done
+    total_steps: 0: without an end
+    micro_step: micro-batches of the present step that are done
+    micro_steps: micro-batches of a step
+    tokens: targets trained on so far
+    seconds: spent in steps since the run was created, evaluation and saving left out
+    best: best evaluation that counted; NaN: none
+    best_step: its step; 0: none
+    finished: 1: total_steps are done, or the run stopped early
+    stopped_early: 1: for want of better evaluations
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("stage", ctypes.c_char_p),
+        ("step", ctypes.c_int64),
+        ("total_steps", ctypes.c_int64),
+        ("micro_step", ctypes.c_int64),
+        ("micro_steps", ctypes.c_int64),
+        ("tokens", ctypes.c_int64),
+        ("seconds", ctypes.c_double),
+        ("best", ctypes.c_double),
+        ("best_step", ctypes.c_int64),
+        ("finished", ctypes.c_int32),
+        ("stopped_early", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class Memory(Struct):
+    """Memory a run works with, in bytes; filled by fst_run_memory.
+    Since 0.1
+
+    weights: float32 weights
+    working: bfloat16 copies of the weights; 0 in a float32 model
+    gradients: float32
+    moments: the optimizer's state
+    activations: of a training step or an evaluation, whichever is more, scratch included
+    data: the batch
+    total: all of these: the planned peak
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("weights", ctypes.c_int64),
+        ("working", ctypes.c_int64),
+        ("gradients", ctypes.c_int64),
+        ("moments", ctypes.c_int64),
+        ("activations", ctypes.c_int64),
+        ("data", ctypes.c_int64),
+        ("total", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class PretrainOptions(Struct):
+    """Options of fst_pretrain_create.
+    Since 0.1
+
+    model: what is trained; kept alive by the run
+    optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults of fst_optimizer_options.
+    train: packed; kept alive by the run
+    validation: packed; NULL (default): none
+    run: read during create; NULL (default): defaults
+    rows: rows of a micro-batch; default 8
+    accumulation: micro-batches of a step; default 1. The gradient is that of one batch of rows·accumulation rows, normalised by all its targets
+    evaluation_rows: first rows of validation to evaluate on; 0 (default): all
+    shuffle: 1 (default): each epoch in an order of its own
+    spike_action: FST_SPIKE_ value; default FST_SPIKE_NONE
+    label_smoothing: 0 ≤ ε < 1; default 0; not in evaluations
+    z_loss: coefficient of logsumexp² (PaLM, arXiv 2204.02311); default 0; not in evaluations
+    spike_loss_z: deviations above the running mean at which a loss is a spike; 0 (default): not watched
+    spike_gradient_z: the same for the gradient's norm; 0 (default): not watched
+    spike_warmup: steps that only fill the running statistics; default 100
+    spike_patience: spikes in a row before a roll back; default 10
+    spike_rollbacks: roll backs before the run gives up with FST_ERR_NUMERIC; default 3
+    """
+    _init_ = "fst_pretrain_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("model", ctypes.c_void_p),
+        ("optimizer", ctypes.c_void_p),
+        ("train", ctypes.c_void_p),
+        ("validation", ctypes.c_void_p),
+        ("run", ctypes.POINTER(RunOptions)),
+        ("rows", ctypes.c_int64),
+        ("accumulation", ctypes.c_int64),
+        ("evaluation_rows", ctypes.c_int64),
+        ("shuffle", ctypes.c_int32),
+        ("spike_action", ctypes.c_int32),
+        ("label_smoothing", ctypes.c_double),
+        ("z_loss", ctypes.c_double),
+        ("spike_loss_z", ctypes.c_double),
+        ("spike_gradient_z", ctypes.c_double),
+        ("spike_warmup", ctypes.c_int64),
+        ("spike_patience", ctypes.c_int64),
+        ("spike_rollbacks", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
 class TokenizerTrainOptions(Struct):
     """Options of fst_tokenizer_train_files and fst_tokenizer_train_texts.
     Since 0.1
@@ -1249,6 +1423,11 @@ STRUCTS = {
     "fst_schedule_options": ScheduleOptions,
     "fst_optimizer_options": OptimizerOptions,
     "fst_optimizer_report": OptimizerReport,
+    "fst_run_progress": RunProgress,
+    "fst_run_options": RunOptions,
+    "fst_run_info": RunInfo,
+    "fst_memory": Memory,
+    "fst_pretrain_options": PretrainOptions,
     "fst_tokenizer_train_options": TokenizerTrainOptions,
     "fst_encode_options": EncodeOptions,
     "fst_added_token_options": AddedTokenOptions,
@@ -1308,6 +1487,22 @@ _fst_optimizer_destroy = _FUNCTIONS["fst_optimizer_destroy"] = _bind("fst_optimi
 _fst_optimizer_step = _FUNCTIONS["fst_optimizer_step"] = _bind("fst_optimizer_step", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_optimizer_zero_gradients = _FUNCTIONS["fst_optimizer_zero_gradients"] = _bind("fst_optimizer_zero_gradients", ctypes.c_int32, ctypes.c_void_p)
 _fst_optimizer_learning_rate = _FUNCTIONS["fst_optimizer_learning_rate"] = _bind("fst_optimizer_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_run_options_init = _FUNCTIONS["fst_run_options_init"] = _bind("fst_run_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_destroy = _FUNCTIONS["fst_run_destroy"] = _bind("fst_run_destroy", None, ctypes.c_void_p)
+_fst_run_step = _FUNCTIONS["fst_run_step"] = _bind("fst_run_step", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_advance = _FUNCTIONS["fst_run_advance"] = _bind("fst_run_advance", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_run_until = _FUNCTIONS["fst_run_until"] = _bind("fst_run_until", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)
+_fst_run_evaluate = _FUNCTIONS["fst_run_evaluate"] = _bind("fst_run_evaluate", ctypes.c_int32, ctypes.c_void_p)
+_fst_run_cancel = _FUNCTIONS["fst_run_cancel"] = _bind("fst_run_cancel", ctypes.c_int32, ctypes.c_void_p)
+_fst_run_metric = _FUNCTIONS["fst_run_metric"] = _bind("fst_run_metric", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_run_metric_count = _FUNCTIONS["fst_run_metric_count"] = _bind("fst_run_metric_count", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_run_metric_name = _FUNCTIONS["fst_run_metric_name"] = _bind("fst_run_metric_name", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_run_get_info = _FUNCTIONS["fst_run_get_info"] = _bind("fst_run_get_info", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_memory = _FUNCTIONS["fst_run_memory"] = _bind("fst_run_memory", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_save = _FUNCTIONS["fst_run_save"] = _bind("fst_run_save", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p)
+_fst_run_resume = _FUNCTIONS["fst_run_resume"] = _bind("fst_run_resume", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p)
+_fst_pretrain_options_init = _FUNCTIONS["fst_pretrain_options_init"] = _bind("fst_pretrain_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_pretrain_create = _FUNCTIONS["fst_pretrain_create"] = _bind("fst_pretrain_create", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 _fst_tokenizer_train_options_init = _FUNCTIONS["fst_tokenizer_train_options_init"] = _bind("fst_tokenizer_train_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_tokenizer_train_files = _FUNCTIONS["fst_tokenizer_train_files"] = _bind("fst_tokenizer_train_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p)
 _fst_tokenizer_train_texts = _FUNCTIONS["fst_tokenizer_train_texts"] = _bind("fst_tokenizer_train_texts", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p)
@@ -1962,6 +2157,139 @@ class Run(Handle):
     """
     _destroy_ = "fst_run_destroy"
 
+    def step(self):
+        """One step: one update of the weights, with the evaluation, saving and progress call due after it.
+        Returns progress: may be NULL.
+        Status: FST_OK; FST_STOPPED after fst_run_cancel or a callback's wish; a callback's negative value; FST_ERR_STATE when the run has finished; FST_ERR_NUMERIC when loss or gradient is not finite: the text names tensor and batch, and the run is as before the step; FST_ERR_IO when a checkpoint due could not be written: the step is done, the next call tries again; FST_ERR_NO_MEMORY; FST_ERR_BUSY.
+        Since 0.1
+        """
+        progress_out = RunProgress()
+        with _guard(self):
+            object.__setattr__(progress_out, 'status', _check(_fst_run_step(self._pointer(), ctypes.byref(progress_out), ctypes.sizeof(progress_out))))
+        return progress_out
+
+    def advance(self):
+        """The smallest piece of a step: one micro-batch, forward and backward; with the last of a step, the
+        update. For hosts that must return to their own loop often.
+        Returns updated: 1 if a step was completed; may be NULL.
+        Status: as fst_run_step.
+        Since 0.1
+        """
+        updated_out = ctypes.c_int32()
+        with _guard(self):
+            _check(_fst_run_advance(self._pointer(), ctypes.byref(updated_out)))
+        return updated_out.value
+
+    def until(self, step):
+        """Steps until so many steps are done in all, or the run finishes.
+        step: ≤ 0: until the run finishes, which needs total_steps.
+        Status: FST_OK also where nothing was left to do; otherwise as fst_run_step.
+        Since 0.1
+        """
+        with _guard(self):
+            return _check(_fst_run_until(self._pointer(), _index(step)))
+
+    def evaluate(self):
+        """Evaluates now. The result is read with fst_run_metric. It does not count for patience and the best.
+        Status: FST_OK; FST_STOPPED after fst_run_cancel, with the metrics as before; FST_ERR_STATE for a run without validation data; FST_ERR_NUMERIC; FST_ERR_BUSY.
+        Since 0.1
+        """
+        with _guard(self):
+            return _check(_fst_run_evaluate(self._pointer()))
+
+    def cancel(self):
+        """Stops the verb that runs now, or the next one, with FST_STOPPED: at the next micro-batch, in a
+        state that can be saved and gone on with. Safe in a signal handler.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        with _guard(self):
+            return _check(_fst_run_cancel(self._pointer()))
+
+    def metric(self, name):
+        """A metric's present value. The names depend on the stage, see its create function and
+        fst_run_metric_name.
+        name: e.g. "loss".
+        Returns value: NaN if it was not measured yet, also after fst_run_resume.
+        Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        name = _text(name)
+        value_out = ctypes.c_double()
+        with _guard(self):
+            _check(_fst_run_metric(self._pointer(), name, ctypes.byref(value_out)))
+        return value_out.value
+
+    def metric_count(self):
+        """Number of metrics.
+        Returns count
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        count_out = ctypes.c_int64()
+        with _guard(self):
+            _check(_fst_run_metric_count(self._pointer(), ctypes.byref(count_out)))
+        return count_out.value
+
+    def metric_name(self, index):
+        """Name of a metric.
+        index: 0 ≤ index < count.
+        Returns name: static text.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        name_out = ctypes.c_char_p()
+        with _guard(self):
+            _check(_fst_run_metric_name(self._pointer(), _index(index), ctypes.byref(name_out)))
+        return _to_text(name_out.value)
+
+    def get_info(self):
+        """Returns info
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        info_out = RunInfo()
+        with _guard(self):
+            object.__setattr__(info_out, 'status', _check(_fst_run_get_info(self._pointer(), ctypes.byref(info_out), ctypes.sizeof(info_out))))
+        return info_out
+
+    def memory(self):
+        """What the run will use at most; all of it is taken when the run is created, and a step takes no
+         more.
+        Returns memory
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        memory_out = Memory()
+        with _guard(self):
+            object.__setattr__(memory_out, 'status', _check(_fst_run_memory(self._pointer(), ctypes.byref(memory_out), ctypes.sizeof(memory_out))))
+        return memory_out
+
+    def save(self, path=None):
+        """Saves everything the run needs to go on: weights, moments, counters, position in the data, and in
+        the middle of a step the gradients gathered so far. One safetensors file, written beside its name
+        and renamed into place, so that what was there before stays until the new one is on the disk.
+        path: the file; NULL: checkpoint-STEP.safetensors in the run's directory, where older ones than the newest `keep` are then removed.
+        Status: FST_OK; FST_ERR_IO, with the earlier file untouched; FST_ERR_STATE for NULL in a run without a directory; FST_ERR_NO_MEMORY; FST_ERR_BUSY.
+        Since 0.1
+        """
+        path = _text(path)
+        with _guard(self):
+            return _check(_fst_run_save(self._pointer(), path))
+
+    def resume(self, path=None):
+        """Puts the run, its model and its optimizer into the state that was saved. The run must have been
+        made with the same model, data, optimizer, seed and batch; options that only tune (learning rate,
+        schedule, total_steps) are the new run's own, and a difference is logged as a warning. So is a
+        different provider or processor, with which the bits may differ.
+        path: a file; or a folder: its newest good checkpoint-STEP.safetensors, passing over damaged ones with a warning; NULL: the run's directory.
+        Status: FST_OK; FST_ERR_NOT_FOUND; FST_ERR_FORMAT for a file that is torn, lacks a part (named) or is none of ours; FST_ERR_MISMATCH for another run's (the text names what differs); FST_ERR_IO; FST_ERR_NO_MEMORY; FST_ERR_BUSY. The run is as before, unless reading failed in the middle of a file that had been checked: then only another fst_run_resume is allowed.
+        Since 0.1
+        """
+        path = _text(path)
+        with _guard(self):
+            return _check(_fst_run_resume(self._pointer(), path))
+
 
 def _model_config_set_family(self, family):
     """Sets the switches (not the sizes) of a family.
@@ -2053,6 +2381,33 @@ def schedule_learning_rate(step, options=None, **fields):
     learning_rate_out = ctypes.c_double()
     _check(_fst_schedule_learning_rate(_reference(options), _index(step), ctypes.byref(learning_rate_out)))
     return learning_rate_out.value
+
+
+def pretrain_create(options=None, **fields):
+    """Makes a run that pretrains a causal language model. It takes all memory of a step.
+
+    A step reads rows·accumulation rows; its micro-batches go through fst_model_forward (with the
+    number of the micro-batch as the dropout's step), fst_model_loss (scale 1 / targets of the whole
+    step) and fst_model_backward; then fst_optimizer_step. A loop of the caller's own that does the
+    same gets the same bits.
+
+    Metrics: "loss", "z_loss", "perplexity", "accuracy", "learning_rate", "gradient_norm",
+    "clip_factor", "tokens" of the last step; "tokens_per_second", "seconds_left"; "epoch", "spikes",
+    "rollbacks" so far; "validation_loss", "validation_perplexity" (e to the loss per token),
+    "validation_bits_per_byte" (NaN where the bytes are unknown or evaluation_rows cuts the data
+    short), "validation_accuracy" of the last evaluation.
+    options: model and train are needed.
+    Returns run: the caller owns it.
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_MISMATCH where model, optimizer and data do not fit each other; FST_ERR_STATE for data that is not packed; FST_ERR_NO_MEMORY.
+    Since 0.1
+    """
+    options = _filled(PretrainOptions, options, fields)
+    run_out = ctypes.c_void_p()
+    _interruptible(options)
+    _keep = (options,)
+    with _guard(options):
+        _check(_fst_pretrain_create(_reference(options), ctypes.byref(run_out)))
+    return Run._adopt(run_out.value, _keep)
 
 
 

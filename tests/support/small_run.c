@@ -1,0 +1,221 @@
+#include "small_run.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the host's side ---- */
+
+static void *allocate(size_t size, void *user)
+{
+    small_memory *memory = user;
+    int64_t call = atomic_fetch_add(&memory->calls, 1) + 1;
+    if (memory->fail_at && (call == memory->fail_at || (memory->fail_on && call > memory->fail_at)))
+        return NULL;
+    void *block = malloc(size);
+    if (block)
+        atomic_fetch_add(&memory->live_blocks, 1);
+    return block;
+}
+
+static void release(void *block, void *user)
+{
+    small_memory *memory = user;
+    if (block)
+        atomic_fetch_sub(&memory->live_blocks, 1);
+    free(block);
+}
+
+static int32_t remember(int32_t level, const char *text, void *user)
+{
+    small_log *log = user;
+    if (level == FST_LOG_WARNING) {
+        ++log->warnings;
+        snprintf(log->last_warning, sizeof log->last_warning, "%s", text);
+    }
+    return 0;
+}
+
+/* ---- the run ---- */
+
+small_config small_defaults(void)
+{
+    small_config c = {.threads = 1, .seed = 7, .dtype = FST_F32, .tokens = 400};
+    fst_model_config_init(&c.model, sizeof c.model);
+    fst_optimizer_options_init(&c.optimizer, sizeof c.optimizer);
+    fst_pretrain_options_init(&c.pretrain, sizeof c.pretrain);
+    fst_run_options_init(&c.run, sizeof c.run);
+    c.provider = FST_PROVIDER_CBLAS;
+    c.model.vocabulary_size = 17;
+    c.model.context_length = 12;
+    c.model.layers = 2;
+    c.model.width = 16;
+    c.model.heads = 2;
+    c.model.dropout = 0.1;
+    c.model.attention_dropout = 0.1;
+    c.optimizer.learning_rate = 0.02;
+    c.optimizer.schedule = FST_SCHEDULE_COSINE;
+    c.optimizer.warmup_steps = 2;
+    c.optimizer.total_steps = 8;
+    c.pretrain.rows = 3;
+    c.pretrain.accumulation = 3;
+    c.run.total_steps = 8;
+    return c;
+}
+
+static fst_status make_data(small_run *s, const small_config *c, int32_t count, uint32_t seed,
+                            fst_dataset **packed)
+{
+    int32_t *ids = malloc((size_t)count * sizeof *ids);
+    int64_t offsets[8];
+    for (int32_t i = 0; i < count; ++i) {
+        seed = seed * 1664525u + 1013904223u;
+        ids[i] = (int32_t)((seed >> 16) % (uint32_t)c->model.vocabulary_size);
+    }
+    for (int d = 0; d < 8; ++d)
+        offsets[d] = (int64_t)count * d / 7;
+    fst_dataset_token_options tokens;
+    fst_dataset_token_options_init(&tokens, sizeof tokens);
+    tokens.copy = 1;
+    fst_pack_options pack;
+    fst_pack_options_init(&pack, sizeof pack);
+    pack.length = c->model.context_length;
+    pack.cross_documents = !c->documents_apart;
+    pack.mode = c->documents_apart ? FST_PACK_BEST_FIT : FST_PACK_WRAPPED;
+    fst_dataset *dataset = NULL;
+    fst_status status = fst_dataset_from_tokens(s->context, ids, count, offsets, 7, &tokens, &dataset);
+    if (!status)
+        status = fst_dataset_pack(dataset, &pack, packed);
+    fst_dataset_destroy(dataset);
+    free(ids);
+    return status;
+}
+
+fst_status small_create(small_run *s, const small_config *c)
+{
+    fst_context_options context;
+    fst_context_options_init(&context, sizeof context);
+    context.threads = c->threads;
+    context.provider = c->provider;
+    context.seed = c->seed;
+    context.log = remember;
+    context.log_user = &s->log;
+    context.allocate = allocate;
+    context.release = release;
+    context.allocate_user = &s->memory;
+    fst_model_options model;
+    fst_model_options_init(&model, sizeof model);
+    model.dtype = c->dtype;
+    model.checkpointing = c->checkpointing;
+
+    fst_status status = fst_context_create(&context, &s->context);
+    if (!status)
+        status = fst_model_create(s->context, &c->model, &model, &s->model);
+    if (!status && !c->without_optimizer)
+        status = fst_optimizer_create(s->model, &c->optimizer, &s->optimizer);
+    if (!status)
+        status = make_data(s, c, c->tokens, 1, &s->train);
+    if (!status)
+        status = make_data(s, c, 100, 2, &s->validation);
+    fst_pretrain_options options = c->pretrain;
+    options.model = s->model;
+    options.optimizer = s->optimizer;
+    options.train = s->train;
+    options.validation = s->validation;
+    options.run = &c->run;
+    if (!status)
+        status = fst_pretrain_create(&options, &s->run);
+    if (status)
+        small_destroy(s);
+    return status;
+}
+
+void small_destroy(small_run *s)
+{
+    /* An order in which every handle goes before what it was made from and what it uses. */
+    fst_context_destroy(s->context);
+    fst_dataset_destroy(s->train);
+    fst_model_destroy(s->model);
+    fst_optimizer_destroy(s->optimizer);
+    fst_run_destroy(s->run);
+    fst_dataset_destroy(s->validation);
+    s->context = NULL;
+    s->model = NULL;
+    s->optimizer = NULL;
+    s->train = s->validation = NULL;
+    s->run = NULL;
+}
+
+void small_create_checked(small_run *s, const small_config *c)
+{
+    memset(s, 0, sizeof *s);
+    fst_status status = small_create(s, c);
+    ck_assert_msg(status == FST_OK, "%s: %s", fst_status_name(status), fst_last_error());
+}
+
+/* ---- files ---- */
+
+char *small_folder(void)
+{
+    char *folder = strdup("/tmp/fourstage-test-XXXXXX");
+    ck_assert_ptr_nonnull(folder);
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    return folder;
+}
+
+void small_folder_remove(char *folder)
+{
+    DIR *directory = opendir(folder);
+    const struct dirent *entry;
+    while (directory && (entry = readdir(directory))) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            unlink(small_path(folder, entry->d_name));
+    }
+    if (directory)
+        closedir(directory);
+    rmdir(folder);
+    free(folder);
+}
+
+const char *small_path(const char *folder, const char *name)
+{
+    static char buffers[4][512];
+    static int next;
+    char *buffer = buffers[next++ % 4];
+    snprintf(buffer, sizeof buffers[0], "%s/%s", folder, name);
+    return buffer;
+}
+
+char *small_read_file(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    ck_assert_msg(file != NULL, "cannot open %s", path);
+    fseek(file, 0, SEEK_END);
+    *size = (size_t)ftell(file);
+    rewind(file);
+    char *bytes = malloc(*size + 1);
+    ck_assert_uint_eq(fread(bytes, 1, *size, file), *size);
+    fclose(file);
+    return bytes;
+}
+
+void small_write_file(const char *path, const char *bytes, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    ck_assert_msg(file != NULL, "cannot write %s", path);
+    ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+bool small_same_file(const char *left, const char *right)
+{
+    size_t left_size, right_size;
+    char *a = small_read_file(left, &left_size), *b = small_read_file(right, &right_size);
+    bool same = left_size == right_size && memcmp(a, b, left_size) == 0;
+    free(a);
+    free(b);
+    return same;
+}
