@@ -5,6 +5,7 @@
 #include "model/config.h"
 #include "model/model.h"
 #include "model/save.h"
+#include "tokenizer/tokenizer.h"
 
 #include <math.h>
 #include <string.h>
@@ -115,9 +116,7 @@ fst_status fst_model_save(const fst_model *model, const fst_tokenizer *tokenizer
         status = fst__check_pointer(directory, "fst_model_save", "directory");
     if (!status)
         status = fst__model_save(model, directory);
-    if (status || !tokenizer)
-        return status;
-    return fst__fail(FST_ERR_UNSUPPORTED, "fst_model_save: tokenizers cannot be saved yet");
+    return status || !tokenizer ? status : fst__tokenizer_save(tokenizer, directory);
 }
 
 void fst_model_destroy(fst_model *model)
