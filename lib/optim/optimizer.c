@@ -524,11 +524,21 @@ int64_t fst__optimizer_state_count(const fst__optimizer *optimizer)
     return count;
 }
 
-static void matrix_view(const slot *s, fst__real *data, fst_view *view)
+/* Shaped as the parameter is for the caller. */
+static void moment_view(const slot *s, fst__real *data, fst_view *view)
 {
     int64_t rows = s->parameter.rows, columns = s->parameter.columns;
-    *view = (fst_view){.data = data, .dtype = FST__REAL_DTYPE, .rank = 2,
-                       .shape = {rows, columns}, .strides = {columns, 1}};
+    *view = (fst_view){.data = data, .dtype = FST__REAL_DTYPE, .rank = s->parameter.rank};
+    if (view->rank == 1) {
+        view->shape[0] = rows * columns;
+        view->strides[0] = 1;
+    } else {
+        view->rank = 2;
+        view->shape[0] = rows;
+        view->shape[1] = columns;
+        view->strides[0] = columns;
+        view->strides[1] = 1;
+    }
 }
 
 void fst__optimizer_state(fst__optimizer *optimizer, int64_t index, const char **name, fst_view *view)
@@ -539,10 +549,10 @@ void fst__optimizer_state(fst__optimizer *optimizer, int64_t index, const char *
         const slot *s = &optimizer->slots[i];
         if (s->first && --index == 0) {
             *name = s->first_name;
-            matrix_view(s, s->first, view);
+            moment_view(s, s->first, view);
         } else if (s->second && --index == 0) {
             *name = s->second_name;
-            matrix_view(s, s->second, view);
+            moment_view(s, s->second, view);
         }
     }
 }

@@ -48,7 +48,7 @@ void fst__optimizer_set_steps(fst__optimizer *optimizer, int64_t steps);
 
 /*
  * The state a checkpoint holds, as named views of the live memory: "step" (I64, rank 0), then per
- * parameter "exp_avg.NAME", "exp_avg_sq.NAME" or "momentum_buffer.NAME" [rows, columns]. Writing
+ * parameter "exp_avg.NAME", "exp_avg_sq.NAME" or "momentum_buffer.NAME", shaped as the parameter. Writing
  * into the views is how a checkpoint is read back. Names live as long as the optimizer.
  */
 int64_t fst__optimizer_state_count(const fst__optimizer *optimizer);
