@@ -5,7 +5,7 @@
 #include "kernels/isa_math.h"
 #include "kernels/kernels.h"
 
-/* With u = √(2/π)(x + 0.044715 x³), ½(1 + tanh u) = σ(2u): one exp, and no cancellation for x ≪ 0. */
+/* With u = √(2/π)(x + 0.044715 x³), ½(1 + tanh u) = σ(2u): one exp, no cancellation. */
 #define GELU_SCALE ((fst__real)1.5957691216057307117597842397375) /* 2·√(2/π) */
 #define GELU_CUBIC ((fst__real)0.044715)
 #define SQRT_HALF ((fst__real)0.70710678118654752440084436210485)
@@ -100,10 +100,9 @@ INLINE void gated_forward_loop(int32_t activation, const fst__real *gate, const 
                                fst__real *y, int64_t n)
 {
     for (int64_t i = 0; i < n; i += LANES)
-        vector_write(y + i,
-                     activate(activation, vector_read(gate + i, n - i)) *
-                         vector_read(up + i, n - i),
-                     n - i);
+        vector_write(
+            y + i, activate(activation, vector_read(gate + i, n - i)) * vector_read(up + i, n - i),
+            n - i);
 }
 
 INLINE void gated_backward_loop(int32_t activation, const fst__real *gate, const fst__real *up,

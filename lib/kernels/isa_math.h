@@ -34,8 +34,8 @@ INLINE vector vector_erf(vector x)
 
 #else
 
-/* e^x = 2^n·e^r, |r| ≤ ln 2 / 2. n comes out of the low bits of x/ln 2 + 1.5·2^23. 2^n is applied in
- * two halves, so that the largest results overflow and the smallest go through the denormals. */
+/* e^x = 2^n·e^r, |r| ≤ ln 2 / 2. n comes out of the low bits of x/ln 2 + 1.5·2^23. 2^n is applied
+ * in two halves, so that the largest results overflow and the smallest go through the denormals. */
 INLINE vector vector_exp(vector x)
 {
     const float magic = 0x1.8p23f;

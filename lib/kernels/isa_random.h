@@ -51,9 +51,9 @@ INLINE counters philox_lanes(uint64_t seed, uint32_t stream, uint64_t step, vect
     return (counters){{c0, c1, c2, c3}};
 }
 
-/* The words of elements [group·64, group·64 + 64): 16 blocks; word w of all of them is stored in one
- * piece (see kernels.h), as wide as it is read again, since a wide load cannot be served from two
- * narrow stores that wait in the store buffer. */
+/* The words of elements [group·64, group·64 + 64): 16 blocks; word w of all of them is stored in
+ * one piece (see kernels.h), as wide as it is read again, since a wide load cannot be served from
+ * two narrow stores that wait in the store buffer. */
 static void random_group(uint64_t seed, uint32_t stream, uint64_t step, uint64_t group,
                          uint32_t words[GROUP])
 {
@@ -95,7 +95,8 @@ static void dropout(uint64_t seed, uint64_t step, uint64_t first, uint32_t thres
                     fst__real scale_kept, const fst__real *x, fst__real *y, int64_t n)
 {
     while (n > 0) {
-        _Alignas(64) uint32_t words[GROUP + LANES]; /* room for a whole vector from any place of the group */
+        /* Room for a whole vector from any place of the group. */
+        _Alignas(64) uint32_t words[GROUP + LANES];
         int64_t skip = (int64_t)(first % GROUP);
         int64_t count = GROUP - skip < n ? GROUP - skip : n;
         random_group(seed, FST__STREAM_DROPOUT, step, first / GROUP, words);

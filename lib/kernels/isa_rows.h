@@ -131,8 +131,7 @@ static fst__real row_max(const fst__real *x, int64_t n)
 
 typedef double vector_double __attribute__((vector_size(VECTOR_BYTES)));
 enum { LANES_DOUBLE = VECTOR_BYTES / 8 };
-typedef fst__real vector_narrow
-    __attribute__((vector_size(VECTOR_BYTES / 8 * sizeof(fst__real))));
+typedef fst__real vector_narrow __attribute__((vector_size(VECTOR_BYTES / 8 * sizeof(fst__real))));
 
 static double sum_squares(const fst__real *x, int64_t n)
 {

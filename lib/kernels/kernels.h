@@ -36,9 +36,9 @@ typedef struct fst__kernels {
     void (*from_bf16)(const fst__bf16 *x, fst__real *y, int64_t n);
     void (*to_bf16)(const fst__real *x, fst__bf16 *y, int64_t n);
 
-    void (*add)(const fst__real *a, const fst__real *b, fst__real *y, int64_t n);    /* y = a + b */
-    void (*axpy)(fst__real alpha, const fst__real *x, fst__real *y, int64_t n);      /* y += α·x */
-    void (*scale)(fst__real alpha, const fst__real *x, fst__real *y, int64_t n);     /* y = α·x */
+    void (*add)(const fst__real *a, const fst__real *b, fst__real *y, int64_t n); /* y = a + b */
+    void (*axpy)(fst__real alpha, const fst__real *x, fst__real *y, int64_t n);   /* y += α·x */
+    void (*scale)(fst__real alpha, const fst__real *x, fst__real *y, int64_t n);  /* y = α·x */
     fst__real (*dot)(const fst__real *x, const fst__real *y, int64_t n);
     fst__real (*sum)(const fst__real *x, int64_t n);
     fst__real (*max)(const fst__real *x, int64_t n); /* −∞ if empty; a NaN is passed over */
@@ -61,7 +61,8 @@ typedef struct fst__kernels {
     void (*gated_backward)(int32_t activation, const fst__real *gate, const fst__real *up,
                            const fst__real *dy, fst__real *dgate, fst__real *dup, int64_t n);
 
-    fst__real (*square_deviation)(const fst__real *x, fst__real mean, int64_t n); /* Σ (x − mean)² */
+    /* Σ (x − mean)² */
+    fst__real (*square_deviation)(const fst__real *x, fst__real mean, int64_t n);
     /* y = (x − mean)·rstd·gamma + beta; gamma NULL: ones, beta NULL: zeros. */
     void (*normalise)(const fst__real *x, fst__real mean, fst__real rstd, const fst__real *gamma,
                       const fst__real *beta, fst__real *y, int64_t n);
@@ -90,8 +91,8 @@ typedef struct fst__kernels {
     /* y = α·x + β */
     void (*affine)(fst__real alpha, const fst__real *x, fst__real beta, fst__real *y, int64_t n);
     /* y = exp(factor·x − shift); returns Σ y. A NaN anywhere in x makes the sum NaN. */
-    fst__real (*exp_sum_scaled)(const fst__real *x, fst__real factor, fst__real shift,
-                                fst__real *y, int64_t n);
+    fst__real (*exp_sum_scaled)(const fst__real *x, fst__real factor, fst__real shift, fst__real *y,
+                                int64_t n);
     /* Scores p become probabilities exp(factor·p − lse), dp the gradient of the unscaled scores,
      * factor·p·(dp − delta). p and dp are different rows. */
     void (*attention_gradient)(fst__real *p, fst__real *dp, fst__real factor, fst__real lse,

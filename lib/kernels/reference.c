@@ -135,8 +135,7 @@ static double slope(int32_t activation, double x)
     switch (activation) {
     case FST__ACTIVATION_GELU_TANH: {
         double t = tanh(half_pi_root * (x + 0.044715 * x * x * x));
-        return 0.5 * (1 + t) +
-               0.5 * x * (1 - t * t) * half_pi_root * (1 + 3 * 0.044715 * x * x);
+        return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * half_pi_root * (1 + 3 * 0.044715 * x * x);
     }
     case FST__ACTIVATION_GELU:
         return 0.5 * (1 + erf(x * sqrt(0.5))) + x * 0.5 * half_pi_root * exp(-0.5 * x * x);
@@ -269,8 +268,8 @@ static void affine(fst__real alpha, const fst__real *x, fst__real beta, fst__rea
         y[i] = alpha * x[i] + beta;
 }
 
-static fst__real exp_sum_scaled(const fst__real *x, fst__real factor, fst__real shift,
-                                fst__real *y, int64_t n)
+static fst__real exp_sum_scaled(const fst__real *x, fst__real factor, fst__real shift, fst__real *y,
+                                int64_t n)
 {
     double total = 0;
     for (int64_t i = 0; i < n; ++i)

@@ -6,7 +6,7 @@
 #include "kernels/kernels.h"
 #include "tensor/matrix.h"
 
-/* y = act(x), [R, C]; y may be x. Behind a product, fst__linear_activation_forward does it fused. */
+/* y = act(x), [R, C]; y may be x. Behind a product see fst__linear_activation_forward. */
 void fst__activation_forward(const fst__compute *compute, int32_t activation, fst__matrix x,
                              fst__matrix y);
 /* dy [R, C] becomes the gradient of pre, dy·act'(pre), in place. */

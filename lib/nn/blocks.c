@@ -45,9 +45,9 @@ static void add_task(void *context, int64_t index, int32_t worker)
     int64_t first = index * FST__CHUNK, count = fst__chunk(job->count, first);
     fst__real *target = job->target + first;
     for (int64_t block = 0; block < job->partials->blocks; ++block)
-        job->kernels->add(target,
-                          job->partials->data + block * job->partials->columns + job->column + first,
-                          target, count);
+        job->kernels->add(
+            target, job->partials->data + block * job->partials->columns + job->column + first,
+            target, count);
 }
 
 void fst__partials_add(const fst__compute *compute, const fst__partials *partials, int64_t column,

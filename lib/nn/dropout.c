@@ -5,8 +5,8 @@
 void fst__dropout_row(const fst__kernels *kernels, const fst__dropout *dropout, uint64_t offset,
                       const fst__real *x, fst__real *y, int64_t n)
 {
-    /* The copy also brings the row into cache at full speed. Between the loads of the kernel lies so
-     * much computing that the processor does not find them early enough by itself. */
+    /* The copy also brings the row into cache at full speed. Between the loads of the kernel lies
+     * so much computing that the processor does not find them early enough by itself. */
     if (y != x)
         memcpy(y, x, (size_t)n * sizeof *y);
     if (!fst__dropout_on(dropout))

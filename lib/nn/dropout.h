@@ -1,7 +1,7 @@
 /*
- * Dropout whose mask is never stored: whether element (row, column) of an [R, C] matrix is kept is a
- * function of (seed, step, first_index + row·C + column), so backward draws it again. Kept elements
- * are scaled by 1/(1 − probability).
+ * Dropout whose mask is never stored: whether element (row, column) of an [R, C] matrix is kept is
+ * a function of (seed, step, first_index + row·C + column), so backward draws it again. Kept
+ * elements are scaled by 1/(1 − probability).
  */
 #ifndef FST_NN_DROPOUT_H
 #define FST_NN_DROPOUT_H
@@ -21,7 +21,7 @@ static inline bool fst__dropout_on(const fst__dropout *dropout)
     return dropout && dropout->probability > 0;
 }
 
-/* Elements first_index + offset … of the mask over n elements; y may be x. Off (or NULL): a copy. */
+/* Elements first_index + offset … of the mask over n elements; y may be x. Off or NULL: a copy. */
 void fst__dropout_row(const fst__kernels *kernels, const fst__dropout *dropout, uint64_t offset,
                       const fst__real *x, fst__real *y, int64_t n);
 

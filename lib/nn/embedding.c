@@ -25,8 +25,7 @@ static void forward_task(void *context, int64_t block, int32_t worker)
     for (int64_t r = block * job->block_rows; r < end && r < job->y.rows; ++r)
         for (int64_t c = 0; c < columns; c += FST__CHUNK) {
             int64_t n = fst__chunk(columns, c);
-            const fst__real *sum =
-                fst__row_read(k, job->table[0], job->index[0][r], c, n, total);
+            const fst__real *sum = fst__row_read(k, job->table[0], job->index[0][r], c, n, total);
             for (int i = 1; i < 3; ++i)
                 if (job->has[i]) {
                     k->add(sum, fst__row_read(k, job->table[i], job->index[i][r], c, n, scratch),

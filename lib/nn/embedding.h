@@ -16,8 +16,8 @@ void fst__embedding_forward(const fst__compute *compute, const int32_t *ids, fst
                             const int32_t *types, const fst__matrix *type_table,
                             const fst__dropout *dropout, fst__matrix y);
 
-/* dtable [V, C] +=, dposition_table [P, C] +=, dtype_table [K, C] +=; each may be NULL. Rows are added
- * in their order, by one task per range of columns: same bits for any number of threads. */
+/* dtable [V, C] +=, dposition_table [P, C] +=, dtype_table [K, C] +=; each may be NULL. Rows are
+ * added in their order, by one task per range of columns: same bits for any number of threads. */
 void fst__embedding_backward(const fst__compute *compute, const int32_t *ids,
                              const int32_t *positions, const int32_t *types,
                              const fst__dropout *dropout, fst__matrix dy, fst__real *dtable,

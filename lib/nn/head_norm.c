@@ -9,8 +9,8 @@ typedef struct head_job {
     const fst__real *gamma;
     fst__real epsilon;
     int64_t head_size, heads, block_rows;
-    fst__matrix x, y, dy; /* y: dx in the backward */
-    fst__real *rstd;      /* [R·heads] */
+    fst__matrix x, y, dy;  /* y: dx in the backward */
+    fst__real *rstd;       /* [R·heads] */
     const fst__real *kept; /* rstd in the backward */
     bool has_gamma;
     fst__partials partials; /* [blocks, D] */

@@ -187,8 +187,7 @@ static void gradient_sums(const backward_job *job, int64_t row, fst__real mean, 
         int64_t n = fst__chunk(job->sum.columns, c);
         k->norm_sums(fst__row_read(k, job->sum, row, c, n, scratch[0]), mean, job->rstd[row],
                      gamma ? gamma + c : NULL, fst__row_read(k, job->dy, row, c, n, scratch[1]),
-                     job->has_gamma ? dgamma + c : NULL, job->has_beta ? dbeta + c : NULL, sums,
-                     n);
+                     job->has_gamma ? dgamma + c : NULL, job->has_beta ? dbeta + c : NULL, sums, n);
     }
     sums[0] = job->norm->kind == FST__NORM_LAYER ? sums[0] / (fst__real)job->sum.columns : 0;
     sums[1] /= (fst__real)job->sum.columns;

@@ -2,8 +2,9 @@
  * LayerNorm (Ba et al., arXiv:1607.06450) and RMSNorm (Zhang and Sennrich, arXiv:1910.07467), fused
  * with the residual sum and the dropout in front of them; and RMSNorm over each attention head.
  *
- * Any matrix may be fst__real or bf16 independently of the others. Gradients of parameters are added
- * up by row blocks that the shape fixes, so they have the same bits for any number of threads.
+ * Any matrix may be fst__real or bf16 independently of the others. Gradients of parameters are
+ * added up by row blocks that the shape fixes, so they have the same bits for any number of
+ * threads.
  */
 #ifndef FST_NN_NORM_H
 #define FST_NN_NORM_H
@@ -35,8 +36,8 @@ void fst__norm_forward(const fst__compute *compute, const fst__norm *norm, fst__
  * dstream [R, C] = gradient of sum: that of y carried through the norm, plus, if accumulate, what
  * dstream held (the gradient that came along the residual path). dbranch [R, C], unless NULL, =
  * the same masked by the dropout. dgamma, dbeta [C] += (NULL: not wanted). sum is what was normed.
- * dstream may be dy if not accumulate; dbranch may be dy. scratch is given back; if it is too small,
- * nothing is computed and scratch->overflow is set.
+ * dstream may be dy if not accumulate; dbranch may be dy. scratch is given back; if it is too
+ * small, nothing is computed and scratch->overflow is set.
  */
 void fst__norm_backward(const fst__compute *compute, const fst__norm *norm, fst__matrix sum,
                         const fst__real *mean, const fst__real *rstd, fst__matrix dy,

@@ -58,16 +58,56 @@ typedef struct rows {
     volatile float sink;
 } rows;
 
-static void run_from_bf16(void *p) { rows *r = p; r->k->from_bf16(r->halves, r->y, ROW); }
-static void run_to_bf16(void *p) { rows *r = p; r->k->to_bf16(r->a, r->halves, ROW); }
-static void run_add(void *p) { rows *r = p; r->k->add(r->a, r->b, r->y, ROW); }
-static void run_dot(void *p) { rows *r = p; r->sink = r->k->dot(r->a, r->b, ROW); }
-static void run_max(void *p) { rows *r = p; r->sink = r->k->max(r->a, ROW); }
-static void run_squares(void *p) { rows *r = p; r->sink = (float)r->k->sum_squares(r->a, ROW); }
-static void run_exp_sum(void *p) { rows *r = p; r->sink = r->k->exp_sum(r->a, 4, r->y, ROW); }
-static void run_softmax(void *p) { rows *r = p; r->k->softmax(r->a, r->y, ROW); }
-static void run_normalise(void *p) { rows *r = p; r->k->normalise(r->a, 0, 1, r->b, r->c, r->y, ROW); }
-static void run_dropout(void *p) { rows *r = p; r->k->dropout(1, 2, 64, 1u << 29, 1.1f, r->a, r->y, ROW); }
+static void run_from_bf16(void *p)
+{
+    rows *r = p;
+    r->k->from_bf16(r->halves, r->y, ROW);
+}
+static void run_to_bf16(void *p)
+{
+    rows *r = p;
+    r->k->to_bf16(r->a, r->halves, ROW);
+}
+static void run_add(void *p)
+{
+    rows *r = p;
+    r->k->add(r->a, r->b, r->y, ROW);
+}
+static void run_dot(void *p)
+{
+    rows *r = p;
+    r->sink = r->k->dot(r->a, r->b, ROW);
+}
+static void run_max(void *p)
+{
+    rows *r = p;
+    r->sink = r->k->max(r->a, ROW);
+}
+static void run_squares(void *p)
+{
+    rows *r = p;
+    r->sink = (float)r->k->sum_squares(r->a, ROW);
+}
+static void run_exp_sum(void *p)
+{
+    rows *r = p;
+    r->sink = r->k->exp_sum(r->a, 4, r->y, ROW);
+}
+static void run_softmax(void *p)
+{
+    rows *r = p;
+    r->k->softmax(r->a, r->y, ROW);
+}
+static void run_normalise(void *p)
+{
+    rows *r = p;
+    r->k->normalise(r->a, 0, 1, r->b, r->c, r->y, ROW);
+}
+static void run_dropout(void *p)
+{
+    rows *r = p;
+    r->k->dropout(1, 2, 64, 1u << 29, 1.1f, r->a, r->y, ROW);
+}
 
 static void run_norm_sums(void *p)
 {
@@ -239,7 +279,8 @@ static void run_embedding(void *p)
 static void run_embedding_backward(void *p)
 {
     layers *l = p;
-    fst__embedding_backward(l->compute, l->ids, NULL, NULL, &l->dropout, l->a, l->table, NULL, NULL);
+    fst__embedding_backward(l->compute, l->ids, NULL, NULL, &l->dropout, l->a, l->table, NULL,
+                            NULL);
 }
 
 /* name, and how many elements a call reads and writes per element of [R, C] */

@@ -1,7 +1,7 @@
 /*
  * Every layer's backward against central differences of its forward, in double. The loss is a fixed
- * random weighting of the outputs. Matrices are views with a stride; what lies between their rows is
- * NaN and must neither be read nor written. Gradients of parameters start from a non-zero value,
+ * random weighting of the outputs. Matrices are views with a stride; what lies between their rows
+ * is NaN and must neither be read nor written. Gradients of parameters start from a non-zero value,
  * because layers add to them.
  */
 #include "base/arena.h"
@@ -159,10 +159,9 @@ static double linear_loss(void *context)
 {
     linear_case *c = context;
     const double *bias = c->has_bias ? c->bias.data : NULL;
-    fst_status status =
-        c->fused ? fst__linear_activation_forward(compute, c->x, c->weight, bias, c->activation,
-                                                  c->pre, c->y)
-                 : fst__linear_forward(compute, c->x, c->weight, bias, c->y);
+    fst_status status = c->fused ? fst__linear_activation_forward(compute, c->x, c->weight, bias,
+                                                                  c->activation, c->pre, c->y)
+                                 : fst__linear_forward(compute, c->x, c->weight, bias, c->y);
     ck_assert_int_eq(status, FST_OK);
     check_gaps(c->y);
     return weighted(c->weighting, c->y);
@@ -172,9 +171,15 @@ static void check_linear(int64_t rows, int64_t inputs, int64_t outputs, int32_t 
                          bool has_bias, bool fused)
 {
     used = 0;
-    linear_case c = {normal(rows, inputs, 3), normal(outputs, inputs, 0), normal(1, outputs, 0),
-                     empty(rows, outputs, 2), empty(rows, outputs, 5), normal(rows, outputs, 0),
-                     activation, has_bias, fused};
+    linear_case c = {normal(rows, inputs, 3),
+                     normal(outputs, inputs, 0),
+                     normal(1, outputs, 0),
+                     empty(rows, outputs, 2),
+                     empty(rows, outputs, 5),
+                     normal(rows, outputs, 0),
+                     activation,
+                     has_bias,
+                     fused};
     linear_loss(&c);
     fst__matrix dy = copy_of(c.weighting, 4), dx = empty(rows, inputs, 1);
     fst__matrix dweight = filled(outputs, inputs, 0, start), dbias = filled(1, outputs, 0, start);

@@ -14,7 +14,7 @@
 
 enum { MOST = 1100, GUARD = 64, INPUTS = 5 };
 
-static const int64_t lengths[] = {0,  1,  2,  3,  7,  8,   15,  16,  17,  31,   33,
+static const int64_t lengths[] = {0,  1,  2,  3,  7,   8,   15,  16,  17,   31,  33,
                                   63, 64, 65, 96, 127, 129, 255, 768, 1000, 1025};
 enum { LENGTHS = sizeof lengths / sizeof *lengths };
 
@@ -64,8 +64,8 @@ static void compare(const fst__kernels *k, const char *what, const operands *o, 
 static void compare_sum(const fst__kernels *k, const char *what, int64_t n, double value,
                         double expected, double magnitude)
 {
-    ck_assert_msg(close_to(value, expected, 1e-6, 1e-6 * magnitude), "%s %s n=%d: %.9g, expected %.9g",
-                  k->name, what, (int)n, value, expected);
+    ck_assert_msg(close_to(value, expected, 1e-6, 1e-6 * magnitude),
+                  "%s %s n=%d: %.9g, expected %.9g", k->name, what, (int)n, value, expected);
 }
 
 #define FOR_EACH_CASE                                                                              \
@@ -180,7 +180,7 @@ START_TEST(activations)
             reference->gated_backward(activation, o->y[1], o->y[2], o->y[4] + offset, o->y[1],
                                       o->y[2], n);
             compare(k, "activation", o, n, 5e-6, 5e-6);
-            }
+        }
     }
 }
 END_TEST
@@ -245,9 +245,9 @@ END_TEST
 START_TEST(special_values)
 {
     static const float values[] = {
-        0.0f,    -0.0f,   INFINITY, -INFINITY, NAN,    FLT_MIN, -FLT_MIN, 1e-42f, -1e-42f,
-        FLT_MAX, -FLT_MAX, 88.72f,  88.73f,    -87.4f, -95.0f,  -103.9f,  -104.5f, 1e20f,
-        -1e20f,  0.625f,  -0.925f,  1e-10f,    30.5f,  -30.5f,  40.5f,    -500.0f,
+        0.0f,    -0.0f,    INFINITY, -INFINITY, NAN,    FLT_MIN, -FLT_MIN, 1e-42f,  -1e-42f,
+        FLT_MAX, -FLT_MAX, 88.72f,   88.73f,    -87.4f, -95.0f,  -103.9f,  -104.5f, 1e20f,
+        -1e20f,  0.625f,   -0.925f,  1e-10f,    30.5f,  -30.5f,  40.5f,    -500.0f,
     };
     enum { COUNT = sizeof values / sizeof *values };
     const fst__kernels *k;
@@ -292,12 +292,12 @@ START_TEST(norms)
                              plain ? NULL : o->y[3], plain ? NULL : o->y[4] + offset, expected, n);
         compare_sum(k, "norm_sums", n, sums[0], expected[0], 4 * (double)n);
         compare_sum(k, "norm_sums", n, sums[1], expected[1], 8 * (double)n);
-        k->norm_gradient(o->x[0] + offset, 0.3f, 1.4f, plain ? NULL : o->x[1], o->x[2], 0.2f,
-                         -0.1f, plain ? NULL : o->x[3], o->x[3], n);
+        k->norm_gradient(o->x[0] + offset, 0.3f, 1.4f, plain ? NULL : o->x[1], o->x[2], 0.2f, -0.1f,
+                         plain ? NULL : o->x[3], o->x[3], n);
         reference->norm_gradient(o->y[0] + offset, 0.3f, 1.4f, plain ? NULL : o->y[1], o->y[2],
                                  0.2f, -0.1f, plain ? NULL : o->y[3], o->y[3], n);
-        k->normalise(o->x[0] + offset, 0.3f, 1.4f, plain ? NULL : o->x[1],
-                     plain ? NULL : o->x[2], o->x[0] + offset, n);
+        k->normalise(o->x[0] + offset, 0.3f, 1.4f, plain ? NULL : o->x[1], plain ? NULL : o->x[2],
+                     o->x[0] + offset, n);
         reference->normalise(o->y[0] + offset, 0.3f, 1.4f, plain ? NULL : o->y[1],
                              plain ? NULL : o->y[2], o->y[0] + offset, n);
         compare(k, "norm", o, n, 2e-6, 1e-5);
