@@ -101,6 +101,16 @@ if [ -n "$sanitize" ]; then
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
     export FOURSTAGE_TEST_PROVIDER ASAN_OPTIONS UBSAN_OPTIONS
     run_suites "$build-sanitize" sanitize unit gradient torture resume
+
+    # Data races: one program, eight host threads. The sanitizer wants a fixed memory layout.
+    configure "$build-thread" -Dwerror=true -Dexamples=false -Dbuildtype=debugoptimized \
+        -Db_sanitize=thread -Db_lundef=false
+    ninja -C "$build-thread" tests/torture/run_chains
+    rm -f "$build-thread/meson-logs/thread.json"
+    TSAN_OPTIONS=halt_on_error=1 setarch "$(uname -m)" -R \
+        meson test -C "$build-thread" --no-rebuild --print-errorlogs --logbase thread chains ||
+        failed=yes
+    logs="$logs $build-thread/meson-logs/thread.json"
 fi
 
 # shellcheck disable=SC2086

@@ -3,8 +3,11 @@ import ctypes
 import gc
 import importlib.util
 import os
+import signal
 import sys
+import tempfile
 import threading
+import time
 import unittest
 import weakref
 from pathlib import Path
@@ -278,6 +281,154 @@ class Callbacks(unittest.TestCase):
             self.assertGreater(count, 0)
             return
         self.fail("a context took more than 200 allocations")
+
+
+def make_run(context, **options):
+    ids = numpy.random.default_rng(3).integers(0, 29, 2000).astype("int32")
+    train = fourstage.Dataset.from_tokens(context, ids).pack(length=8)
+    model = fourstage.Model(context, CONFIG)
+    return fourstage.pretrain_create(model=model, train=train, rows=4, **options), model
+
+
+class Runs(unittest.TestCase):
+    def setUp(self):
+        self.context = fourstage.Context(threads=1)
+
+    def test_steps_and_metrics(self):
+        run, _ = make_run(self.context, run=dict(total_steps=5))
+        progress = run.step()
+        self.assertEqual((progress.step, progress.status), (1, fourstage.OK))
+        self.assertEqual(run.until(0), fourstage.OK)
+        self.assertEqual(run.get_info().step, 5)
+        self.assertAlmostEqual(run.metrics()["loss"], numpy.log(29), delta=1)
+        self.assertEqual(run.get_info().stage, "pretrain")
+        with self.assertRaises(fourstage.StateError):
+            run.step()
+
+    def test_a_run_keeps_all_it_uses(self):
+        run, model = make_run(self.context)
+        del model, self.context
+        gc.collect()
+        run.until(3)
+        self.assertEqual(run.get_info().step, 3)
+
+    def test_progress_stops_and_raises(self):
+        seen = []
+
+        def progress(now):
+            seen.append(now.step)
+            return 1 if now.step == 2 else None
+
+        run, _ = make_run(self.context, run=fourstage.RunOptions(progress=progress))
+        self.assertEqual(run.until(100), fourstage.STOPPED)
+        self.assertEqual(seen, [1, 2])
+
+        class Mine(Exception):
+            pass
+
+        def fails(now):
+            if now.step == 3:
+                raise Mine(now.step)
+
+        run, _ = make_run(self.context, run=dict(progress=fails))
+        with self.assertRaises(Mine) as caught:
+            run.until(100)
+        self.assertEqual(caught.exception.args, (3,))
+        self.assertEqual(run.get_info().step, 3)
+        run.until(5)
+        self.assertEqual(run.get_info().step, 5)
+
+    def test_reentry_is_refused(self):
+        statuses = []
+
+        def progress(now):
+            try:
+                run.step()
+            except fourstage.BusyError as error:
+                statuses.append(error.status)
+
+        run, _ = make_run(self.context, run=dict(progress=progress))
+        run.until(2)
+        self.assertEqual(statuses, [fourstage.ERR_BUSY] * 2)
+
+    def test_cancel_from_another_thread(self):
+        run, _ = make_run(self.context)
+        timer = threading.Timer(0.2, run.cancel)
+        timer.start()
+        self.assertEqual(run.until(1 << 40), fourstage.STOPPED)
+        timer.join()
+
+    def interrupted(self, run):
+        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with self.assertRaises(KeyboardInterrupt):
+            run.until(1 << 40)
+        timer.join()
+
+    def test_ctrl_c_stops_at_a_step_and_the_run_goes_on(self):
+        before = signal.getsignal(signal.SIGINT)
+        with tempfile.TemporaryDirectory() as folder:
+            run, model = make_run(self.context)
+            self.interrupted(run)
+            self.assertIs(signal.getsignal(signal.SIGINT), before)
+            step = run.get_info().step
+            self.assertGreater(step, 0)
+            run.save(Path(folder) / "run.safetensors")
+            run.until(step + 3)
+            expected = {name: model.parameter(name).copy() for name in model.parameter_names()}
+
+            resumed, other = make_run(self.context)
+            resumed.resume(Path(folder) / "run.safetensors")
+            self.assertEqual(resumed.get_info().step, step)
+            resumed.until(step + 3)
+            for name, value in expected.items():
+                self.assertTrue((other.parameter(name) == value).all(), name)
+
+    def test_ctrl_c_inside_a_slow_callback(self):
+        def slow(now):
+            time.sleep(30)
+
+        run, _ = make_run(self.context, run=dict(progress=slow))
+        began = time.monotonic()
+        self.interrupted(run)
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertEqual(run.get_info().step, 1)
+
+    def test_a_handler_of_the_hosts_is_called(self):
+        heard = []
+        before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+        try:
+            run, _ = make_run(self.context)
+            timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+            timer.start()
+            self.assertEqual(run.until(1 << 40), fourstage.STOPPED)
+            timer.join()
+            self.assertEqual(heard, [signal.SIGINT])
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def test_what_a_step_costs_more_than_in_c(self):
+        """run.step() with the library's function replaced by one that does nothing."""
+        run, _ = make_run(self.context)
+        run.step()
+        real = fourstage._fst_run_step
+        nothing = fourstage._bind("fst_abi_version", ctypes.c_int32)
+        nothing.argtypes = real.argtypes
+        callback = run._keep[0]._keep["run"]._keep["progress"]
+        progress = fourstage.RunProgress()
+        try:
+            best = float("inf")
+            fourstage._fst_run_step = lambda *arguments: nothing(*arguments)
+            for _ in range(30):
+                began = time.perf_counter()
+                for _ in range(100):
+                    run.step()
+                    callback(ctypes.pointer(progress), None)
+                best = min(best, (time.perf_counter() - began) / 100)
+        finally:
+            fourstage._fst_run_step = real
+        print(f"a step from Python costs {best * 1e6:.1f} µs more, its callback included")
+        self.assertLess(best, 20e-6)
 
 
 class Library(unittest.TestCase):

@@ -1,0 +1,433 @@
+#include "chains.h"
+
+#include "fourstage/dataset.h"
+#include "fourstage/model.h"
+#include "fourstage/optimizer.h"
+#include "fourstage/pretrain.h"
+#include "fourstage/tokenizer.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { VOCABULARY = 300, ROWS = 3, LENGTH = 16 };
+
+static const char text[] =
+    "The host lives on. Nothing is printed, nothing is lost.\n"
+    "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich.\n"
+    "床前明月光，疑是地上霜。举头望明月，低头思故乡。\n"
+    "The host lives on, and on, and on.\n";
+
+#define TRY(call)                       \
+    do {                                \
+        status = (call);                \
+        if (status != FST_OK)           \
+            goto done;                  \
+    } while (0)
+
+static void fill_ids(int32_t *ids, int64_t count)
+{
+    uint32_t state = 12345;
+    for (int64_t i = 0; i < count; ++i) {
+        state = state * 1664525u + 1013904223u;
+        ids[i] = (int32_t)((state >> 8) % VOCABULARY);
+    }
+}
+
+static fst_status small_config(int32_t family, fst_model_config *config)
+{
+    fst_status status;
+    TRY(fst_model_config_init(config, sizeof *config));
+    TRY(fst_model_config_set_family(config, family));
+    config->vocabulary_size = VOCABULARY;
+    config->context_length = 32;
+    config->layers = 2;
+    config->width = 32;
+    config->heads = 4;
+    config->kv_heads = family == FST_FAMILY_GPT2 ? 4 : 2;
+done:
+    return status;
+}
+
+static fst_status run_context(const fst_context_options *options, const char *folder)
+{
+    (void)folder;
+    fst_context *context = NULL;
+    fst_status status;
+    TRY(fst_context_create(options, &context));
+    fst_context_info info;
+    TRY(fst_context_get_info(context, &info, sizeof info));
+done:
+    fst_context_destroy(context);
+    return status;
+}
+
+/* Forward, loss, backward, update; then a loss of the caller's own. */
+static fst_status train_by_hand(const fst_context_options *options, int32_t family, int32_t dtype,
+                                int32_t optimizer_kind)
+{
+    fst_context *context = NULL;
+    fst_model *model = NULL;
+    fst_optimizer *optimizer = NULL;
+    fst_status status;
+    static const int32_t lengths[ROWS] = {LENGTH, 5, 1};
+    int32_t ids[ROWS * LENGTH], targets[ROWS * LENGTH];
+    fill_ids(ids, ROWS * LENGTH);
+    fill_ids(targets, ROWS * LENGTH);
+    targets[3] = FST_IGNORE;
+
+    TRY(fst_context_create(options, &context));
+    fst_model_config config;
+    TRY(small_config(family, &config));
+    config.dropout = 0.1;
+    fst_model_options model_options;
+    TRY(fst_model_options_init(&model_options, sizeof model_options));
+    model_options.dtype = dtype;
+    model_options.checkpointing = family != FST_FAMILY_GPT2;
+    TRY(fst_model_create(context, &config, &model_options, &model));
+    fst_optimizer_options optimizer_options;
+    TRY(fst_optimizer_options_init(&optimizer_options, sizeof optimizer_options));
+    optimizer_options.kind = optimizer_kind;
+    TRY(fst_optimizer_create(model, &optimizer_options, &optimizer));
+    fst_batch batch;
+    TRY(fst_batch_init(&batch, sizeof batch));
+    batch.rows = ROWS;
+    batch.length = LENGTH;
+    batch.ids = ids;
+    batch.targets = targets;
+    batch.lengths = lengths;
+    for (int step = 0; step < 2; ++step) {
+        fst_loss loss;
+        fst_optimizer_report report;
+        TRY(fst_model_forward(model, &batch, NULL));
+        TRY(fst_model_loss(model, NULL, &loss, sizeof loss));
+        TRY(fst_model_backward(model, NULL, NULL));
+        TRY(fst_optimizer_step(optimizer, &report, sizeof report));
+        if (!isfinite(loss.loss) || !(report.gradient_norm > 0))
+            return FST_ERR_INTERNAL;
+    }
+    fst_view logits;
+    TRY(fst_model_forward(model, &batch, NULL));
+    TRY(fst_model_output(model, "logits", &logits));
+    TRY(fst_model_backward(model, "logits", &logits));
+done:
+    fst_context_destroy(context);
+    fst_optimizer_destroy(optimizer);
+    fst_model_destroy(model);
+    return status;
+}
+
+static fst_status run_gpt2(const fst_context_options *options, const char *folder)
+{
+    (void)folder;
+    return train_by_hand(options, FST_FAMILY_GPT2, FST_F32, FST_OPTIMIZER_ADAMW);
+}
+
+static fst_status run_llama(const fst_context_options *options, const char *folder)
+{
+    (void)folder;
+    return train_by_hand(options, FST_FAMILY_LLAMA, FST_F32, FST_OPTIMIZER_MUON);
+}
+
+static fst_status run_qwen_bf16(const fst_context_options *options, const char *folder)
+{
+    (void)folder;
+    return train_by_hand(options, FST_FAMILY_QWEN3, FST_BF16, FST_OPTIMIZER_SGD);
+}
+
+static fst_status run_model_files(const fst_context_options *options, const char *folder)
+{
+    fst_context *context = NULL;
+    fst_model *model = NULL, *loaded = NULL;
+    fst_status status;
+    char path[512];
+    snprintf(path, sizeof path, "%s/model", folder);
+    TRY(fst_context_create(options, &context));
+    fst_model_config config;
+    TRY(small_config(FST_FAMILY_LLAMA, &config));
+    TRY(fst_model_create(context, &config, NULL, &model));
+    TRY(fst_model_save(model, NULL, path));
+    TRY(fst_model_load(context, path, NULL, &loaded));
+    /* Saving over what was loaded is safe. */
+    TRY(fst_model_save(loaded, NULL, path));
+done:
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+    fst_model_destroy(loaded);
+    return status;
+}
+
+static fst_status train_tokenizer(fst_context *context, int32_t kind, fst_tokenizer **tokenizer)
+{
+    fst_tokenizer_train_options options;
+    static const char *const specials[] = {"<|endoftext|>"};
+    const char *texts[] = {text};
+    size_t lengths[] = {sizeof text - 1};
+    fst_status status = fst_tokenizer_train_options_init(&options, sizeof options);
+    options.kind = kind;
+    options.vocabulary_size = VOCABULARY;
+    options.special_tokens = specials;
+    options.special_token_count = 1;
+    return status ? status : fst_tokenizer_train_texts(context, texts, lengths, 1, &options, tokenizer);
+}
+
+static fst_status run_tokenizer(const fst_context_options *options, const char *folder)
+{
+    fst_context *context = NULL;
+    fst_tokenizer *tokenizers[2] = {NULL, NULL}, *loaded = NULL;
+    fst_status status;
+    char path[512], decoded[sizeof text + 16];
+    int32_t ids[sizeof text];
+    int64_t offsets[2 * sizeof text];
+    size_t count, length;
+    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    TRY(fst_context_create(options, &context));
+    for (int32_t kind = 0; kind < 2; ++kind) {
+        TRY(train_tokenizer(context, kind ? FST_TOKENIZER_CHARACTER : FST_TOKENIZER_BPE,
+                            &tokenizers[kind]));
+        TRY(fst_tokenizer_encode(tokenizers[kind], text, sizeof text - 1, NULL, ids, offsets,
+                                 sizeof text, &count));
+        TRY(fst_tokenizer_decode(tokenizers[kind], ids, count, 0, decoded, sizeof decoded, &length));
+        if (length != sizeof text - 1 || memcmp(decoded, text, length) != 0) {
+            status = FST_ERR_INTERNAL;
+            goto done;
+        }
+        TRY(fst_tokenizer_save(tokenizers[kind], path));
+        TRY(fst_tokenizer_load(context, path, &loaded));
+        static const char *const added[] = {"<|user|>", "<|assistant|>"};
+        TRY(fst_tokenizer_add_tokens(loaded, added, 2, NULL));
+        fst_tokenizer_destroy(loaded);
+        loaded = NULL;
+    }
+done:
+    fst_context_destroy(context);
+    fst_tokenizer_destroy(loaded);
+    fst_tokenizer_destroy(tokenizers[0]);
+    fst_tokenizer_destroy(tokenizers[1]);
+    return status;
+}
+
+static fst_status run_dataset(const fst_context_options *options, const char *folder)
+{
+    (void)folder;
+    enum { TOKENS = 1000 };
+    fst_context *context = NULL;
+    fst_dataset *all = NULL, *train = NULL, *validation = NULL, *packed = NULL;
+    fst_status status;
+    int32_t ids[TOKENS], read_ids[ROWS * LENGTH], targets[ROWS * LENGTH];
+    int64_t offsets[] = {0, 100, 101, 500, TOKENS};
+    fill_ids(ids, TOKENS);
+    TRY(fst_context_create(options, &context));
+    TRY(fst_dataset_from_tokens(context, ids, TOKENS, offsets, 4, NULL, &all));
+    TRY(fst_dataset_split(all, NULL, &train, &validation));
+    for (int32_t mode = FST_PACK_WRAPPED; mode <= FST_PACK_RANDOM; ++mode) {
+        fst_pack_options pack;
+        TRY(fst_pack_options_init(&pack, sizeof pack));
+        pack.length = LENGTH;
+        pack.mode = mode;
+        TRY(fst_dataset_pack(train, &pack, &packed));
+        TRY(fst_dataset_read(packed, 7, ROWS, 1, read_ids, targets, NULL, NULL));
+        fst_dataset_destroy(packed);
+        packed = NULL;
+    }
+done:
+    fst_dataset_destroy(all);
+    fst_context_destroy(context);
+    fst_dataset_destroy(packed);
+    fst_dataset_destroy(train);
+    fst_dataset_destroy(validation);
+    return status;
+}
+
+/* A run that is stepped, evaluated, saved in the middle of a step, resumed and finished. */
+static fst_status run_pretrain(const fst_context_options *options, const char *folder)
+{
+    enum { TOKENS = 700 };
+    fst_context *context = NULL;
+    fst_model *model = NULL;
+    fst_dataset *all = NULL, *train = NULL, *validation = NULL, *packed[2] = {NULL, NULL};
+    fst_run *run = NULL, *resumed = NULL;
+    fst_status status;
+    char path[512], directory[512];
+    int32_t ids[TOKENS], updated;
+    snprintf(path, sizeof path, "%s/run.safetensors", folder);
+    snprintf(directory, sizeof directory, "%s/checkpoints", folder);
+    fill_ids(ids, TOKENS);
+    TRY(fst_context_create(options, &context));
+    fst_model_config config;
+    TRY(small_config(FST_FAMILY_GPT2, &config));
+    TRY(fst_model_create(context, &config, NULL, &model));
+    TRY(fst_dataset_from_tokens(context, ids, TOKENS, NULL, 0, NULL, &all));
+    TRY(fst_dataset_split(all, NULL, &train, &validation));
+    fst_pack_options pack;
+    TRY(fst_pack_options_init(&pack, sizeof pack));
+    pack.length = LENGTH;
+    TRY(fst_dataset_pack(train, &pack, &packed[0]));
+    TRY(fst_dataset_pack(validation, &pack, &packed[1]));
+
+    fst_run_options run_options;
+    TRY(fst_run_options_init(&run_options, sizeof run_options));
+    run_options.total_steps = 4;
+    run_options.evaluate_every = 2;
+    run_options.save_every = 3;
+    run_options.directory = directory;
+    fst_pretrain_options pretrain;
+    TRY(fst_pretrain_options_init(&pretrain, sizeof pretrain));
+    pretrain.model = model;
+    pretrain.train = packed[0];
+    pretrain.validation = packed[1];
+    pretrain.run = &run_options;
+    pretrain.rows = ROWS;
+    pretrain.accumulation = 2;
+    TRY(fst_pretrain_create(&pretrain, &run));
+    fst_run_progress progress;
+    TRY(fst_run_step(run, &progress, sizeof progress));
+    TRY(fst_run_advance(run, &updated));
+    TRY(fst_run_save(run, path));
+    TRY(fst_run_evaluate(run));
+    fst_run_destroy(run);
+    run = NULL;
+    TRY(fst_pretrain_create(&pretrain, &resumed));
+    TRY(fst_run_resume(resumed, path));
+    TRY(fst_run_until(resumed, 0));
+    double loss;
+    TRY(fst_run_metric(resumed, "validation_loss", &loss));
+    if (!isfinite(loss))
+        status = FST_ERR_INTERNAL;
+done:
+    fst_context_destroy(context);
+    fst_model_destroy(model);
+    fst_dataset_destroy(all);
+    fst_dataset_destroy(packed[0]);
+    fst_dataset_destroy(packed[1]);
+    fst_dataset_destroy(train);
+    fst_dataset_destroy(validation);
+    fst_run_destroy(run);
+    fst_run_destroy(resumed);
+    return status;
+}
+
+const chain chains[] = {
+    {"context", run_context},     {"gpt2", run_gpt2},
+    {"llama", run_llama},         {"qwen_bf16", run_qwen_bf16},
+    {"model_files", run_model_files}, {"tokenizer", run_tokenizer},
+    {"dataset", run_dataset},     {"pretrain", run_pretrain},
+};
+const int chain_count = sizeof chains / sizeof *chains;
+
+struct chain_shared {
+    fst_context *context;
+    fst_tokenizer *tokenizer;
+    fst_dataset *dataset;
+    fst_model *model;
+    int32_t ids[1000];
+};
+
+fst_status chain_shared_create(const fst_context_options *options, chain_shared **out)
+{
+    chain_shared *shared = *out = calloc(1, sizeof *shared);
+    fst_dataset *all = NULL;
+    fst_status status = FST_ERR_NO_MEMORY;
+    if (!shared)
+        goto done;
+    const int64_t count = sizeof shared->ids / sizeof *shared->ids;
+    fill_ids(shared->ids, count);
+    fst_model_config config;
+    TRY(fst_context_create(options, &shared->context));
+    TRY(train_tokenizer(shared->context, FST_TOKENIZER_BPE, &shared->tokenizer));
+    TRY(fst_dataset_from_tokens(shared->context, shared->ids, count, NULL, 0, NULL, &all));
+    fst_pack_options pack;
+    TRY(fst_pack_options_init(&pack, sizeof pack));
+    pack.length = LENGTH;
+    TRY(fst_dataset_pack(all, &pack, &shared->dataset));
+    TRY(small_config(FST_FAMILY_GPT2, &config));
+    TRY(fst_model_create(shared->context, &config, NULL, &shared->model));
+done:
+    fst_dataset_destroy(all);
+    return status;
+}
+
+fst_status chain_shared_read(const chain_shared *shared, const char *folder)
+{
+    fst_status status;
+    char path[512], decoded[sizeof text + 16];
+    int32_t ids[sizeof text], rows[ROWS * LENGTH];
+    size_t count, length;
+    const char *texts[] = {text, text + 10};
+    int64_t begins[3];
+    snprintf(path, sizeof path, "%s/shared", folder);
+    TRY(fst_tokenizer_encode(shared->tokenizer, text, sizeof text - 1, NULL, ids, NULL, sizeof text,
+                             &count));
+    TRY(fst_tokenizer_decode(shared->tokenizer, ids, count, 0, decoded, sizeof decoded, &length));
+    if (length != sizeof text - 1 || memcmp(decoded, text, length) != 0)
+        return FST_ERR_INTERNAL;
+    int32_t batch_ids[2 * sizeof text];
+    TRY(fst_tokenizer_encode_batch(shared->tokenizer, texts, NULL, 2, NULL, batch_ids,
+                                   2 * sizeof text, begins));
+    TRY(fst_dataset_read(shared->dataset, 3, ROWS, 1, rows, NULL, NULL, NULL));
+    fst_model_config config;
+    const char *name;
+    TRY(fst_model_get_config(shared->model, &config, sizeof config));
+    TRY(fst_model_parameter_name(shared->model, 0, &name));
+    TRY(fst_model_save(shared->model, NULL, path));
+    TRY(fst_tokenizer_save(shared->tokenizer, path));
+done:
+    return status;
+}
+
+void chain_shared_destroy(chain_shared *shared)
+{
+    if (!shared)
+        return;
+    fst_context_destroy(shared->context);
+    fst_model_destroy(shared->model);
+    fst_dataset_destroy(shared->dataset);
+    fst_tokenizer_destroy(shared->tokenizer);
+    free(shared);
+}
+
+fst_context_options chain_options(int32_t threads)
+{
+    fst_context_options options;
+    fst_context_options_init(&options, sizeof options);
+    options.threads = threads;
+    options.seed = 1;
+    const char *provider = getenv("FOURSTAGE_TEST_PROVIDER");
+    if (provider && strcmp(provider, "reference") == 0)
+        options.provider = FST_PROVIDER_REFERENCE;
+    return options;
+}
+
+void chain_folder_make(char path[256])
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(path, 256, "%s/fourstage-XXXXXX", base && *base ? base : "/tmp");
+    if (!mkdtemp(path)) {
+        perror(path);
+        exit(1);
+    }
+}
+
+void chain_folder_remove(const char *path)
+{
+    DIR *folder = opendir(path);
+    if (!folder)
+        return;
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        char child[1024];
+        struct stat status;
+        snprintf(child, sizeof child, "%s/%s", path, entry->d_name);
+        if (lstat(child, &status) == 0 && S_ISDIR(status.st_mode))
+            chain_folder_remove(child);
+        else
+            unlink(child);
+    }
+    closedir(folder);
+    rmdir(path);
+}
