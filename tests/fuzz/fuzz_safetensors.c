@@ -20,10 +20,13 @@ static void require(int condition, const char *what)
 
 static void use(const fst__safetensors *file, fst__allocator *allocator, size_t size)
 {
-    size_t total = 0;
-    for (size_t i = 0; i < fst__safetensors_count(file); ++i) {
+    size_t count = fst__safetensors_count(file);
+    size_t next = count ? fst__safetensors_at(file, 0).offset : size;
+    for (size_t i = 0; i < count; ++i) {
         fst__safetensors_tensor tensor = fst__safetensors_at(file, i), found;
-        require(tensor.offset + tensor.bytes <= size, "a tensor leaves the file");
+        require(tensor.offset == next, "a hole or an overlap");
+        next += tensor.bytes;
+        require(next <= size, "a tensor leaves the file");
         require(fst__safetensors_find(file, tensor.name, &found) == FST_OK, "a name is lost");
         require(found.offset == tensor.offset && found.bytes == tensor.bytes, "names are mixed up");
         void *bytes = fst__alloc(allocator, tensor.bytes);
@@ -34,9 +37,8 @@ static void use(const fst__safetensors *file, fst__allocator *allocator, size_t 
             fst__safetensors_read_as(file, &tensor, FST_F64, values, tensor.elements);
         require(status == FST_OK || status == FST_ERR_MISMATCH, "inconvertible");
         fst__free(allocator, values);
-        total += tensor.bytes;
     }
-    require(total <= size, "tensors overlap");
+    require(next == size, "bytes that belong to no tensor");
     fst__safetensors_metadata(file, "format");
 }
 

@@ -29,6 +29,7 @@ static struct {
     int seen;      /* calls so far */
     int error;
     char last[32]; /* the call that was diverted last */
+    char trace[1024]; /* every call, with spaces between */
 } plan;
 
 static void start(enum mode mode, int at, int error, bool for_good)
@@ -47,6 +48,8 @@ static bool diverted(const char *name)
     if (!plan.on)
         return false;
     int number = plan.seen++;
+    if (strlen(plan.trace) + strlen(name) + 2 < sizeof plan.trace)
+        strcat(strcat(plan.trace, name), " ");
     if (number != plan.at && !(plan.for_good && number > plan.at))
         return false;
     snprintf(plan.last, sizeof plan.last, "%s", name);
@@ -244,6 +247,22 @@ static int calls_of_a_save(void)
     return plan.seen;
 }
 
+/* What makes a save last: the data synced before the rename, the folder after it. */
+START_TEST(the_order_of_calls)
+{
+    calls_of_a_save();
+    const char *at = plan.trace;
+    static const char *const order[] = {"open", "flock ", "write ", "write ", "fsync ",
+                                        "close ", "rename ", "open", "fsync ", "close "};
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; ++i) {
+        at = strstr(at, order[i]);
+        ck_assert_msg(at != NULL, "call %zu, %s, is missing in: %s", i, order[i], plan.trace);
+        at += strlen(order[i]);
+    }
+    ck_assert_str_eq(at, "");
+}
+END_TEST
+
 static const int errors[] = {EIO, ENOSPC, EACCES, EROFS, EMFILE, EDQUOT};
 
 START_TEST(each_call_of_a_save_fails)
@@ -423,6 +442,7 @@ int main(void)
     TCase *cases = tcase_create("files");
     tcase_set_timeout(cases, 300);
     tcase_add_checked_fixture(cases, set_up, tear_down);
+    tcase_add_test(cases, the_order_of_calls);
     tcase_add_loop_test(cases, each_call_of_a_save_fails, 0,
                         (int)(sizeof errors / sizeof errors[0]) * 2);
     tcase_add_test(cases, interrupted_and_short_calls);
