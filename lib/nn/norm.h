@@ -54,8 +54,8 @@ void fst__residual_add_forward(const fst__compute *compute, fst__matrix stream, 
 void fst__residual_add_backward(const fst__compute *compute, fst__matrix dstream,
                                 const fst__dropout *dropout, fst__matrix dbranch);
 
-/* RMSNorm of each head: x, y [R, heads·D] (views with a stride), D ≤ FST__CHUNK, gamma [D], rstd
- * [R·heads] or NULL without a backward. y may be x without a backward. */
+/* RMSNorm of each head: x, y [R, heads·D] (views with a stride), gamma [D], rstd [R·heads] or NULL
+ * without a backward. y may be x without a backward. */
 void fst__head_norm_forward(const fst__compute *compute, const fst__real *gamma, fst__real epsilon,
                             fst__matrix x, int64_t head_size, fst__matrix y, fst__real *rstd);
 /* dx may be dy; dgamma [D] += or NULL; scratch as for fst__norm_backward. */

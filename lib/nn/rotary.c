@@ -112,23 +112,31 @@ typedef struct rotary_job {
     bool inverse;
 } rotary_job;
 
+static void rotate_head(const rotary_job *job, int64_t row, int64_t column)
+{
+    const fst__kernels *k = job->kernels;
+    const fst__real *cosine = job->cosine + job->positions[row] * job->half;
+    const fst__real *sine = job->sine + job->positions[row] * job->half;
+    fst__real scratch[2][FST__CHUNK];
+    for (int64_t i = 0; i < job->half; i += FST__CHUNK) {
+        int64_t n = fst__chunk(job->half, i), first = column + i, second = first + job->half;
+        fst__row_read(k, job->x, row, first, n, scratch[0]);
+        fst__row_read(k, job->x, row, second, n, scratch[1]);
+        fst__real *x = fst__row_target(job->x, row, first, scratch[0]);
+        fst__real *y = fst__row_target(job->x, row, second, scratch[1]);
+        k->rotate(x, y, cosine + i, sine + i, job->inverse, n);
+        fst__row_write(k, job->x, row, first, n, x);
+        fst__row_write(k, job->x, row, second, n, y);
+    }
+}
+
 static void rotary_task(void *context, int64_t block, int32_t worker)
 {
     const rotary_job *job = context;
-    const fst__kernels *k = job->kernels;
-    fst__real scratch[FST__CHUNK];
-    int64_t half = job->half, end = (block + 1) * job->block_rows;
-    for (int64_t r = block * job->block_rows; r < end && r < job->x.rows; ++r) {
-        const fst__real *cosine = job->cosine + job->positions[r] * half;
-        const fst__real *sine = job->sine + job->positions[r] * half;
-        for (int64_t h = 0; h < job->heads; ++h) {
-            int64_t column = h * job->head_size;
-            fst__row_read(k, job->x, r, column, 2 * half, scratch);
-            fst__real *head = fst__row_target(job->x, r, column, scratch);
-            k->rotate(head, head + half, cosine, sine, job->inverse, half);
-            fst__row_write(k, job->x, r, column, 2 * half, head);
-        }
-    }
+    int64_t end = (block + 1) * job->block_rows;
+    for (int64_t r = block * job->block_rows; r < end && r < job->x.rows; ++r)
+        for (int64_t h = 0; h < job->heads; ++h)
+            rotate_head(job, r, h * job->head_size);
 }
 
 void fst__rotary_apply(const fst__compute *compute, const fst__real *cosine, const fst__real *sine,

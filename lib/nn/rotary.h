@@ -35,9 +35,9 @@ typedef struct fst__rotary_scaling {
 void fst__rotary_tables(fst__real *cosine, fst__real *sine, int64_t context, int64_t rotary_size,
                         const fst__rotary_scaling *scaling);
 
-/* Turns the first rotary_size elements (even, ≤ head_size, ≤ FST__CHUNK) of each head of x [R,
- * heads·head_size] in place by the angles of positions[r] (0 ≤ position < context). inverse turns
- * back: the backward. */
+/* Turns the first rotary_size elements (even, ≤ head_size) of each head of x [R, heads·head_size]
+ * in place by the angles of positions[r] (0 ≤ position < context). inverse turns back: the
+ * backward. */
 void fst__rotary_apply(const fst__compute *compute, const fst__real *cosine, const fst__real *sine,
                        const int32_t *positions, fst__matrix x, int64_t heads, int64_t head_size,
                        int64_t rotary_size, bool inverse);

@@ -396,6 +396,7 @@ START_TEST(head_norm)
     check_head_norm(3, 2, 5, true);
     check_head_norm(100, 3, 2, false);
     check_head_norm(1, 1, 1, false);
+    check_head_norm(2, 2, 1030, true);
 }
 END_TEST
 
@@ -410,26 +411,31 @@ static double rotary_loss(void *context)
     return weighted(c->weighting, c->y);
 }
 
+static void check_rotary(int64_t heads, int64_t head_size, int64_t rotary_size)
+{
+    used = 0;
+    head_case c = {.x = normal(6, heads * head_size, 2),
+                   .y = empty(6, heads * head_size, 3),
+                   .weighting = normal(6, heads * head_size, 0),
+                   .head_size = head_size,
+                   .rotary_size = rotary_size,
+                   .cosine = empty(40, rotary_size / 2, 0),
+                   .sine = empty(40, rotary_size / 2, 0),
+                   .positions = {0, 39, 7, 7, 1, 20}};
+    fst__rotary_scaling scaling = {.kind = FST__ROTARY_DEFAULT, .theta = 100};
+    fst__rotary_tables(c.cosine.data, c.sine.data, 40, rotary_size, &scaling);
+    rotary_loss(&c);
+    fst__matrix dx = copy_of(c.weighting, 1);
+    fst__rotary_apply(compute, c.cosine.data, c.sine.data, c.positions, dx, heads, head_size,
+                      rotary_size, true);
+    check_gradient("rotary", rotary_loss, &c, c.x, dx, 0);
+}
+
 START_TEST(rotary)
 {
-    for (int64_t rotary_size = 2; rotary_size <= 8; rotary_size += 2) {
-        used = 0;
-        head_case c = {.x = normal(6, 24, 2),
-                       .y = empty(6, 24, 3),
-                       .weighting = normal(6, 24, 0),
-                       .head_size = 8,
-                       .rotary_size = rotary_size,
-                       .cosine = empty(40, rotary_size / 2, 0),
-                       .sine = empty(40, rotary_size / 2, 0),
-                       .positions = {0, 39, 7, 7, 1, 20}};
-        fst__rotary_scaling scaling = {.kind = FST__ROTARY_DEFAULT, .theta = 100};
-        fst__rotary_tables(c.cosine.data, c.sine.data, 40, rotary_size, &scaling);
-        rotary_loss(&c);
-        fst__matrix dx = copy_of(c.weighting, 1);
-        fst__rotary_apply(compute, c.cosine.data, c.sine.data, c.positions, dx, 3, 8, rotary_size,
-                          true);
-        check_gradient("rotary", rotary_loss, &c, c.x, dx, 0);
-    }
+    for (int64_t rotary_size = 2; rotary_size <= 8; rotary_size += 2)
+        check_rotary(3, 8, rotary_size);
+    check_rotary(2, 2060, 2054); /* halves longer than a piece of a row */
 }
 END_TEST
 
