@@ -191,16 +191,9 @@ static fst_status last_logits(fst_model *model, fst__real *logits)
         memcpy(fst__matrix_at(a->branch, active++, 0), fst__matrix_at(a->hidden, row - 1, 0),
                (size_t)a->hidden.columns * fst__element_size(a->hidden.dtype));
     }
-    fst_status status =
-        fst__linear_forward(model->context->compute, fst__matrix_rows(a->branch, 0, active), weight,
-                            NULL, fst__matrix_of(logits, active, vocabulary, FST__REAL_DTYPE));
-    /* Spread the rows to their sequences, last first: none is overwritten before it moved. */
-    for (int64_t s = cache->sequences - 1; s >= 0 && !status; --s) {
-        if (cache->new_counts[s] && --active != s)
-            memcpy(logits + s * vocabulary, logits + active * vocabulary,
-                   (size_t)vocabulary * sizeof *logits);
-    }
-    return status;
+    return fst__linear_forward(model->context->compute, fst__matrix_rows(a->branch, 0, active),
+                               weight, NULL,
+                               fst__matrix_of(logits, active, vocabulary, FST__REAL_DTYPE));
 }
 
 static fst_status check_counts(const fst_model *model, const fst__kv_cache *cache,

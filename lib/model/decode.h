@@ -24,8 +24,8 @@ void fst__kv_cache_destroy(fst__kv_cache *cache);
 
 /*
  * ids: the new tokens, those of sequence 0 first; counts [sequences] says how many each has, 0
- * leaves one out. Afterwards logits [sequences, vocabulary] holds those behind each sequence's last
- * new token (rows of sequences left out are untouched); NULL: not wanted.
+ * leaves one out. Afterwards row j of logits [≤ sequences, vocabulary] holds those behind the last
+ * new token of the j-th sequence that had any; NULL: not wanted.
  */
 fst_status fst__model_decode(fst_model *model, fst__kv_cache *cache, const int32_t *ids,
                              const int32_t *counts, fst__real *logits);

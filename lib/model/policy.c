@@ -1,0 +1,362 @@
+#include "model/policy.h"
+
+#include "base/error.h"
+#include "fourstage/tokenizer.h"
+#include "model/policy_text.h"
+#include "tokenizer/tokenizer.h"
+
+#include <string.h>
+
+/* Prompt tokens of one forward: bounds its memory, and is enough to keep the products busy. */
+enum { PROMPT_BUDGET = 2048 };
+
+fst_status fst__policy_create(fst_model *model, fst_tokenizer *tokenizer, fst_policy **out)
+{
+    if (tokenizer) {
+        int32_t size = fst__tokenizer_vocabulary_size(tokenizer);
+        if (size > model->config.vocabulary_size)
+            return fst__fail(FST_ERR_MISMATCH,
+                             "the tokenizer has %d ids, the model's vocabulary_size is %d",
+                             (int)size, (int)model->config.vocabulary_size);
+    }
+    fst_policy *policy = fst__alloc_zero(&model->context->allocator, sizeof *policy);
+    if (!policy)
+        return FST_ERR_NO_MEMORY;
+    policy->references = 1;
+    policy->model = fst__model_retain(model);
+    policy->tokenizer = tokenizer ? fst__tokenizer_retain(tokenizer) : NULL;
+    *out = policy;
+    return FST_OK;
+}
+
+static void drop_results(fst_policy *policy)
+{
+    fst__allocator *allocator = &policy->model->context->allocator;
+    for (int64_t i = 0; i < policy->sequence_count; ++i) {
+        fst__sequence *s = &policy->sequences[i];
+        fst__free(allocator, s->in_prompt);
+        fst__free(allocator, s->counts);
+        fst__free(allocator, s->log_probabilities);
+        fst__free(allocator, s->ids);
+        fst__free(allocator, s->text.data);
+    }
+    fst__free(allocator, policy->sequences);
+    fst__free(allocator, policy->step_counts);
+    fst__free(allocator, policy->step_ids);
+    fst__free(allocator, policy->logits);
+    fst__sampler_destroy(&policy->sampler);
+    policy->sequences = NULL;
+    policy->sequence_count = 0;
+    policy->step_counts = NULL;
+    policy->step_ids = NULL;
+    policy->logits = NULL;
+}
+
+void fst__policy_release(fst_policy *policy)
+{
+    if (!policy || atomic_fetch_sub(&policy->references, 1) != 1)
+        return;
+    drop_results(policy);
+    fst__kv_cache_destroy(&policy->cache);
+    fst_model *model = policy->model;
+    fst__tokenizer_release(policy->tokenizer);
+    fst__free(&model->context->allocator, policy);
+    fst__model_release(model);
+}
+
+static bool has_penalties(const fst_sampling_options *o)
+{
+    return o->repetition_penalty != 1 || o->presence_penalty != 0 || o->frequency_penalty != 0;
+}
+
+static fst_status prepare_sequence(fst_policy *policy, fst__sequence *s, const int32_t *prompt,
+                                   int64_t length, int64_t index, const fst_sampling_options *o)
+{
+    fst__allocator *allocator = &policy->model->context->allocator;
+    int64_t room = policy->model->config.context_length - length;
+    s->limit = o->max_new_tokens < room ? o->max_new_tokens : room;
+    /* A seed of its own for each prompt; multiplied so that neighbours share no key. */
+    s->seed = o->seeds ? (uint64_t)o->seeds[index]
+                       : (uint64_t)o->seed * 0x9E3779B97F4A7C15u + (uint64_t)index;
+    s->text = fst__text_create(allocator);
+    s->finish = FST_FINISH_LENGTH;
+    s->done = s->limit == 0;
+    s->ids = fst__alloc_array(allocator, (size_t)s->limit, sizeof *s->ids);
+    s->log_probabilities =
+        fst__alloc_array(allocator, (size_t)s->limit, sizeof *s->log_probabilities);
+    if (!s->ids || !s->log_probabilities)
+        return FST_ERR_NO_MEMORY;
+    if (!has_penalties(o))
+        return FST_OK;
+    size_t vocabulary = (size_t)policy->model->config.vocabulary_size;
+    s->counts = fst__alloc_zero(allocator, vocabulary * sizeof *s->counts);
+    s->in_prompt = fst__alloc_zero(allocator, vocabulary);
+    if (!s->counts || !s->in_prompt)
+        return FST_ERR_NO_MEMORY;
+    for (int64_t i = 0; i < length; ++i)
+        s->in_prompt[prompt[i]] = 1;
+    return FST_OK;
+}
+
+static fst_status prepare_cache(fst_policy *policy, int64_t count, int64_t positions)
+{
+    fst__kv_cache *cache = &policy->cache;
+    enum { ROUND = 64 };
+    if (cache->sequences != count || cache->capacity < positions) {
+        fst__kv_cache_destroy(cache);
+        int64_t capacity = (positions + ROUND - 1) / ROUND * ROUND;
+        return fst__kv_cache_create(policy->model, count, capacity, cache);
+    }
+    memset(cache->lengths, 0, (size_t)count * sizeof *cache->lengths);
+    return FST_OK;
+}
+
+static fst_status check_prompts(const fst_policy *policy, const int32_t *const *prompts,
+                                const int64_t *lengths, int64_t count)
+{
+    const fst_model_config *c = &policy->model->config;
+    for (int64_t s = 0; s < count; ++s) {
+        if (!prompts[s] || lengths[s] < 1 || lengths[s] > c->context_length)
+            return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                             "prompt %lld has %lld ids, expected 1 to the model's context_length %d",
+                             (long long)s, prompts[s] ? (long long)lengths[s] : 0,
+                             (int)c->context_length);
+        for (int64_t i = 0; i < lengths[s]; ++i) {
+            if (prompts[s][i] < 0 || prompts[s][i] >= c->vocabulary_size)
+                return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                                 "prompt %lld: id %lld is %d, expected 0 to %d", (long long)s,
+                                 (long long)i, (int)prompts[s][i], (int)c->vocabulary_size - 1);
+        }
+    }
+    return FST_OK;
+}
+
+static fst_status prepare(fst_policy *policy, const int32_t *const *prompts, const int64_t *lengths,
+                          int64_t count, const fst_sampling_options *options)
+{
+    fst__allocator *allocator = &policy->model->context->allocator;
+    int32_t vocabulary = policy->model->config.vocabulary_size;
+    int64_t positions = 1;
+    fst_status status = check_prompts(policy, prompts, lengths, count);
+    if (status)
+        return status;
+    drop_results(policy);
+    policy->sequences = fst__alloc_array(allocator, (size_t)count, sizeof *policy->sequences);
+    if (!policy->sequences)
+        return FST_ERR_NO_MEMORY;
+    memset(policy->sequences, 0, (size_t)count * sizeof *policy->sequences);
+    policy->sequence_count = count;
+    for (int64_t s = 0; s < count; ++s) {
+        status = prepare_sequence(policy, &policy->sequences[s], prompts[s], lengths[s], s, options);
+        if (status)
+            return status;
+        int64_t most = lengths[s] + policy->sequences[s].limit;
+        positions = most > positions ? most : positions;
+    }
+    size_t step = (size_t)(count > PROMPT_BUDGET ? count : PROMPT_BUDGET);
+    policy->step_ids = fst__alloc_array(allocator, step, sizeof *policy->step_ids);
+    policy->step_counts = fst__alloc_array(allocator, (size_t)count, sizeof *policy->step_counts);
+    policy->logits = fst__alloc_array(allocator, (size_t)count * (size_t)vocabulary,
+                                      sizeof *policy->logits);
+    if (!policy->step_ids || !policy->step_counts || !policy->logits)
+        return FST_ERR_NO_MEMORY;
+    status = fst__sampler_create(allocator, vocabulary, &policy->sampler);
+    return status ? status : prepare_cache(policy, count, positions);
+}
+
+/* Fills step_ids and step_counts with prompt tokens still to be read, whole prompts where they fit;
+ * false if there are none. */
+static bool plan_prompts(fst_policy *policy, const int32_t *const *prompts, const int64_t *lengths)
+{
+    int64_t used = 0;
+    for (int64_t s = 0; s < policy->sequence_count; ++s) {
+        int64_t read = policy->cache.lengths[s], rest = lengths[s] - read;
+        policy->step_counts[s] = 0;
+        if (policy->sequences[s].done || rest <= 0)
+            continue;
+        if (used > 0 && rest > PROMPT_BUDGET - used)
+            continue;
+        int64_t take = rest < PROMPT_BUDGET ? rest : PROMPT_BUDGET;
+        memcpy(policy->step_ids + used, prompts[s] + read, (size_t)take * sizeof **prompts);
+        policy->step_counts[s] = (int32_t)take;
+        used += take;
+    }
+    return used > 0;
+}
+
+/* The last drawn token of each sequence that goes on; false if none does. */
+static bool plan_step(fst_policy *policy)
+{
+    int64_t used = 0;
+    for (int64_t s = 0; s < policy->sequence_count; ++s) {
+        const fst__sequence *sequence = &policy->sequences[s];
+        policy->step_counts[s] = !sequence->done;
+        if (!sequence->done)
+            policy->step_ids[used++] = sequence->ids[sequence->count - 1];
+    }
+    return used > 0;
+}
+
+static bool is_stop(const fst_model *model, const fst_sampling_options *o, int32_t id)
+{
+    if (!o->ignore_end && model->config.eos_id == id)
+        return true;
+    for (size_t i = 0; i < o->stop_id_count; ++i) {
+        if (o->stop_ids[i] == id)
+            return true;
+    }
+    return false;
+}
+
+static fst_status report(fst_policy *policy, int64_t index, const fst_sampling_options *options,
+                         fst_token_callback callback, void *user)
+{
+    fst__sequence *s = &policy->sequences[index];
+    if (!callback)
+        return FST_OK;
+    size_t fresh = fst__sequence_new_text(s, options);
+    fst_token token = {
+        .struct_size = sizeof token,
+        .sequence = index,
+        .index = s->count - 1,
+        .id = s->ids[s->count - 1],
+        .log_probability = s->log_probabilities[s->count - 1],
+        .text = policy->tokenizer ? (fresh ? s->text.data + s->reported : "") : NULL,
+        .text_length = fresh,
+    };
+    s->reported += fresh;
+    return callback(&token, user);
+}
+
+static fst_status draw_token(fst_policy *policy, int64_t index, fst__real *logits,
+                             const fst_sampling_options *options)
+{
+    fst__sequence *s = &policy->sequences[index];
+    fst__history history = {s->counts, s->in_prompt};
+    int32_t id;
+    double log_probability;
+    fst_status status = fst__sampler_draw(&policy->sampler, options, &history, logits, s->seed,
+                                          (uint64_t)s->count, &id, &log_probability);
+    if (status)
+        return fst__fail_in(status, "sequence %lld", (long long)index);
+    s->ids[s->count] = id;
+    s->log_probabilities[s->count++] = log_probability;
+    if (s->counts)
+        s->counts[id]++;
+    if (policy->tokenizer) {
+        status = fst__sequence_append_text(policy, s, id);
+        if (status)
+            return status;
+    }
+    if (is_stop(policy->model, options, id)) {
+        s->done = true;
+        s->finish = FST_FINISH_END;
+    } else if (fst__sequence_cut_stop_string(s, options)) {
+        s->done = true;
+        s->finish = FST_FINISH_STRING;
+    } else if (s->count == s->limit) {
+        s->done = true;
+    }
+    return FST_OK;
+}
+
+/* One forward over what was planned, and a token for each sequence whose prompt is read. */
+static fst_status advance(fst_policy *policy, const int64_t *lengths,
+                          const fst_sampling_options *options, fst_token_callback callback,
+                          void *user)
+{
+    int64_t vocabulary = policy->model->config.vocabulary_size, row = 0;
+    fst_status status = fst__model_decode(policy->model, &policy->cache, policy->step_ids,
+                                          policy->step_counts, policy->logits);
+    for (int64_t s = 0; s < policy->sequence_count && !status; ++s) {
+        if (!policy->step_counts[s])
+            continue;
+        fst__real *logits = policy->logits + row++ * vocabulary;
+        if (policy->cache.lengths[s] < lengths[s])
+            continue;
+        status = draw_token(policy, s, logits, options);
+        if (!status)
+            status = report(policy, s, options, callback, user);
+    }
+    return status;
+}
+
+static void mark_stopped(fst_policy *policy)
+{
+    for (int64_t s = 0; s < policy->sequence_count; ++s) {
+        if (!policy->sequences[s].done)
+            policy->sequences[s].finish = FST_FINISH_STOPPED;
+        policy->sequences[s].done = true;
+    }
+}
+
+fst_status fst__policy_generate(fst_policy *policy, const int32_t *const *prompts,
+                                const int64_t *lengths, int64_t count,
+                                const fst_sampling_options *options, fst_token_callback callback,
+                                void *user)
+{
+    if (policy->busy)
+        return fst__fail(FST_ERR_BUSY, "fst_policy_generate was called from its own callback");
+    policy->busy = true;
+    fst_status status = prepare(policy, prompts, lengths, count, options);
+    while (!status && (plan_prompts(policy, prompts, lengths) || plan_step(policy)))
+        status = advance(policy, lengths, options, callback, user);
+    policy->busy = false;
+    if (status > 0) {
+        mark_stopped(policy);
+        return FST_STOPPED;
+    }
+    return status;
+}
+
+static fst_status encode(const fst_policy *policy, const char *text, size_t length, fst__ids *ids)
+{
+    fst_status status =
+        fst__tokenizer_encode(policy->tokenizer, text, length, true, true, ids);
+    if (status || ids->count)
+        return status;
+    int64_t begin = policy->model->config.bos_id;
+    if (begin < 0)
+        begin = fst__tokenizer_special_id(policy->tokenizer, FST_TOKEN_BOS);
+    if (begin < 0)
+        begin = policy->model->config.eos_id;
+    if (begin < 0)
+        begin = fst__tokenizer_special_id(policy->tokenizer, FST_TOKEN_EOS);
+    if (begin < 0)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "an empty prompt, and neither model nor tokenizer has a begin token");
+    status = fst__ids_reserve(ids, 1);
+    if (!status)
+        ids->ids[ids->count++] = (int32_t)begin;
+    return status;
+}
+
+fst_status fst__policy_generate_text(fst_policy *policy, const char *const *texts,
+                                     const size_t *lengths, int64_t count,
+                                     const fst_sampling_options *options,
+                                     fst_token_callback callback, void *user)
+{
+    if (!policy->tokenizer)
+        return fst__fail(FST_ERR_STATE, "fst_policy_generate_text: the policy has no tokenizer");
+    fst__allocator *allocator = &policy->model->context->allocator;
+    fst__ids *ids = fst__alloc_zero(allocator, (size_t)count * sizeof *ids);
+    const int32_t **prompts = fst__alloc_array(allocator, (size_t)count, sizeof *prompts);
+    int64_t *prompt_lengths = fst__alloc_array(allocator, (size_t)count, sizeof *prompt_lengths);
+    fst_status status = ids && prompts && prompt_lengths ? FST_OK : FST_ERR_NO_MEMORY;
+    for (int64_t i = 0; i < count && !status; ++i) {
+        ids[i].allocator = allocator;
+        status = encode(policy, texts[i], lengths ? lengths[i] : strlen(texts[i]), &ids[i]);
+        prompts[i] = ids[i].ids;
+        prompt_lengths[i] = (int64_t)ids[i].count;
+    }
+    if (!status)
+        status = fst__policy_generate(policy, prompts, prompt_lengths, count, options, callback, user);
+    for (int64_t i = 0; ids && i < count; ++i) {
+        if (ids[i].allocator)
+            fst__ids_destroy(&ids[i]);
+    }
+    fst__free(allocator, prompt_lengths);
+    fst__free(allocator, prompts);
+    fst__free(allocator, ids);
+    return status;
+}

@@ -1,0 +1,50 @@
+/* Sampling of many sequences at once, and what came of them. */
+#ifndef FST_MODEL_POLICY_H
+#define FST_MODEL_POLICY_H
+
+#include "base/text.h"
+#include "fourstage/policy.h"
+#include "model/decode.h"
+#include "model/sampler.h"
+
+typedef struct fst__sequence {
+    int32_t *ids;              /* [limit] drawn */
+    double *log_probabilities; /* [limit] */
+    int64_t count, limit;
+    uint64_t seed;
+    fst__text text;       /* of the ids drawn */
+    size_t reported;      /* bytes of it the callback has seen */
+    int32_t *counts;      /* [vocabulary] of the output; only with penalties */
+    unsigned char *in_prompt; /* [vocabulary]; only with penalties */
+    int32_t finish;
+    bool done;
+} fst__sequence;
+
+struct fst_policy {
+    _Atomic int64_t references;
+    fst_model *model;
+    fst_tokenizer *tokenizer; /* or NULL */
+    bool busy;                /* a generate is in progress */
+    fst__sequence *sequences;
+    int64_t sequence_count;
+    fst__kv_cache cache;
+    fst__sampler sampler;
+    fst__real *logits;    /* [sequences, vocabulary] */
+    int32_t *step_ids;    /* ids of the forward to come */
+    int32_t *step_counts; /* [sequences] */
+};
+
+fst_status fst__policy_create(fst_model *model, fst_tokenizer *tokenizer, fst_policy **out);
+void fst__policy_release(fst_policy *policy); /* takes NULL */
+
+/* Options are validated by the caller. */
+fst_status fst__policy_generate(fst_policy *policy, const int32_t *const *prompts,
+                                const int64_t *lengths, int64_t count,
+                                const fst_sampling_options *options, fst_token_callback callback,
+                                void *user);
+fst_status fst__policy_generate_text(fst_policy *policy, const char *const *texts,
+                                     const size_t *lengths, int64_t count,
+                                     const fst_sampling_options *options,
+                                     fst_token_callback callback, void *user);
+
+#endif
