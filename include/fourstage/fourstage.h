@@ -1,0 +1,18 @@
+/*
+ * libfourstage: pretraining, supervised finetuning, reward modelling and reinforcement learning
+ * inside the caller's process. This header includes all others.
+ */
+#ifndef FOURSTAGE_FOURSTAGE_H
+#define FOURSTAGE_FOURSTAGE_H
+
+#include "fourstage/batch.h"
+#include "fourstage/context.h"
+#include "fourstage/dataset.h"
+#include "fourstage/model.h"
+#include "fourstage/optimizer.h"
+#include "fourstage/policy.h"
+#include "fourstage/status.h"
+#include "fourstage/types.h"
+#include "fourstage/view.h"
+
+#endif
