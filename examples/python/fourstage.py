@@ -645,6 +645,10 @@ WARMUP_ABOVE_ZERO = 0
 WARMUP_FROM_ZERO = 1
 MUON_SCALE_ORIGINAL = 0
 MUON_SCALE_MATCH_RMS = 1
+FINISH_LENGTH = 0
+FINISH_END = 1
+FINISH_STRING = 2
+FINISH_STOPPED = 3
 SPIKE_NONE = 0
 SPIKE_SKIP = 1
 SPIKE_ROLL_BACK = 2
@@ -656,6 +660,7 @@ TOKEN_PAD = 2
 TOKEN_UNKNOWN = 3
 
 _FUNCTIONS = {}
+_fst_token_callback = _callback_type(ctypes.c_int32, (_from_pointer,), True, ctypes.POINTER(Token), ctypes.c_void_p)
 
 class Batch(Struct):
     """A batch of `rows` sequences of `length` positions; arrays are row-major [rows, length] unless
@@ -1164,6 +1169,106 @@ class OptimizerReport(Struct):
     _kinds_ = dict(_fields_)
 
 
+class SamplingOptions(Struct):
+    """How the next token is drawn. The logits are changed in this order: repetition, presence and
+    frequency penalties, bias, temperature, top-k, top-p, min-p; what is left is normalised, and a
+    token's log-probability is that under this last distribution.
+    Since 0.1
+
+    max_new_tokens: most tokens to draw for each prompt, ≥ 0; default 128
+    seed: with each prompt's index, selects its random numbers; default 0
+    seeds: a seed for each prompt instead; NULL (default): from seed
+    temperature: logits are divided by it; 0: always the most probable token, whose log-probability is then 0; default 1
+    top_k: keep the k most probable; 0 (default): all
+    ignore_end: 1: the model's end token does not end a sequence; default 0
+    top_p: keep the most probable until their sum reaches p (arXiv 1904.09751), 0 < p ≤ 1; default 1
+    min_p: drop what is below min_p times the most probable (arXiv 2407.01082), 0 ≤ p < 1; default 0
+    repetition_penalty: logits of tokens in prompt or output: divided if positive, multiplied if negative (CTRL, arXiv 1909.05858), > 0; default 1
+    presence_penalty: subtracted from logits of tokens in the output; default 0
+    frequency_penalty: subtracted for each time a token is in the output; default 0
+    bias_ids: tokens whose logits are changed; NULL: none
+    bias_values: what is added to each; -INFINITY forbids a token
+    bias_count: entries of bias_ids and bias_values
+    stop_ids: tokens that end a sequence, besides the model's end token; NULL: none
+    stop_id_count: entries of stop_ids
+    stop_strings: texts that end a sequence; need a tokenizer; NULL: none
+    stop_string_count: entries of stop_strings
+    """
+    _init_ = "fst_sampling_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("max_new_tokens", ctypes.c_int64),
+        ("seed", ctypes.c_int64),
+        ("seeds", ctypes.POINTER(ctypes.c_int64)),
+        ("temperature", ctypes.c_double),
+        ("top_k", ctypes.c_int32),
+        ("ignore_end", ctypes.c_int32),
+        ("top_p", ctypes.c_double),
+        ("min_p", ctypes.c_double),
+        ("repetition_penalty", ctypes.c_double),
+        ("presence_penalty", ctypes.c_double),
+        ("frequency_penalty", ctypes.c_double),
+        ("bias_ids", ctypes.POINTER(ctypes.c_int32)),
+        ("bias_values", ctypes.POINTER(ctypes.c_float)),
+        ("bias_count", ctypes.c_size_t),
+        ("stop_ids", ctypes.POINTER(ctypes.c_int32)),
+        ("stop_id_count", ctypes.c_size_t),
+        ("stop_strings", ctypes.POINTER(ctypes.c_char_p)),
+        ("stop_string_count", ctypes.c_size_t),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class Token(Struct):
+    """A token just drawn, as the callback sees it.
+    Since 0.1
+
+    sequence: index of the prompt
+    index: 0 for the first token drawn for it
+    id: the token
+    reserved: 0
+    log_probability: natural log, of the distribution it was drawn from
+    text: text that became whole with this token: UTF-8 without cut characters; borrowed; NULL without a tokenizer
+    text_length: bytes of text
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("sequence", ctypes.c_int64),
+        ("index", ctypes.c_int64),
+        ("id", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("log_probability", ctypes.c_double),
+        ("text", ctypes.c_char_p),
+        ("text_length", ctypes.c_size_t),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class Generation(Struct):
+    """What became of one prompt; filled by fst_policy_get_result.
+    Since 0.1
+
+    ids: [count] tokens drawn; borrowed until the next generate
+    log_probabilities: [count] likewise
+    count: tokens drawn
+    text: their text, NUL-terminated; NULL without a tokenizer
+    text_length: bytes of text
+    finish: FST_FINISH_ value
+    reserved: 0
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("ids", ctypes.POINTER(ctypes.c_int32)),
+        ("log_probabilities", ctypes.POINTER(ctypes.c_double)),
+        ("count", ctypes.c_int64),
+        ("text", ctypes.c_char_p),
+        ("text_length", ctypes.c_size_t),
+        ("finish", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
 class RunProgress(Struct):
     """Where a run stands; handed to the progress callback and filled by fst_run_step. What was not
      measured yet is NaN.
@@ -1423,6 +1528,9 @@ STRUCTS = {
     "fst_schedule_options": ScheduleOptions,
     "fst_optimizer_options": OptimizerOptions,
     "fst_optimizer_report": OptimizerReport,
+    "fst_sampling_options": SamplingOptions,
+    "fst_token": Token,
+    "fst_generation": Generation,
     "fst_run_progress": RunProgress,
     "fst_run_options": RunOptions,
     "fst_run_info": RunInfo,
@@ -1487,6 +1595,12 @@ _fst_optimizer_destroy = _FUNCTIONS["fst_optimizer_destroy"] = _bind("fst_optimi
 _fst_optimizer_step = _FUNCTIONS["fst_optimizer_step"] = _bind("fst_optimizer_step", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_optimizer_zero_gradients = _FUNCTIONS["fst_optimizer_zero_gradients"] = _bind("fst_optimizer_zero_gradients", ctypes.c_int32, ctypes.c_void_p)
 _fst_optimizer_learning_rate = _FUNCTIONS["fst_optimizer_learning_rate"] = _bind("fst_optimizer_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_sampling_options_init = _FUNCTIONS["fst_sampling_options_init"] = _bind("fst_sampling_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_policy_create = _FUNCTIONS["fst_policy_create"] = _bind("fst_policy_create", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_policy_destroy = _FUNCTIONS["fst_policy_destroy"] = _bind("fst_policy_destroy", None, ctypes.c_void_p)
+_fst_policy_generate = _FUNCTIONS["fst_policy_generate"] = _bind("fst_policy_generate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_policy_generate_text = _FUNCTIONS["fst_policy_generate_text"] = _bind("fst_policy_generate_text", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_policy_get_result = _FUNCTIONS["fst_policy_get_result"] = _bind("fst_policy_get_result", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
 _fst_run_options_init = _FUNCTIONS["fst_run_options_init"] = _bind("fst_run_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_run_destroy = _FUNCTIONS["fst_run_destroy"] = _bind("fst_run_destroy", None, ctypes.c_void_p)
 _fst_run_step = _FUNCTIONS["fst_run_step"] = _bind("fst_run_step", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
@@ -2149,6 +2263,67 @@ class Policy(Handle):
     Since 0.1
     """
     _destroy_ = "fst_policy_destroy"
+
+    @staticmethod
+    def create(model, tokenizer=None):
+        """Makes a policy over a language model.
+        model: kept alive by the policy; shared, not copied: it samples what the model is now.
+        tokenizer: for text in and out, kept alive; NULL: ids only.
+        Returns policy: the caller owns it.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_MISMATCH (the tokenizer has more ids than the model), FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        policy_out = ctypes.c_void_p()
+        _keep = (model, tokenizer,)
+        _check(_fst_policy_create(_handle(Model, model), _handle(Tokenizer, tokenizer), ctypes.byref(policy_out)))
+        return Policy._adopt(policy_out.value, _keep)
+
+    def __init__(self, model, tokenizer=None):
+        """As create."""
+        made = Policy.create(model, tokenizer=tokenizer)
+        self._take(made._address, made._keep)
+        made._owned = False
+
+    def generate(self, prompts, callback=None, options=None, **fields):
+        """Continues prompts of any lengths, all at once. Each sequence's tokens depend on its own prompt
+        and seed alone (up to rounding), not on those beside it. Ends what the model held for a backward.
+        prompts: [count] pointers to ids; each prompt has at least one.
+        options: NULL for defaults.
+        callback: called on this thread for every token; NULL: none.
+        Status: FST_OK, FST_STOPPED, FST_ERR_INVALID_ARGUMENT (a prompt longer than the model's context: the text names it), FST_ERR_NUMERIC (the logits hold a NaN), FST_ERR_BUSY (from the callback), FST_ERR_NO_MEMORY, or what the callback returned.
+        Since 0.1
+        """
+        prompts, prompts_c, prompts_lengths = _arrays(prompts, 'int32', 'int64')
+        options = _filled(SamplingOptions, options, fields)
+        callback_c = _thunk(_fst_token_callback, callback)
+        with _guard(callback_c):
+            return _check(_fst_policy_generate(self._pointer(), prompts_c, _address(prompts_lengths), len(prompts), _reference(options), callback_c, None))
+
+    def generate_text(self, texts, callback=None, options=None, **fields):
+        """The same from text; an empty prompt begins with the model's or tokenizer's begin token (or its end
+        token, as GPT-2 does).
+        texts: [count] UTF-8.
+        options: NULL for defaults.
+        callback: may be NULL.
+        Status: as fst_policy_generate; FST_ERR_STATE without a tokenizer.
+        Since 0.1
+        """
+        texts_c, texts_lengths, texts_count = _texts(texts)
+        options = _filled(SamplingOptions, options, fields)
+        callback_c = _thunk(_fst_token_callback, callback)
+        with _guard(callback_c):
+            return _check(_fst_policy_generate_text(self._pointer(), texts_c, texts_lengths, texts_count, _reference(options), callback_c, None))
+
+    def get_result(self, sequence):
+        """A result of the last generate.
+        sequence: index of the prompt.
+        Returns generation
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        generation_out = Generation()
+        object.__setattr__(generation_out, 'status', _check(_fst_policy_get_result(self._pointer(), _index(sequence), ctypes.byref(generation_out), ctypes.sizeof(generation_out))))
+        return generation_out
 
 
 class Run(Handle):

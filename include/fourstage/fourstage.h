@@ -11,7 +11,10 @@
 #include "fourstage/model.h"
 #include "fourstage/optimizer.h"
 #include "fourstage/policy.h"
+#include "fourstage/pretrain.h"
+#include "fourstage/run.h"
 #include "fourstage/status.h"
+#include "fourstage/tokenizer.h"
 #include "fourstage/types.h"
 #include "fourstage/view.h"
 
