@@ -258,10 +258,17 @@ class Generator:
             self.emit(f"{name[len('FST_'):]} = {value}")
         self.emit()
         self.emit("_FUNCTIONS = {}")
+        # A callback type that takes a struct comes behind the structs, unless one has it as a field.
+        fields = {member.type.base for struct in headers.structs.values()
+                  for member in struct.fields}
         for name, function in headers.callbacks.items():
-            self.callback(name, function)
+            if name in fields:
+                self.callback(name, function)
         for name, struct in headers.structs.items():
             self.struct(name, struct)
+        for name, function in headers.callbacks.items():
+            if name not in fields:
+                self.callback(name, function)
         self.emit()
         self.emit("STRUCTS = {")
         for name in headers.structs:

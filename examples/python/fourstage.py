@@ -660,7 +660,6 @@ TOKEN_PAD = 2
 TOKEN_UNKNOWN = 3
 
 _FUNCTIONS = {}
-_fst_token_callback = _callback_type(ctypes.c_int32, (_from_pointer,), True, ctypes.POINTER(Token), ctypes.c_void_p)
 
 class Batch(Struct):
     """A batch of `rows` sequences of `length` positions; arrays are row-major [rows, length] unless
@@ -1509,6 +1508,7 @@ class AddedTokenOptions(Struct):
     ]
     _kinds_ = dict(_fields_)
 
+_fst_token_callback = _callback_type(ctypes.c_int32, (_from_pointer,), True, ctypes.POINTER(Token), ctypes.c_void_p)
 
 STRUCTS = {
     "fst_batch": Batch,
