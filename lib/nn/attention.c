@@ -77,7 +77,9 @@ static void softmax_tile(const forward_run *run, const tile_memory *memory, fst_
         fst__real top = kernels->max(begin, count) * attention->scale;
         top = top > old ? top : old;
         fst__real total = kernels->exp_sum_scaled(begin, attention->scale, top, begin, count);
-        fst__real shrink = old == top ? 1 : (fst__real)exp((double)(old - top));
+        fst__real shrink = 0;
+        if (started)
+            shrink = old == top ? 1 : (fst__real)exp((double)(old - top));
         memory->greatest[i] = top;
         memory->total[i] = memory->total[i] * shrink + total;
         if (started && shrink != 1)

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 
 enum {
-    FST__QUERY_TILE = 128,
+    FST__QUERY_TILE = 64,
     FST__KEY_TILE = 256,
     /* A tile is trimmed to the keys that are seen, in steps of this: packed documents would
      * otherwise bring a new product shape, and with it a new primitive, for every length. */
