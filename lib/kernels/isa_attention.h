@@ -10,8 +10,8 @@ static void affine(fst__real alpha, const fst__real *x, fst__real beta, fst__rea
         vector_write(y + i, alpha * vector_read(x + i, n - i) + beta, n - i);
 }
 
-static fst__real exp_sum_scaled(const fst__real *x, fst__real factor, fst__real shift,
-                                fst__real *y, int64_t n)
+static fst__real exp_sum_scaled(const fst__real *x, fst__real factor, fst__real shift, fst__real *y,
+                                int64_t n)
 {
     vector even = {0}, odd = {0};
     int64_t i = 0;

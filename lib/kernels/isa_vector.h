@@ -13,6 +13,7 @@
 #include <string.h>
 
 #if defined(__AVX512F__)
+#include <immintrin.h>
 enum { VECTOR_BYTES = 64 };
 #elif defined(__AVX2__)
 enum { VECTOR_BYTES = 32 };
@@ -47,15 +48,47 @@ INLINE void vector_store(fst__real *p, vector v)
     memcpy(p, &v, sizeof v);
 }
 
+/* The first `left` < LANES lanes alone. A memcpy of so few bytes is a call that can cost as much as
+ * the rest of a short row; AVX-512 has masks for it. */
+#if defined(__AVX512F__) && defined(FST__REAL_DOUBLE)
+INLINE vector vector_read_part(const fst__real *p, int64_t left)
+{
+    return (vector)_mm512_maskz_loadu_pd((__mmask8)((1u << left) - 1), p);
+}
+
+INLINE void vector_write_part(fst__real *p, vector v, int64_t left)
+{
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << left) - 1), (__m512d)v);
+}
+#elif defined(__AVX512F__)
+INLINE vector vector_read_part(const fst__real *p, int64_t left)
+{
+    return (vector)_mm512_maskz_loadu_ps((__mmask16)((1u << left) - 1), p);
+}
+
+INLINE void vector_write_part(fst__real *p, vector v, int64_t left)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << left) - 1), (__m512)v);
+}
+#else
+INLINE vector vector_read_part(const fst__real *p, int64_t left)
+{
+    vector v = {0};
+    memcpy(&v, p, (size_t)left * sizeof *p);
+    return v;
+}
+
+INLINE void vector_write_part(fst__real *p, vector v, int64_t left)
+{
+    memcpy(p, &v, (size_t)left * sizeof *p);
+}
+#endif
+
 /* The next min(LANES, left) elements, the other lanes 0: a loop over vectors needs no second body
  * for its tail, and an element's value does not depend on where it stands. */
 INLINE vector vector_read(const fst__real *p, int64_t left)
 {
-    if (__builtin_expect(left >= LANES, 1))
-        return vector_load(p);
-    vector v = {0};
-    memcpy(&v, p, (size_t)left * sizeof *p);
-    return v;
+    return __builtin_expect(left >= LANES, 1) ? vector_load(p) : vector_read_part(p, left);
 }
 
 INLINE void vector_write(fst__real *p, vector v, int64_t left)
@@ -63,7 +96,7 @@ INLINE void vector_write(fst__real *p, vector v, int64_t left)
     if (__builtin_expect(left >= LANES, 1))
         vector_store(p, v);
     else
-        memcpy(p, &v, (size_t)left * sizeof *p);
+        vector_write_part(p, v, left);
 }
 
 INLINE vector vector_select(vector_bits mask, vector yes, vector no)

@@ -10,11 +10,11 @@
 
 /* One worker's memory. M: queries of a tile, N: keys of a tile. */
 typedef struct tile_memory {
-    fst__real *scores;         /* [M, N], then probabilities */
-    fst__bf16 *probabilities;  /* [M, N] if K and V are bf16 */
-    fst__real *sum;            /* [M, D] if out is bf16: the sum in full precision */
-    fst__real *greatest;       /* [M], m in the paper */
-    fst__real *total;          /* [M], l in the paper */
+    fst__real *scores;        /* [M, N], then probabilities */
+    fst__bf16 *probabilities; /* [M, N] if K and V are bf16 */
+    fst__real *sum;           /* [M, D] if out is bf16: the sum in full precision */
+    fst__real *greatest;      /* [M], m in the paper */
+    fst__real *total;         /* [M], l in the paper */
 } tile_memory;
 
 typedef struct forward_run {
@@ -38,8 +38,7 @@ static tile_memory carve(fst__arena *arena, const fst__attention *attention, int
     memory.total = fst__arena_take(arena, rows, sizeof(fst__real));
     if (dtype == FST_BF16) {
         memory.probabilities = fst__arena_take(arena, rows * keys, sizeof(fst__bf16));
-        memory.sum =
-            fst__arena_take(arena, rows * (size_t)attention->head_size, sizeof(fst__real));
+        memory.sum = fst__arena_take(arena, rows * (size_t)attention->head_size, sizeof(fst__real));
     }
     return memory;
 }
@@ -49,14 +48,14 @@ static void plan(forward_run *run, fst__arena *scratch)
     fst__arena one = fst__arena_counting();
     carve(&one, run->attention, run->q.dtype);
     run->memory_size = one.used;
-    run->memory = fst__arena_take(scratch, (size_t)fst__pool_workers(run->compute->pool),
-                                  run->memory_size);
+    run->memory =
+        fst__arena_take(scratch, (size_t)fst__pool_workers(run->compute->pool), run->memory_size);
 }
 
 /*
  * Scores of keys [keys.first, keys.end) become unnormalised probabilities; m, l and the sum so far
- * move to the new maximum (the sum only if `started`: before, it is not written). `row` and `index` are those of the first query in the ranges and in the
- * dropout mask.
+ * move to the new maximum (the sum only if `started`: before, it is not written). `row` and `index`
+ * are those of the first query in the ranges and in the dropout mask.
  */
 static void softmax_tile(const forward_run *run, const tile_memory *memory, fst__matrix sum,
                          bool started, int64_t row, uint64_t index, fst__span keys)
@@ -150,8 +149,8 @@ static void forward_task(void *context, int64_t index, int32_t worker)
     int64_t row = b * attention->queries + first;
     int64_t line = (b * attention->heads + h) * attention->queries + first;
 
-    fst__arena arena = fst__arena_over(run->memory + (size_t)worker * run->memory_size,
-                                       run->memory_size);
+    fst__arena arena =
+        fst__arena_over(run->memory + (size_t)worker * run->memory_size, run->memory_size);
     tile_memory memory = carve(&arena, attention, run->q.dtype);
     fst__matrix out = fst__head_rows(run->out, h, head_size, row, rows);
     fst__matrix sum =
@@ -167,11 +166,11 @@ static void forward_task(void *context, int64_t index, int32_t worker)
         if (keys.first == keys.end)
             continue;
         int64_t k_row = b * attention->keys + keys.first, count = keys.end - keys.first;
-        fst_status status = forward_tile(
-            run, &memory, fst__head_rows(run->q, h, head_size, row, rows),
-            fst__head_rows(run->k, g, head_size, k_row, count),
-            fst__head_rows(run->v, g, head_size, k_row, count), sum, row,
-            (uint64_t)line * (uint64_t)attention->keys, keys, seen, worker);
+        fst_status status =
+            forward_tile(run, &memory, fst__head_rows(run->q, h, head_size, row, rows),
+                         fst__head_rows(run->k, g, head_size, k_row, count),
+                         fst__head_rows(run->v, g, head_size, k_row, count), sum, row,
+                         (uint64_t)line * (uint64_t)attention->keys, keys, seen, worker);
         fst__keep_failure(&run->status, status);
         if (status != FST_OK)
             return;
@@ -185,8 +184,8 @@ fst_status fst__attention_forward(const fst__compute *compute, const fst__attent
                                   fst__real *lse, fst__arena *scratch)
 {
     size_t mark = fst__arena_mark(scratch);
-    forward_run run = {.compute = compute, .attention = attention, .q = q, .k = k, .v = v,
-                       .out = out, .lse = lse};
+    forward_run run = {
+        .compute = compute, .attention = attention, .q = q, .k = k, .v = v, .out = out, .lse = lse};
     run.query_tiles = fst__tiles(attention->queries, FST__QUERY_TILE);
     plan(&run, scratch);
     if (!run.memory)

@@ -18,12 +18,12 @@
 
 typedef struct fst__attention {
     int64_t batch;
-    int64_t heads;    /* H */
-    int64_t kv_heads; /* Hkv divides H; head h reads K and V of head h / (H / Hkv) */
+    int64_t heads;     /* H */
+    int64_t kv_heads;  /* Hkv divides H; head h reads K and V of head h / (H / Hkv) */
     int64_t head_size; /* D */
-    int64_t queries;  /* Tq, per batch row */
-    int64_t keys;     /* Tk, per batch row */
-    fst__real scale;  /* > 0; scores are scale · q·k */
+    int64_t queries;   /* Tq, per batch row */
+    int64_t keys;      /* Tk, per batch row */
+    fst__real scale;   /* > 0; scores are scale · q·k */
     /* [batch · Tq]: a query sees keys [first, end) of its own batch row, counted from its start,
      * within [0, Tk]. An empty range gives the output 0 and no gradient. */
     const int32_t *first_key, *end_key;

@@ -46,11 +46,11 @@ typedef struct backward_run {
 
 /* What one task works on. */
 typedef struct backward_part {
-    int64_t b, g;                /* batch row, K/V head */
+    int64_t b, g; /* batch row, K/V head */
     int64_t head_split, key_split;
-    int64_t head, head_end;      /* query heads */
+    int64_t head, head_end; /* query heads */
     fst__span keys;
-    fst__matrix dk, dv;          /* sums [keys, D] */
+    fst__matrix dk, dv; /* sums [keys, D] */
     int32_t worker;
 } backward_part;
 
@@ -71,8 +71,8 @@ static tile_memory carve(fst__arena *arena, const backward_run *run)
     for (int i = 0; i < 2; ++i)
         memory.row[i] = fst__arena_take(arena, head_size, sizeof(fst__real));
     if (run->key_splits == 1)
-        memory.dq = fst__arena_take(arena, (size_t)attention->queries * head_size,
-                                    sizeof(fst__real));
+        memory.dq =
+            fst__arena_take(arena, (size_t)attention->queries * head_size, sizeof(fst__real));
     if (run->head_splits == 1) {
         size_t count = (size_t)run->split_keys * head_size;
         memory.dk = fst__arena_take(arena, count, sizeof(fst__real));
@@ -102,8 +102,8 @@ static void plan(backward_run *run, fst__arena *scratch)
     size_t width = (size_t)(attention->heads * attention->head_size);
     size_t kv_width = (size_t)(attention->kv_heads * attention->head_size);
     if (run->key_splits > 1)
-        run->dq_parts = fst__arena_take(scratch, (size_t)run->key_splits * rows * width,
-                                        sizeof(fst__real));
+        run->dq_parts =
+            fst__arena_take(scratch, (size_t)run->key_splits * rows * width, sizeof(fst__real));
     if (run->head_splits > 1) {
         size_t count = (size_t)run->head_splits * kv_rows * kv_width;
         run->dk_parts = fst__arena_take(scratch, count, sizeof(fst__real));
@@ -112,8 +112,8 @@ static void plan(backward_run *run, fst__arena *scratch)
     fst__arena one = fst__arena_counting();
     carve(&one, run);
     run->memory_size = one.used;
-    run->memory = fst__arena_take(scratch, (size_t)fst__pool_workers(run->compute->pool),
-                                  run->memory_size);
+    run->memory =
+        fst__arena_take(scratch, (size_t)fst__pool_workers(run->compute->pool), run->memory_size);
 }
 
 static void zero_rows(fst__matrix matrix)
@@ -129,9 +129,8 @@ static fst__matrix start_sum(fst__matrix gradient, fst__real *parts, int64_t par
 {
     fst__matrix sum;
     if (parts) {
-        fst__matrix whole =
-            fst__matrix_of(parts + part * gradient.rows * gradient.columns, gradient.rows,
-                           gradient.columns, FST__REAL_DTYPE);
+        fst__matrix whole = fst__matrix_of(parts + part * gradient.rows * gradient.columns,
+                                           gradient.rows, gradient.columns, FST__REAL_DTYPE);
         sum = fst__head_rows(whole, head, head_size, row, rows);
     } else if (own) {
         sum = fst__matrix_of(own, rows, head_size, FST__REAL_DTYPE);
@@ -287,22 +286,22 @@ static void backward_task(void *context, int64_t index, int32_t worker)
     index /= run->head_splits;
     part.g = index % attention->kv_heads;
     part.b = index / attention->kv_heads;
-    part.head = part.g * (attention->heads / attention->kv_heads) +
-                part.head_split * run->split_heads;
+    part.head =
+        part.g * (attention->heads / attention->kv_heads) + part.head_split * run->split_heads;
     part.head_end = part.head + run->split_heads;
     part.keys.first = part.key_split * run->split_keys;
     part.keys.end = fst__smaller(part.keys.first + run->split_keys, attention->keys);
 
-    fst__arena arena = fst__arena_over(run->memory + (size_t)worker * run->memory_size,
-                                       run->memory_size);
+    fst__arena arena =
+        fst__arena_over(run->memory + (size_t)worker * run->memory_size, run->memory_size);
     tile_memory memory = carve(&arena, run);
     int64_t head_size = attention->head_size;
     int64_t row = part.b * attention->keys + part.keys.first;
     int64_t rows = part.keys.end - part.keys.first;
-    part.dk = start_sum(run->dk, run->dk_parts, part.head_split, memory.dk, part.g, head_size, row,
-                        rows);
-    part.dv = start_sum(run->dv, run->dv_parts, part.head_split, memory.dv, part.g, head_size, row,
-                        rows);
+    part.dk =
+        start_sum(run->dk, run->dk_parts, part.head_split, memory.dk, part.g, head_size, row, rows);
+    part.dv =
+        start_sum(run->dv, run->dv_parts, part.head_split, memory.dv, part.g, head_size, row, rows);
     for (int64_t h = part.head; h < part.head_end; ++h) {
         fst_status status = backward_head(run, &memory, &part, h);
         fst__keep_failure(&run->status, status);
@@ -351,8 +350,17 @@ fst_status fst__attention_backward(const fst__compute *compute, const fst__atten
                                    fst__matrix dk, fst__matrix dv, fst__arena *scratch)
 {
     size_t mark = fst__arena_mark(scratch);
-    backward_run run = {.compute = compute, .attention = attention, .q = q, .k = k, .v = v,
-                        .out = out, .dout = dout, .dq = dq, .dk = dk, .dv = dv, .lse = lse};
+    backward_run run = {.compute = compute,
+                        .attention = attention,
+                        .q = q,
+                        .k = k,
+                        .v = v,
+                        .out = out,
+                        .dout = dout,
+                        .dq = dq,
+                        .dk = dk,
+                        .dv = dv,
+                        .lse = lse};
     plan(&run, scratch);
     if (scratch->overflow || !run.memory)
         return fst__fail(FST_ERR_INTERNAL, "attention: scratch memory is too small");

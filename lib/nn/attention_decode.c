@@ -14,7 +14,7 @@ enum {
 
 /* The new queries of one sequence. */
 typedef struct sequence_plan {
-    int64_t first_row;  /* of q and out */
+    int64_t first_row; /* of q and out */
     int64_t queries;
     int64_t first_task; /* chunk c of K/V head g is task first_task + g · chunks + c */
     int64_t chunks;
@@ -52,11 +52,10 @@ static worker_memory carve(fst__arena *arena, const decode_run *run)
 static void plan(decode_run *run, fst__arena *scratch)
 {
     const fst__attention_decode *decode = run->decode;
-    run->sequences =
-        fst__arena_take(scratch, (size_t)decode->sequences, sizeof *run->sequences);
+    run->sequences = fst__arena_take(scratch, (size_t)decode->sequences, sizeof *run->sequences);
     for (int64_t i = 0; i < decode->sequences; ++i) {
-        sequence_plan one = {.first_row = run->rows, .first_task = run->tasks,
-                             .first_part = run->parts};
+        sequence_plan one = {
+            .first_row = run->rows, .first_task = run->tasks, .first_part = run->parts};
         one.queries = decode->new_queries ? decode->new_queries[i] : 1;
         one.chunks = one.queries > 0 ? (decode->lengths[i] + CHUNK - 1) / CHUNK : 0;
         run->rows += one.queries;
@@ -72,8 +71,8 @@ static void plan(decode_run *run, fst__arena *scratch)
     fst__arena one = fst__arena_counting();
     carve(&one, run);
     run->memory_size = one.used;
-    run->memory = fst__arena_take(scratch, (size_t)fst__pool_workers(run->compute->pool),
-                                  run->memory_size);
+    run->memory =
+        fst__arena_take(scratch, (size_t)fst__pool_workers(run->compute->pool), run->memory_size);
 }
 
 /* The last sequence with first ≤ index, by the member at `offset`. */
@@ -126,8 +125,7 @@ static void attend(const decode_run *run, const worker_memory *memory, const fst
     fst__real scale = run->decode->scale;
     fst__real top = kernels->max(memory->scores, count) * scale;
     run->greatest[part] = top;
-    run->total[part] =
-        kernels->exp_sum_scaled(memory->scores, scale, top, memory->scores, count);
+    run->total[part] = kernels->exp_sum_scaled(memory->scores, scale, top, memory->scores, count);
     for (int64_t j = first; j < end; j += step) {
         int64_t rows = end - j < step ? end - j : step;
         kernels->rows_add(cache_rows(run, values, j, rows, memory->rows), rows, head_size,
@@ -156,8 +154,8 @@ static void chunk_task(void *context, int64_t index, int32_t worker)
     int64_t g = (index - one->first_task) / one->chunks;
     int64_t chunk = (index - one->first_task) % one->chunks;
     int64_t group = decode->heads / decode->kv_heads;
-    fst__arena arena = fst__arena_over(run->memory + (size_t)worker * run->memory_size,
-                                       run->memory_size);
+    fst__arena arena =
+        fst__arena_over(run->memory + (size_t)worker * run->memory_size, run->memory_size);
     worker_memory memory = carve(&arena, run);
     size_t offset = (size_t)((i * decode->kv_heads + g) * decode->capacity * decode->head_size) *
                     fst__element_size(decode->cache_dtype);
@@ -171,8 +169,8 @@ static void chunk_task(void *context, int64_t index, int32_t worker)
         int64_t end = seen < (chunk + 1) * CHUNK ? seen : (chunk + 1) * CHUNK;
         for (int64_t h = g * group; h < (g + 1) * group; ++h) {
             int64_t part = one->first_part + (r * decode->heads + h) * one->chunks + chunk;
-            attend(run, &memory, read_query(run, one->first_row + r, h, memory.query), keys,
-                   values, first, end, part);
+            attend(run, &memory, read_query(run, one->first_row + r, h, memory.query), keys, values,
+                   first, end, part);
         }
     }
 }

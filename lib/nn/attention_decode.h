@@ -23,7 +23,7 @@ typedef struct fst__attention_decode {
     /* [sequences] or NULL for 1 each: the newest tokens, which are the queries; ≤ lengths[i], and 0
      * leaves a sequence out. Query r of n sees positions [0, length - n + r]. */
     const int32_t *new_queries;
-    int64_t window; /* > 0: only the last `window` of these positions; 0: all */
+    int64_t window;      /* > 0: only the last `window` of these positions; 0: all */
     int32_t cache_dtype; /* FST__REAL_DTYPE or FST_BF16 */
     /* [sequences][Hkv][capacity][D] */
     const void *key_cache, *value_cache;

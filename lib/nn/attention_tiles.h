@@ -69,7 +69,6 @@ static inline void fst__keep_failure(_Atomic int32_t *kept, fst_status status)
         atomic_compare_exchange_strong(kept, &none, status);
 }
 
-
 size_t fst__attention_forward_scratch(const fst__compute *compute, const fst__attention *attention,
                                       int32_t dtype);
 

@@ -83,9 +83,8 @@ static void row_loss(const fst__cross_entropy_block *block, const fst__kernels *
                              block->row_entropy ? &entropy : NULL);
     double lse = (double)top + log(total);
     double weight = head->row_weights ? (double)head->row_weights[row] : 1;
-    double nll = smoothing != 0
-                     ? (1 - smoothing) * (lse - at_target) + smoothing * (lse - mean)
-                     : lse - at_target;
+    double nll = smoothing != 0 ? (1 - smoothing) * (lse - at_target) + smoothing * (lse - mean)
+                                : lse - at_target;
     block->losses[i] = (fst__row_loss){.loss = weight * nll,
                                        .z = weight * (double)head->z_loss * lse * lse,
                                        .weight = weight,
@@ -172,8 +171,11 @@ fst_status fst__cross_entropy_rows(const fst__compute *compute, const fst__loss_
     if (status != FST_OK)
         return status;
     size_t mark = fst__arena_mark(scratch);
-    fst__cross_entropy_block block = {.head = head, .logits = logits, .bias = bias,
-                                      .gradient = gradient, .row_logprob = row_logprob,
+    fst__cross_entropy_block block = {.head = head,
+                                      .logits = logits,
+                                      .bias = bias,
+                                      .gradient = gradient,
+                                      .row_logprob = row_logprob,
                                       .row_entropy = row_entropy};
     block.losses = fst__arena_take(scratch, (size_t)logits.rows, sizeof *block.losses);
     if (!block.losses)

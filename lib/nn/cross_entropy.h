@@ -27,9 +27,9 @@ typedef struct fst__loss_head {
  * logit, or a row of nothing but -inf, makes `loss` and `z` NaN; a single -inf has probability 0.
  */
 typedef struct fst__loss_result {
-    double loss;     /* Σ w · nll */
-    double z;        /* Σ w · z_loss · lse² */
-    double weight;   /* Σ w */
+    double loss;   /* Σ w · nll */
+    double z;      /* Σ w · z_loss · lse² */
+    double weight; /* Σ w */
     int64_t rows;
     int64_t correct; /* the first of the greatest logits is the target */
 } fst__loss_result;
@@ -60,11 +60,11 @@ typedef struct fst__row_loss {
 /* A block of rows of a larger whole, whose targets have been checked. */
 typedef struct fst__cross_entropy_block {
     const fst__loss_head *head;
-    fst__matrix logits;   /* [n, V] of fst__real */
-    const int64_t *rows;  /* [n]: row i of logits is row rows[i] of the targets; NULL: i */
+    fst__matrix logits;  /* [n, V] of fst__real */
+    const int64_t *rows; /* [n]: row i of logits is row rows[i] of the targets; NULL: i */
     const fst__real *bias;
     bool gradient;
-    fst__bf16 *half;      /* [n, V] or NULL: gets a copy of the gradient */
+    fst__bf16 *half; /* [n, V] or NULL: gets a copy of the gradient */
     fst__real *row_logprob, *row_entropy;
     fst__row_loss *losses; /* [n] scratch */
 } fst__cross_entropy_block;

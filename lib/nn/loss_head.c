@@ -11,7 +11,8 @@ enum {
     BLOCK_LEAST = 32,         /* rows, however large the vocabulary */
     BLOCK_MOST = 1024,
     /* Blocks of gathered rows are filled up with zero rows to a multiple of this: the number of
-     * labelled rows changes from batch to batch, and each new shape costs the provider a primitive. */
+     * labelled rows changes from batch to batch, and each new shape costs the provider a primitive.
+     */
     ROW_STEP = 32,
     BIAS_COLUMNS = 1024, /* columns of dbias that one task adds up */
 };
@@ -24,10 +25,10 @@ typedef struct head_run {
     int64_t block_rows;
     bool gathered; /* rows are ignored, so the others are brought together */
     fst__cross_entropy_block block;
-    fst__real *logits;   /* [block_rows, V] */
-    int64_t *rows;       /* [block_rows] */
-    void *hidden_rows;   /* [block_rows, C] */
-    void *dhidden_rows;  /* [block_rows, C] */
+    fst__real *logits;  /* [block_rows, V] */
+    int64_t *rows;      /* [block_rows] */
+    void *hidden_rows;  /* [block_rows, C] */
+    void *dhidden_rows; /* [block_rows, C] */
 } head_run;
 
 static int64_t block_size(int64_t rows, int64_t vocabulary)
@@ -96,21 +97,21 @@ static fst_status block_gradient(head_run *run, fst__matrix hidden, fst__matrix 
                       bias_task, run);
     if (run->dweight) {
         fst__product product = {.a = dlogits, .b = hidden, .transpose_a = true, .accumulate = true};
-        product.c = fst__matrix_of(run->dweight, run->weight.rows, run->weight.columns,
-                                   FST__REAL_DTYPE);
+        product.c =
+            fst__matrix_of(run->dweight, run->weight.rows, run->weight.columns, FST__REAL_DTYPE);
         status = fst__gemm_run(run->compute, &product);
     }
     if (!run->dhidden || status != FST_OK)
         return status;
     fst__product product = {.a = dlogits, .b = run->weight};
-    product.c = run->gathered ? fst__matrix_of(run->dhidden_rows, hidden.rows, hidden.columns,
-                                               hidden.dtype)
-                              : fst__matrix_rows(*run->dhidden, run->rows[0], count);
+    product.c = run->gathered
+                    ? fst__matrix_of(run->dhidden_rows, hidden.rows, hidden.columns, hidden.dtype)
+                    : fst__matrix_rows(*run->dhidden, run->rows[0], count);
     status = fst__gemm_run(run->compute, &product);
     if (run->gathered)
         for (int64_t i = 0; i < count && status == FST_OK; ++i)
-            memcpy(fst__matrix_at(*run->dhidden, run->rows[i], 0),
-                   fst__matrix_at(product.c, i, 0), row_bytes(product.c));
+            memcpy(fst__matrix_at(*run->dhidden, run->rows[i], 0), fst__matrix_at(product.c, i, 0),
+                   row_bytes(product.c));
     return status;
 }
 
@@ -157,9 +158,15 @@ fst_status fst__loss_head_run(const fst__compute *compute, const fst__loss_head 
                               const fst__matrix *dhidden, fst__real *dweight, fst__real *dbias,
                               fst__arena *scratch, fst__loss_result *result)
 {
-    head_run run = {.compute = compute, .hidden = hidden, .weight = weight, .dhidden = dhidden,
-                    .dweight = dweight, .dbias = dbias};
-    run.block = (fst__cross_entropy_block){.head = head, .bias = bias, .row_logprob = row_logprob,
+    head_run run = {.compute = compute,
+                    .hidden = hidden,
+                    .weight = weight,
+                    .dhidden = dhidden,
+                    .dweight = dweight,
+                    .dbias = dbias};
+    run.block = (fst__cross_entropy_block){.head = head,
+                                           .bias = bias,
+                                           .row_logprob = row_logprob,
                                            .row_entropy = row_entropy,
                                            .gradient = dhidden || dweight || dbias};
     int64_t valid;

@@ -1,6 +1,7 @@
 /*
- * The output layer and its loss in one: logits = hidden·Wᵀ + bias, cross entropy, gradients. Goes by
- * blocks of rows, so that [R, V] logits never exist, and leaves out ignored rows before the product.
+ * The output layer and its loss in one: logits = hidden·Wᵀ + bias, cross entropy, gradients. Goes
+ * by blocks of rows, so that [R, V] logits never exist, and leaves out ignored rows before the
+ * product.
  */
 #ifndef FST_NN_LOSS_HEAD_H
 #define FST_NN_LOSS_HEAD_H
@@ -16,8 +17,8 @@ size_t fst__loss_head_scratch(const fst__compute *compute, int64_t rows, int64_t
  * row_logprob, row_entropy: [R] or NULL; log p(target) and the entropy, 0 for ignored rows.
  * dhidden: [R, C] of hidden's dtype or NULL, overwritten, 0 for ignored rows; may be hidden itself.
  * dweight: [V, C] or NULL; dbias: [V] or NULL; both are added to. If all three are NULL, the loss
- * alone is computed. In bf16 logits and dweight are fst__real, the gradient that enters the products
- * is bf16.
+ * alone is computed. In bf16 logits and dweight are fst__real, the gradient that enters the
+ * products is bf16.
  */
 fst_status fst__loss_head_run(const fst__compute *compute, const fst__loss_head *head,
                               fst__matrix hidden, fst__matrix weight, const fst__real *bias,

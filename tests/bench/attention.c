@@ -59,15 +59,14 @@ static void run_products(const fst__compute *compute, const fst__gemm_shape *sha
 {
     for (int64_t i = 0; i < count; ++i) {
         const fst__gemm_shape *s = &shapes[i];
-        fst__product product = {
-            .a = {buffers[0], s->transpose_a ? s->k : s->m, s->transpose_a ? s->m : s->k, s->lda,
-                  s->dtype},
-            .b = {buffers[1], s->transpose_b ? s->n : s->k, s->transpose_b ? s->k : s->n, s->ldb,
-                  s->dtype},
-            .c = {buffers[2], s->m, s->n, s->ldc, s->dtype_c},
-            .transpose_a = s->transpose_a,
-            .transpose_b = s->transpose_b,
-            .accumulate = s->accumulate};
+        fst__product product = {.a = {buffers[0], s->transpose_a ? s->k : s->m,
+                                      s->transpose_a ? s->m : s->k, s->lda, s->dtype},
+                                .b = {buffers[1], s->transpose_b ? s->n : s->k,
+                                      s->transpose_b ? s->k : s->n, s->ldb, s->dtype},
+                                .c = {buffers[2], s->m, s->n, s->ldc, s->dtype_c},
+                                .transpose_a = s->transpose_a,
+                                .transpose_b = s->transpose_b,
+                                .accumulate = s->accumulate};
         for (int64_t call = 0; call < s->calls; ++call)
             if ((s->tile ? fst__gemm_run_tile(compute, 0, &product)
                          : fst__gemm_run(compute, &product)) != FST_OK)
@@ -166,10 +165,15 @@ static void bench_attention(const fst__compute *one, const fst__compute *all, in
     int32_t *end = calloc((size_t)(batch * length), sizeof *end);
     for (int64_t i = 0; i < batch * length; ++i)
         end[i] = (int32_t)(i % length + 1);
-    bench.a = (fst__attention){.batch = batch, .heads = heads, .kv_heads = kv_heads,
-                               .head_size = head_size, .queries = length, .keys = length,
+    bench.a = (fst__attention){.batch = batch,
+                               .heads = heads,
+                               .kv_heads = kv_heads,
+                               .head_size = head_size,
+                               .queries = length,
+                               .keys = length,
                                .scale = (fst__real)(1 / sqrt((double)head_size)),
-                               .first_key = first, .end_key = end};
+                               .first_key = first,
+                               .end_key = end};
     bench.a.dropout.probability = (fst__real)dropout;
     int64_t rows = batch * length, width = (heads + 2 * kv_heads) * head_size;
     bench.qkv = random_matrix(rows, width, dtype);
@@ -191,8 +195,8 @@ static void bench_attention(const fst__compute *one, const fst__compute *all, in
                  dropout > 0 ? " drop" : "", passes[bench.passes]);
         measure(one, all, &(task){name, run_attention, &bench}, repeat);
     }
-    void *all_blocks[] = {bench.qkv.data, bench.dqkv.data, bench.out.data,
-                          bench.dout.data, bench.lse, bench.scratch};
+    void *all_blocks[] = {bench.qkv.data,  bench.dqkv.data, bench.out.data,
+                          bench.dout.data, bench.lse,       bench.scratch};
     for (size_t i = 0; i < sizeof all_blocks / sizeof *all_blocks; ++i)
         fst__free(&allocator, all_blocks[i]);
     free(first);
@@ -253,8 +257,8 @@ int main(int count, char **arguments)
     int repeat = count > 1 ? atoi(arguments[1]) : 20;
     fst__blas_single_thread_enter();
     fst__compute *one = open_compute(1), *all = open_compute(fst__processor_count());
-    printf("%s, kernels %s, %d workers\n", fst__gemm_provider_name(one->gemm),
-           one->kernels->name, (int)fst__pool_workers(all->pool));
+    printf("%s, kernels %s, %d workers\n", fst__gemm_provider_name(one->gemm), one->kernels->name,
+           (int)fst__pool_workers(all->pool));
     bench_attention(one, all, repeat, 16, 6, 6, 64, 256, 0, FST_F32);
     bench_attention(one, all, repeat, 1, 12, 12, 64, 1024, 0, FST_F32);
     bench_attention(one, all, repeat, 16, 6, 6, 64, 256, 0.1, FST_F32);

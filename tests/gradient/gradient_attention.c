@@ -65,8 +65,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("attention");
     tcase_set_timeout(tcase, 60);
-    tcase_add_loop_test(tcase, test_gradients, 0,
-                        (int)(sizeof shapes / sizeof *shapes) * MASKS);
+    tcase_add_loop_test(tcase, test_gradients, 0, (int)(sizeof shapes / sizeof *shapes) * MASKS);
     Suite *suite = suite_create("attention gradients");
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

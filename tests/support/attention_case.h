@@ -1,4 +1,5 @@
-/* A case of attention with random inputs, and attention written out in double to hold it against. */
+/* A case of attention with random inputs, and attention written out in double to hold it against.
+ */
 #ifndef FST_TESTS_ATTENTION_CASE_H
 #define FST_TESTS_ATTENTION_CASE_H
 
@@ -79,12 +80,26 @@ static inline void case_range(int mask, int64_t t, int64_t queries, int64_t keys
     uint32_t word = fst__philox(seed, FST__STREAM_MASKING, 0, (uint64_t)t).word[0];
     last = last < 0 ? 0 : last > keys ? keys : last;
     switch (mask) {
-    case MASK_CAUSAL: b = last; break;
-    case MASK_PADDED: b = t < queries * 2 / 3 ? keys * 2 / 3 : 0; break; /* padding sees nothing */
-    case MASK_PACKED: b = last; a = last > keys / 3 ? keys / 3 : 0; break;
-    case MASK_SLIDING: b = last; a = last > 7 ? last - 7 : 0; break;
-    case MASK_RANDOM: a = word % (keys + 1); b = (word >> 8) % (keys + 1); break; /* many empty */
-    default: break;
+    case MASK_CAUSAL:
+        b = last;
+        break;
+    case MASK_PADDED:
+        b = t < queries * 2 / 3 ? keys * 2 / 3 : 0;
+        break; /* padding sees nothing */
+    case MASK_PACKED:
+        b = last;
+        a = last > keys / 3 ? keys / 3 : 0;
+        break;
+    case MASK_SLIDING:
+        b = last;
+        a = last > 7 ? last - 7 : 0;
+        break;
+    case MASK_RANDOM:
+        a = word % (keys + 1);
+        b = (word >> 8) % (keys + 1);
+        break; /* many empty */
+    default:
+        break;
     }
     *first = (int32_t)a;
     *end = (int32_t)b;

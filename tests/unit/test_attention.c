@@ -21,14 +21,13 @@ static void reference_backward(const attention_case *c, double *dq, double *dk, 
                 int64_t k_row = b * a->keys + j;
                 double dp = 0;
                 for (int64_t d = 0; d < size; ++d)
-                    dp += case_get(c->dout, row, h * size + d) *
-                          case_get(c->v, k_row, g * size + d);
+                    dp +=
+                        case_get(c->dout, row, h * size + d) * case_get(c->v, k_row, g * size + d);
                 double ds = p[j] * (dp - delta) * (double)a->scale;
                 for (int64_t d = 0; d < size; ++d) {
                     dv[k_row * kv_width + g * size + d] +=
                         p[j] * case_get(c->dout, row, h * size + d);
-                    dk[k_row * kv_width + g * size + d] +=
-                        ds * case_get(c->q, row, h * size + d);
+                    dk[k_row * kv_width + g * size + d] += ds * case_get(c->q, row, h * size + d);
                     dq[row * width + h * size + d] += ds * case_get(c->k, k_row, g * size + d);
                 }
             }
@@ -101,10 +100,10 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    {1, 1, 1, 4, 1, 1, 0},        {2, 3, 3, 5, 7, 7, 3},       {1, 4, 2, 16, 63, 63, 0},
-    {1, 2, 1, 8, 64, 65, 1},      {2, 2, 2, 32, 127, 127, 64}, {1, 2, 2, 12, 128, 256, 0},
-    {1, 3, 1, 16, 129, 257, 5},   {1, 2, 2, 8, 300, 520, 0},   {3, 4, 4, 8, 65, 65, 0},
-    {1, 1, 1, 8, 140, 1030, 0},   {1, 2, 1, 33, 5, 300, 0},
+    {1, 1, 1, 4, 1, 1, 0},      {2, 3, 3, 5, 7, 7, 3},       {1, 4, 2, 16, 63, 63, 0},
+    {1, 2, 1, 8, 64, 65, 1},    {2, 2, 2, 32, 127, 127, 64}, {1, 2, 2, 12, 128, 256, 0},
+    {1, 3, 1, 16, 129, 257, 5}, {1, 2, 2, 8, 300, 520, 0},   {3, 4, 4, 8, 65, 65, 0},
+    {1, 1, 1, 8, 140, 1030, 0}, {1, 2, 1, 33, 5, 300, 0},
 };
 
 START_TEST(test_float)
@@ -173,8 +172,7 @@ END_TEST
 
 static bool same(fst__matrix a, fst__matrix b)
 {
-    return memcmp(a.data, b.data,
-                  (size_t)(a.rows * a.stride) * fst__element_size(a.dtype)) == 0;
+    return memcmp(a.data, b.data, (size_t)(a.rows * a.stride) * fst__element_size(a.dtype)) == 0;
 }
 
 /* Splitting by heads (first), by keys (second) and not at all (third), with dropout. */
@@ -286,10 +284,16 @@ static void check_decode(int32_t dtype, decode_options options, int32_t workers)
             memcpy(fst__matrix_at(q, row, 0),
                    fst__matrix_at(c.q, b * KEYS + lengths[b] - counts[b] + r, 0),
                    HEADS * SIZE * fst__element_size(dtype));
-    fst__attention_decode decode = {.sequences = BATCH, .heads = HEADS, .kv_heads = KV_HEADS,
-                                    .head_size = SIZE, .capacity = CAPACITY, .scale = c.a.scale,
-                                    .lengths = lengths, .new_queries = counts,
-                                    .window = options.window, .cache_dtype = dtype};
+    fst__attention_decode decode = {.sequences = BATCH,
+                                    .heads = HEADS,
+                                    .kv_heads = KV_HEADS,
+                                    .head_size = SIZE,
+                                    .capacity = CAPACITY,
+                                    .scale = c.a.scale,
+                                    .lengths = lengths,
+                                    .new_queries = counts,
+                                    .window = options.window,
+                                    .cache_dtype = dtype};
     void *keys = make_cache(c.k, BATCH, KEYS, KV_HEADS, SIZE, CAPACITY, lengths);
     void *values = make_cache(c.v, BATCH, KEYS, KV_HEADS, SIZE, CAPACITY, lengths);
     decode.key_cache = keys;

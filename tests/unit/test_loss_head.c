@@ -10,8 +10,8 @@ static void check_close(double got, double expected, double tolerance, const cha
 }
 
 /* before: dweight and dbias as they were, since the run adds to them. */
-static void check_case(const loss_case *c, const double *dweight, const double *dbias, bool gradient,
-                       double tolerance)
+static void check_case(const loss_case *c, const double *dweight, const double *dbias,
+                       bool gradient, double tolerance)
 {
     int64_t v = c->vocabulary, width = c->width;
     double *x = calloc((size_t)v, sizeof *x), *dx = calloc((size_t)v, sizeof *dx);
@@ -102,8 +102,7 @@ END_TEST
 
 START_TEST(test_bf16)
 {
-    loss_case c =
-        loss_create(70, 32, 1500, option_sets[_i], 3, FST_BF16);
+    loss_case c = loss_create(70, 32, 1500, option_sets[_i], 3, FST_BF16);
     run_and_check(&c, 2, true, 0.01);
     loss_destroy(&c);
 }
@@ -122,8 +121,8 @@ START_TEST(test_workers)
         fst__matrix b[] = {c[w].dhidden, c[w].dweight, c[w].dbias};
         for (int i = 0; i < 3; ++i)
             ck_assert(memcmp(a[i].data, b[i].data,
-                             (size_t)(a[i].rows * a[i].stride) *
-                                 fst__element_size(a[i].dtype)) == 0);
+                             (size_t)(a[i].rows * a[i].stride) * fst__element_size(a[i].dtype)) ==
+                      0);
         case_close(compute);
     }
     for (int w = 0; w < 4; ++w)
@@ -193,9 +192,9 @@ START_TEST(test_ties)
     ck_assert_uint_le(fst__cross_entropy_scratch(4), sizeof block);
     fst__arena arena = fst__arena_over(block, sizeof block);
     fst__matrix matrix = fst__matrix_of(logits, 4, 4, FST__REAL_DTYPE);
-    ck_assert_int_eq(fst__cross_entropy_rows(compute, &head, matrix, NULL, true, NULL, NULL, &arena,
-                                             &result),
-                     FST_OK);
+    ck_assert_int_eq(
+        fst__cross_entropy_rows(compute, &head, matrix, NULL, true, NULL, NULL, &arena, &result),
+        FST_OK);
     ck_assert_int_eq(result.correct, 2);
     ck_assert_int_eq(result.rows, 3);
     ck_assert_double_eq_tol((double)logits[0] + 1, (double)logits[1], 1e-6);
