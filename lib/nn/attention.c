@@ -1,6 +1,5 @@
 #include "nn/attention.h"
 
-#include "base/error.h"
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
 #include "nn/attention_tiles.h"
@@ -25,7 +24,7 @@ typedef struct forward_run {
     int64_t query_tiles;
     char *memory; /* [workers] of memory_size */
     size_t memory_size;
-    _Atomic int32_t status;
+    fst__failure failure;
 } forward_run;
 
 static tile_memory carve(fst__arena *arena, const fst__attention *attention, int32_t dtype)
@@ -171,7 +170,7 @@ static void forward_task(void *context, int64_t index, int32_t worker)
                          fst__head_rows(run->k, g, head_size, k_row, count),
                          fst__head_rows(run->v, g, head_size, k_row, count), sum, row,
                          (uint64_t)line * (uint64_t)attention->keys, keys, seen, worker);
-        fst__keep_failure(&run->status, status);
+        fst__failure_keep(&run->failure, status);
         if (status != FST_OK)
             return;
         seen = true;
@@ -193,8 +192,7 @@ fst_status fst__attention_forward(const fst__compute *compute, const fst__attent
     fst__pool_run(compute->pool, attention->batch * attention->heads * run.query_tiles,
                   forward_task, &run);
     fst__arena_rewind(scratch, mark);
-    fst_status status = atomic_load(&run.status);
-    return status == FST_OK ? FST_OK : fst__fail(status, "attention: a matrix product failed");
+    return fst__failure_return(&run.failure);
 }
 
 size_t fst__attention_forward_scratch(const fst__compute *compute, const fst__attention *attention,

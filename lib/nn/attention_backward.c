@@ -9,7 +9,6 @@
  */
 #include "nn/attention.h"
 
-#include "base/error.h"
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
 #include "nn/attention_tiles.h"
@@ -41,7 +40,7 @@ typedef struct backward_run {
     fst__real *dk_parts, *dv_parts;  /* [head_splits][B·Tk, Hkv·D] if head_splits > 1 */
     char *memory;
     size_t memory_size;
-    _Atomic int32_t status;
+    fst__failure failure;
 } backward_run;
 
 /* What one task works on. */
@@ -304,7 +303,7 @@ static void backward_task(void *context, int64_t index, int32_t worker)
         start_sum(run->dv, run->dv_parts, part.head_split, memory.dv, part.g, head_size, row, rows);
     for (int64_t h = part.head; h < part.head_end; ++h) {
         fst_status status = backward_head(run, &memory, &part, h);
-        fst__keep_failure(&run->status, status);
+        fst__failure_keep(&run->failure, status);
         if (status != FST_OK)
             return;
     }
@@ -367,14 +366,13 @@ fst_status fst__attention_backward(const fst__compute *compute, const fst__atten
     fst__pool_run(compute->pool,
                   attention->batch * attention->kv_heads * run.head_splits * run.key_splits,
                   backward_task, &run);
-    fst_status status = atomic_load(&run.status);
-    if (status == FST_OK) {
+    if (atomic_load(&run.failure.status) == FST_OK) {
         reduce(compute, dq, run.dq_parts, run.key_splits);
         reduce(compute, dk, run.dk_parts, run.head_splits);
         reduce(compute, dv, run.dv_parts, run.head_splits);
     }
     fst__arena_rewind(scratch, mark);
-    return status == FST_OK ? FST_OK : fst__fail(status, "attention: a matrix product failed");
+    return fst__failure_return(&run.failure);
 }
 
 size_t fst__attention_scratch(const fst__compute *compute, const fst__attention *attention,

@@ -4,7 +4,10 @@
 
 #include "nn/attention.h"
 
+#include "base/error.h"
+
 #include <stdatomic.h>
+#include <stdio.h>
 
 enum {
     FST__QUERY_TILE = 64,
@@ -61,12 +64,26 @@ static inline fst__matrix fst__head_rows(fst__matrix matrix, int64_t head, int64
     return fst__matrix_rows(fst__matrix_columns(matrix, head * head_size, head_size), row, rows);
 }
 
-/* Tasks cannot return; the first failure is kept here. */
-static inline void fst__keep_failure(_Atomic int32_t *kept, fst_status status)
+enum { FST__FAILURE_TEXT = 512 };
+
+/* Tasks cannot return, and the error text belongs to a worker's thread: the failure that came first
+ * is kept here for the thread that called. */
+typedef struct fst__failure {
+    _Atomic fst_status status;
+    char text[FST__FAILURE_TEXT];
+} fst__failure;
+
+static inline void fst__failure_keep(fst__failure *failure, fst_status status)
 {
-    int32_t none = FST_OK;
-    if (status != FST_OK)
-        atomic_compare_exchange_strong(kept, &none, status);
+    fst_status none = FST_OK;
+    if (status != FST_OK && atomic_compare_exchange_strong(&failure->status, &none, status))
+        snprintf(failure->text, sizeof failure->text, "%s", fst__error_text());
+}
+
+static inline fst_status fst__failure_return(fst__failure *failure)
+{
+    fst_status status = atomic_load(&failure->status);
+    return status == FST_OK ? FST_OK : fst__fail(status, "attention: %s", failure->text);
 }
 
 size_t fst__attention_forward_scratch(const fst__compute *compute, const fst__attention *attention,

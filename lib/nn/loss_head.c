@@ -191,7 +191,7 @@ fst_status fst__loss_head_run(const fst__compute *compute, const fst__loss_head 
     }
     clear_ignored(&run);
     fst__arena_rewind(scratch, mark);
-    return status == FST_OK ? FST_OK : fst__fail(status, "loss head: a matrix product failed");
+    return status == FST_OK ? FST_OK : fst__fail_in(status, "loss head");
 }
 
 size_t fst__loss_head_scratch(const fst__compute *compute, int64_t rows, int64_t width,

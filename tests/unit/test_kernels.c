@@ -138,6 +138,58 @@ START_TEST(softmax_pieces)
 }
 END_TEST
 
+START_TEST(attention_rows)
+{
+    FOR_EACH_CASE
+    {
+        int64_t n = lengths[which];
+        operands *o = draw(90 + (uint64_t)which, 3);
+        double sum = k->exp_sum_scaled(o->x[0] + offset, 0.7f, 1.5f, o->x[0] + offset, n);
+        double expected =
+            reference->exp_sum_scaled(o->y[0] + offset, 0.7f, 1.5f, o->y[0] + offset, n);
+        compare_sum(k, "exp_sum_scaled", n, sum, expected, 0);
+        k->affine(-0.6f, o->x[1] + offset, 0.25f, o->x[2], n);
+        reference->affine(-0.6f, o->y[1] + offset, 0.25f, o->y[2], n);
+        k->attention_gradient(o->x[3] + offset, o->x[4], 0.5f, 1.25f, -0.8f, n);
+        reference->attention_gradient(o->y[3] + offset, o->y[4], 0.5f, 1.25f, -0.8f, n);
+        compare(k, "attention rows", o, n, 3e-6, 1e-6);
+    }
+}
+END_TEST
+
+/* Matrices [rows, columns] of 0 to 1000 elements, and columns on both sides of a strip of four
+ * registers. */
+START_TEST(attention_matrices)
+{
+    FOR_EACH_CASE
+    {
+        int64_t columns = lengths[which], rows = columns ? 1000 / columns : 3;
+        rows = rows < 9 ? rows : 9;
+        operands *o = draw(120 + (uint64_t)which, 1);
+        k->rows_dot(o->x[0] + offset, rows, columns, o->x[1], o->x[2]);
+        reference->rows_dot(o->y[0] + offset, rows, columns, o->y[1], o->y[2]);
+        k->rows_add(o->x[0] + offset, rows, columns, o->x[2], o->x[3] + offset);
+        reference->rows_add(o->y[0] + offset, rows, columns, o->y[2], o->y[3] + offset);
+        compare(k, "attention matrices", o, columns, 1e-5, 1e-3);
+    }
+}
+END_TEST
+
+/* A NaN in a row reaches its sum, wherever it stands: the loss depends on it. */
+START_TEST(attention_nan)
+{
+    FOR_EACH_CASE
+    {
+        int64_t n = lengths[which];
+        operands *o = draw(150 + (uint64_t)which, 1);
+        if (n == 0)
+            continue;
+        o->x[0][offset + (n - 1) * which / LENGTHS] = NAN;
+        ck_assert(isnan(k->exp_sum_scaled(o->x[0] + offset, 1, 0, o->x[1], n)));
+    }
+}
+END_TEST
+
 START_TEST(softmax_at_infinity)
 {
     const fst__kernels *k;
@@ -389,6 +441,9 @@ int main(void)
     tcase_add_test(tests, arithmetic);
     tcase_add_test(tests, reductions);
     tcase_add_test(tests, softmax_pieces);
+    tcase_add_test(tests, attention_rows);
+    tcase_add_test(tests, attention_matrices);
+    tcase_add_test(tests, attention_nan);
     tcase_add_test(tests, softmax_at_infinity);
     tcase_add_test(tests, activations);
     tcase_add_test(tests, accuracy);
