@@ -9,7 +9,13 @@
 #include "kernels/gemm.h"
 #include "kernels/isa_rows.h"
 
+#if defined(__AVX512F__) && !defined(FST__REAL_DOUBLE)
+#include <immintrin.h>
+#endif
+
 enum { PRODUCT_ROWS = 4, PRODUCT_COLUMNS = 4 };
+
+/* The loops over a block are unrolled by pragma: at -O2 the sums would stay in memory. */
 
 /* Elements [p, p + min(LANES, left)) of a row, the other lanes 0. */
 INLINE vector read_row(const void *row, bool bf16, int64_t p, int64_t left)
@@ -29,6 +35,16 @@ INLINE vector read_row(const void *row, bool bf16, int64_t p, int64_t left)
 #endif
 }
 
+/* As vector_total; a block ends with up to 16 of these, which counts where k is short. */
+INLINE fst__real product_total(vector v)
+{
+#if defined(__AVX512F__) && !defined(FST__REAL_DOUBLE)
+    return _mm512_reduce_add_ps((__m512)v);
+#else
+    return vector_total(v);
+#endif
+}
+
 INLINE void store_product(const fst__product *tile, int64_t i, int64_t j, fst__real sum)
 {
     void *at = fst__matrix_at(tile->c, i, j);
@@ -43,10 +59,13 @@ INLINE void multiply_add(vector sums[][PRODUCT_COLUMNS], const void *const a[],
                          int64_t left)
 {
     vector y[PRODUCT_COLUMNS];
+#pragma GCC unroll 4
     for (int c = 0; c < columns; ++c)
         y[c] = read_row(b[c], bf16, p, left);
+#pragma GCC unroll 4
     for (int r = 0; r < rows; ++r) {
         vector x = read_row(a[r], bf16, p, left);
+#pragma GCC unroll 4
         for (int c = 0; c < columns; ++c)
             sums[r][c] += x * y[c];
     }
@@ -60,17 +79,21 @@ INLINE void product_block(const fst__product *tile, int64_t i, int rows, int64_t
     int64_t k = tile->a.columns, p = 0;
     const void *a[PRODUCT_ROWS], *b[PRODUCT_COLUMNS];
     vector sums[PRODUCT_ROWS][PRODUCT_COLUMNS] = {{{0}}};
+#pragma GCC unroll 4
     for (int r = 0; r < rows; ++r)
         a[r] = fst__matrix_at(tile->a, i + r, 0);
+#pragma GCC unroll 4
     for (int c = 0; c < columns; ++c)
         b[c] = fst__matrix_at(tile->b, j + c, 0);
     for (; p + LANES <= k; p += LANES)
         multiply_add(sums, a, b, rows, columns, bf16, p, LANES);
     if (p < k)
         multiply_add(sums, a, b, rows, columns, bf16, p, k - p);
+#pragma GCC unroll 4
     for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
         for (int c = 0; c < columns; ++c)
-            store_product(tile, i + r, j + c, vector_total(sums[r][c]));
+            store_product(tile, i + r, j + c, product_total(sums[r][c]));
 }
 
 INLINE void product_columns(const fst__product *tile, int64_t j, int columns, bool bf16)
