@@ -54,7 +54,7 @@ typedef struct onednn_state {
     dnnl_engine_t engine;
     openmp_calls openmp;
     bool bf16;   /* oneDNN has kernels for it */
-    void *cblas; /* converts where it has none */
+    void *cblas; /* state of the CBLAS provider, which converts where oneDNN will not do */
     int32_t workers;
     worker_state *worker; /* [workers] */
 } onednn_state;
@@ -238,11 +238,19 @@ static fst_status run_f32(const fst__product *tile)
     return ran == dnnl_success ? FST_OK : fail(ran, tile);
 }
 
+/* oneDNN 3.7.2's bfloat16 matmul takes the stride of a single column for 1: it reads such an A and
+ * writes such a C in the wrong places. */
+static bool is_strided_column(const fst__product *tile)
+{
+    return (tile->c.rows == 1 && tile->transpose_a && tile->a.stride > 1) ||
+           (tile->c.columns == 1 && tile->c.stride > 1);
+}
+
 static fst_status run(void *opaque, int32_t worker, const fst__product *tile)
 {
     onednn_state *state = opaque;
     bool bf16 = tile->a.dtype == FST_BF16;
-    if (bf16 && !state->bf16)
+    if (bf16 && (!state->bf16 || is_strided_column(tile)))
         return fst__provider_cblas.run(state->cblas, worker, tile);
     int before = enter_single_thread(&state->openmp);
     fst_status status = bf16 ? run_bf16(state, worker, tile) : run_f32(tile);

@@ -7,6 +7,7 @@
 #include "tensor/bf16.h"
 
 #include <check.h>
+#include <dlfcn.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,17 @@ typedef struct problem {
     double *scale;    /* [m, n] sum of |a·b|, to which errors are relative */
 } problem;
 
+/* The matrix or its transpose as doubles without gaps. */
+static double *dense(fst__matrix matrix, bool transpose)
+{
+    double *out = malloc((size_t)(matrix.rows * matrix.columns + 1) * sizeof *out);
+    for (int64_t i = 0; i < matrix.rows; ++i)
+        for (int64_t j = 0; j < matrix.columns; ++j)
+            out[transpose ? j * matrix.rows + i : i * matrix.columns + j] =
+                get_element(matrix, i, j);
+    return out;
+}
+
 static problem make_problem(draw *d, int64_t m, int64_t n, int64_t k, int32_t dtype,
                             int32_t dtype_c, int variant)
 {
@@ -106,17 +118,15 @@ static problem make_problem(draw *d, int64_t m, int64_t n, int64_t k, int32_t dt
     product->c = make_matrix(d, m, n, n + gap / 3, dtype_c, 77.0);
     p.expected = malloc((size_t)(m * n + 1) * sizeof *p.expected);
     p.scale = malloc((size_t)(m * n + 1) * sizeof *p.scale);
+    double *a = dense(product->a, product->transpose_a);
+    double *b = dense(product->b, !product->transpose_b);
     for (int64_t i = 0; i < m; ++i) {
         for (int64_t j = 0; j < n; ++j) {
             double sum = product->accumulate ? get_element(product->c, i, j) : 0.0;
             double scale = fabs(sum);
             for (int64_t l = 0; l < k; ++l) {
-                double a = product->transpose_a ? get_element(product->a, l, i)
-                                                : get_element(product->a, i, l);
-                double b = product->transpose_b ? get_element(product->b, j, l)
-                                                : get_element(product->b, l, j);
-                sum += a * b;
-                scale += fabs(a * b);
+                sum += a[i * k + l] * b[j * k + l];
+                scale += fabs(a[i * k + l] * b[j * k + l]);
             }
             p.expected[i * n + j] = sum;
             p.scale[i * n + j] = scale;
@@ -124,6 +134,8 @@ static problem make_problem(draw *d, int64_t m, int64_t n, int64_t k, int32_t dt
                 set_element(product->c, i, j, NAN);
         }
     }
+    free(a);
+    free(b);
     return p;
 }
 
@@ -149,11 +161,12 @@ static void check_result(const problem *p, const char *who)
                 allowed += fabs(expected) / 256.0;
             if (fabs(got - expected) <= allowed) /* false for NaN */
                 continue;
-            ck_abort_msg("%s m %d n %d k %d (%d %d %d) at %d,%d: %.9g, expected %.9g", who, (int)m,
-                         (int)n,
-                         (int)(p->product.transpose_a ? p->product.a.rows : p->product.a.columns),
-                         p->product.transpose_a, p->product.transpose_b, p->product.accumulate,
-                         (int)i, (int)j, got, expected);
+            ck_abort_msg(
+                "%s dtype %d to %d m %d n %d k %d (%d %d %d) at %d,%d: %.9g, expected %.9g", who,
+                (int)p->product.a.dtype, (int)c.dtype, (int)m, (int)n,
+                (int)(p->product.transpose_a ? p->product.a.rows : p->product.a.columns),
+                p->product.transpose_a, p->product.transpose_b, p->product.accumulate, (int)i,
+                (int)j, got, expected);
         }
         for (int64_t j = n; j < c.stride; ++j) {
             fst__matrix whole = c;
@@ -361,6 +374,63 @@ START_TEST(test_rows_independent)
 }
 END_TEST
 
+/* Once a shape was met, whichever worker gets a tile of it allocates nothing. */
+START_TEST(test_steady)
+{
+    fst__compute *compute = open_compute(providers[_i], 4);
+    if (!compute)
+        return;
+    for (int kind = 0; kind < 3; ++kind) {
+        draw d = {.seed = 19};
+        problem p = make_problem(&d, 300, 290, 70, kind ? FST_BF16 : FST__REAL_DTYPE,
+                                 kind == 2 ? FST_BF16 : FST__REAL_DTYPE, 2);
+        ck_assert_int_eq(fst__gemm_run(compute, &p.product), FST_OK);
+        int64_t before = allocator.allocations;
+        for (int round = 0; round < 20; ++round)
+            ck_assert_int_eq(fst__gemm_run(compute, &p.product), FST_OK);
+        ck_assert_int_eq(allocator.allocations, before);
+        free_problem(&p);
+    }
+    close_compute(compute);
+}
+END_TEST
+
+/* More shapes than a provider may keep prepared. */
+START_TEST(test_many_shapes)
+{
+    fst__compute *compute = open_compute(providers[_i], 1);
+    if (!compute)
+        return;
+    draw d = {.seed = 20};
+    for (int round = 0; round < 2; ++round)
+        for (int64_t k = 1; k <= 700; ++k)
+            run_case(compute, &d, 3, 2, k, FST_BF16, FST_BF16, (int)k % 2, true);
+    close_compute(compute);
+}
+END_TEST
+
+/* A provider that sets OpenMP's number of threads for its own calls leaves the host's alone. */
+START_TEST(test_host_openmp)
+{
+    int (*get)(void) = NULL;
+    void (*set)(int) = NULL;
+    void *get_address = dlsym(RTLD_DEFAULT, "omp_get_max_threads");
+    void *set_address = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+    if (!get_address || !set_address)
+        return;
+    memcpy(&get, &get_address, sizeof get);
+    memcpy(&set, &set_address, sizeof set);
+    set(5);
+    fst__compute *compute = open_compute(providers[_i], 2);
+    if (!compute)
+        return;
+    draw d = {.seed = 21};
+    run_all_dtypes(compute, &d, 70, 80, 90, 0, false);
+    ck_assert_int_eq(get(), 5);
+    close_compute(compute);
+}
+END_TEST
+
 START_TEST(test_refusals)
 {
     fst__compute *compute = open_compute(FST_PROVIDER_CBLAS, 1);
@@ -439,6 +509,9 @@ int main(void)
     tcase_add_loop_test(tcase, test_epilogue, 0, count);
     tcase_add_loop_test(tcase, test_bit_identity, 0, count);
     tcase_add_loop_test(tcase, test_rows_independent, 0, count);
+    tcase_add_loop_test(tcase, test_steady, 0, count);
+    tcase_add_loop_test(tcase, test_many_shapes, 0, count);
+    tcase_add_loop_test(tcase, test_host_openmp, 0, count);
     tcase_add_test(tcase, test_refusals);
     tcase_add_test(tcase, test_record);
     suite_add_tcase(suite, tcase);
