@@ -138,18 +138,10 @@ if [ -z "$texts" ]; then
 "
 fi
 
-# Files first, then what the caller put behind --.
-count=$#
+# The caller's own arguments stay in front, each file goes behind them.
 while IFS= read -r file; do
-    [ -z "$file" ] || set -- "$@" "$file"
+    [ -z "$file" ] || set -- "$@" --text "$file"
 done <<END
 $texts
 END
-# Rotate: the caller's own arguments go behind the files.
-while [ "$count" -gt 0 ]; do
-    argument=$1
-    shift
-    set -- "$@" "$argument"
-    count=$((count - 1))
-done
-exec "$build/examples/pretrain" --output "$output" --text "$@"
+exec "$build/examples/pretrain" --output "$output" "$@"
