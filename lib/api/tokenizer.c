@@ -206,7 +206,7 @@ fst_status fst_tokenizer_encode(const fst_tokenizer *tokenizer, const char *text
     if (status)
         return status;
     fst__ids encoded = {.allocator = fst__tokenizer_allocator(tokenizer), .with_offsets = offsets != NULL};
-    status = fst__ids_reserve(&encoded, length / 3 + 16);
+    status = fst__ids_reserve(&encoded, length < INT32_MAX ? length / 3 + 16 : 0);
     if (!status)
         status = fst__tokenizer_encode(tokenizer, text, length, checked.add_special_tokens, checked.parse_special,
                                        &encoded);

@@ -51,7 +51,7 @@ static scanner known_scanner(const char *text, size_t length)
     return SCANNER_NONE;
 }
 
-/* PCRE2 counts U+180E as white space and Unicode no longer does: \s is spelled out. */
+/* PCRE2 counts U+180E as white space and Unicode no longer does: \s and \S are spelled out. */
 static void spell_out_space(const char *text, size_t length, fst__text *out)
 {
     static const char space[] = "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}"
@@ -64,6 +64,8 @@ static void spell_out_space(const char *text, size_t length, fst__text *out)
                 fst__text_append_string(out, in_class ? "" : escaped == 's' ? "[" : "[^");
                 fst__text_append_string(out, space);
                 fst__text_append_string(out, in_class ? "" : "]");
+            } else if (escaped == 'S') {
+                fst__text_append_string(out, "\\S\\x{180e}");
             } else {
                 fst__text_append(out, text + i - 1, 2);
             }
