@@ -8,6 +8,7 @@ import os
 import random
 import sys
 import tempfile
+import unicodedata
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 try:
@@ -101,7 +102,7 @@ class Report:
             print("%s differs at id %d: ours %s, tokenizers %s, text %r"
                   % (what, at, ours[at:at + 8], theirs[at:at + 8], text[:200]))
 
-    def family(self, name, ours, theirs, texts, strings, seed, exact_decode=True):
+    def family(self, name, ours, theirs, texts, strings, seed, exact_decode=True, old_only=False):
         before, count = self.failures, 0
         rng = random.Random(seed)
         for text in texts:
@@ -109,6 +110,8 @@ class Report:
             count += 1
         for _ in range(strings):
             text = random_string(rng)
+            if old_only:  # where tokenizers' tables for a normal form are older than ours
+                text = "".join(c for c in text if unicodedata.ucd_3_2_0.category(c) != "Cn")
             ids = ours.encode(text)
             self.same(name, text, ids, theirs.encode(text).ids)
             if exact_decode and ours.decode(ours.encode(text, False)) != text.encode():
@@ -243,7 +246,7 @@ def main():
         for seed, (name, other, exact) in enumerate(families(shakespeare)):
             other.save(file)
             report.family(name, library.load(folder), other, list(texts_of(data))[:3000:7], strings // 2, 10 + seed,
-                          exact)
+                          exact, name == "nfkc")
         check_training(report, library, shakespeare, folder)
         check_characters(report, library, shakespeare, folder)
     print("tokenizers %s: %s" % (tokenizers.__version__, "%d DIFFERENCES" % report.failures if report.failures

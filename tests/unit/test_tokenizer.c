@@ -14,6 +14,13 @@ static const char corpus[] =
 
 static fst_context *context;
 
+/* For the many: every assertion of Check's writes a line to a pipe, whether it holds or not. */
+#define HOLDS(condition)                                                                            \
+    do {                                                                                            \
+        if (!(condition))                                                                           \
+            ck_abort_msg("%s", #condition);                                                         \
+    } while (0)
+
 static uint64_t random_state;
 
 static uint32_t random_below(uint32_t bound)
@@ -93,10 +100,9 @@ START_TEST(any_bytes_come_back)
         int64_t at = 0;
         for (size_t i = 0; i < count; ++i) {
             const char *bytes;
-            ck_assert_int_eq(fst_tokenizer_token(tokenizer, ids[i], &bytes, &size), FST_OK);
-            ck_assert_int_eq(offsets[2 * i], at);
-            ck_assert_int_eq(offsets[2 * i + 1], at + (int64_t)size);
-            ck_assert_mem_eq(bytes, text + at, size);
+            HOLDS(fst_tokenizer_token(tokenizer, ids[i], &bytes, &size) == FST_OK);
+            HOLDS(offsets[2 * i] == at && offsets[2 * i + 1] == at + (int64_t)size);
+            HOLDS(memcmp(bytes, text + at, size) == 0);
             at += (int64_t)size;
         }
         ck_assert_int_eq(at, (int64_t)length);
@@ -111,7 +117,7 @@ static bool matches_whole(const fst__pattern *pattern, void *match, const char *
 {
     bool found;
     size_t begin, end;
-    ck_assert_int_eq(fst__pattern_next(pattern, match, text, 0, 0, length, &found, &begin, &end), FST_OK);
+    HOLDS(fst__pattern_next(pattern, match, text, 0, 0, length, &found, &begin, &end) == FST_OK);
     return found;
 }
 
@@ -186,12 +192,11 @@ START_TEST(scanners_are_their_patterns)
         size_t length = random_points(&agreed, text, sizeof text);
         for (size_t at = 0, begin, end; at < length; at = end) {
             bool found;
-            ck_assert_int_eq(fst__pattern_next(regex, match, text, 0, at, length, &found, &begin, &end), FST_OK);
-            ck_assert(found);
-            ck_assert_uint_eq(begin, at);
+            HOLDS(fst__pattern_next(regex, match, text, 0, at, length, &found, &begin, &end) == FST_OK);
+            HOLDS(found && begin == at);
             size_t ours = fst__pattern_word_end(scanner, unicode, text, at, length);
-            ck_assert_msg(ours == end, "\"%.*s\" at %zu: scanner to %zu, PCRE2 to %zu", (int)length, text, at, ours,
-                          end);
+            if (ours != end)
+                ck_abort_msg("\"%.*s\" at %zu: scanner to %zu, PCRE2 to %zu", (int)length, text, at, ours, end);
         }
     }
     fst__pattern_destroy(regex);
@@ -260,7 +265,7 @@ END_TEST
 START_TEST(long_words_take_no_square_time)
 {
     fst_tokenizer *tokenizer = train(NULL, 400);
-    size_t length = 4 << 20, count;
+    size_t length = 1 << 20, count;
     char *text = malloc(length);
     memset(text, 'a', length); /* one word; quadratic would be hours */
     ck_assert_int_eq(fst_tokenizer_encode(tokenizer, text, length, NULL, NULL, NULL, 0, &count),
