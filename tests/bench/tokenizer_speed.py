@@ -1,6 +1,6 @@
 """Encoding speed beside `tokenizers`, one thread each, GPT-2's vocabulary, in one run.
 
-usage: tokenizer_speed.py LIBFOURSTAGE.so
+FOURSTAGE_LIBRARY names the library.
 
 Prints the best of several rounds for a whole text in one call and for the same text by line. Exits
 with 1 if ours is less than three times as fast.
@@ -33,7 +33,7 @@ def main():
     if not tokenizers:
         skip("no Python package tokenizers (tests/python-env.sh installs it)")
     from parity_tokenizer import gpt2
-    library, data = Library(sys.argv[1]), data_folder()
+    library, data = Library(os.environ["FOURSTAGE_LIBRARY"]), data_folder()
     vocabulary, merges, theirs = gpt2(data)
     ours = library.load_gpt2(vocabulary, merges)
     texts = {}

@@ -1,6 +1,8 @@
 """The library's ids beside those of Hugging Face `tokenizers`: the same text, the same ids.
 
-usage: parity_tokenizer.py LIBFOURSTAGE.so [random strings per family]
+usage: parity_tokenizer.py [random strings per family]
+
+FOURSTAGE_LIBRARY names the library.
 """
 import glob
 import json
@@ -229,8 +231,8 @@ def check_characters(report, library, path, folder):
 def main():
     if not tokenizers:
         skip("no Python package tokenizers (tests/python-env.sh installs it)")
-    library = Library(sys.argv[1])
-    strings = int(sys.argv[2]) if len(sys.argv) > 2 else 20000
+    library = Library(os.environ["FOURSTAGE_LIBRARY"])
+    strings = int(sys.argv[1]) if len(sys.argv) > 1 else 20000
     data = data_folder()
     report = Report()
     shakespeare = os.path.join(data, "lm", "tinyshakespeare.txt")
