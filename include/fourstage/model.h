@@ -234,7 +234,7 @@ FST_API fst_status fst_model_forward(fst_model *model, const fst_batch *batch,
  *
  * @param model the model.
  * @param name "hidden" or "logits".
- * @param view out: borrowed until the next forward.
+ * @param view out: borrowed until the next forward or output; only before the forward's backward.
  * @return FST_OK, FST_ERR_NOT_FOUND, FST_ERR_STATE (no forward yet), FST_ERR_NO_MEMORY.
  * @since 0.1
  */

@@ -81,15 +81,20 @@ static void take_layers(layout *to, const fst_model_config *c, fst__activations 
     a->output = a->training ? take_stream(to, c->width) : stream;
 }
 
-static void take_gradients(layout *to, const fst_model_config *c, fst__activations *a)
+static fst__matrix over(fst__matrix place, int64_t columns)
 {
-    int64_t q = fst__config_query_size(c);
+    return fst__matrix_of(place.data, place.rows, columns, place.dtype);
+}
+
+static void take_gradients(layout *to, const fst_model_config *c, fst__activations *a,
+                           fst__matrix wide)
+{
     a->d_stream = take_stream(to, c->width);
-    a->d_branch = take_working(to, c->width);
-    a->d_normed = take_working(to, c->width);
-    a->d_qkv = take_working(to, fst__config_qkv_size(c));
-    a->d_attended = take_working(to, q);
-    a->d_act = take_working(to, c->hidden_size);
+    a->d_branch = a->hidden;
+    a->d_normed = a->normed;
+    a->d_attended = take_working(to, fst__config_query_size(c));
+    a->d_act = a->hidden_act;
+    a->d_qkv = over(wide, fst__config_qkv_size(c));
     a->d_up = c->gated ? take_working(to, fst__config_up_size(c)) : a->d_act;
 }
 
@@ -149,9 +154,11 @@ void fst__activations_layout(fst__activations *out, fst__arena *arena,
     out->rstd = take_reals(&to, to.tokens);
     out->normed = take_working(&to, config->width);
     out->branch = take_working(&to, config->width);
-    out->hidden_act = take_working(&to, config->hidden_size);
+    int64_t qkv = fst__config_qkv_size(config), widest = config->hidden_size;
+    fst__matrix wide = take_working(&to, training && qkv > widest ? qkv : widest);
+    out->hidden_act = over(wide, config->hidden_size);
     if (training)
-        take_gradients(&to, config, out);
+        take_gradients(&to, config, out, wide);
     size_t scratch = larger(least_scratch, scratch_size(compute, config, out, to.dtype));
     out->scratch = fst__arena_over(fst__arena_take(arena, scratch, 1), scratch);
 }

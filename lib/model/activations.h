@@ -47,14 +47,17 @@ typedef struct fst__activations {
     fst__matrix branch;  /* [R, C] what a block adds to the stream */
     fst__matrix hidden_act; /* [R, I] */
 
-    /* Gradients; training only. */
-    fst__matrix d_stream;  /* [R, C] real */
-    fst__matrix d_branch;  /* [R, C] */
-    fst__matrix d_normed;  /* [R, C]; also that of `hidden` */
-    fst__matrix d_qkv;     /* [R, Q+2K] */
+    /*
+     * Gradients; training only. Several lie where something they follow on is no longer needed: a
+     * product's backward writes dx last, so dx may take x's place.
+     */
+    fst__matrix d_stream;   /* [R, C] real */
+    fst__matrix d_branch;   /* [R, C] over `hidden`, which the loss has read by then */
+    fst__matrix d_normed;   /* [R, C] over `normed`; also the gradient of `hidden` */
     fst__matrix d_attended; /* [R, Q] */
-    fst__matrix d_act;     /* [R, I] */
-    fst__matrix d_up;      /* [R, U]; d_act itself if not gated */
+    fst__matrix d_act;      /* [R, I] over hidden_act */
+    fst__matrix d_qkv;      /* [R, Q+2K] over hidden_act too: attention comes after the MLP */
+    fst__matrix d_up;       /* [R, U]; d_act itself if not gated */
 
     fst__arena scratch; /* for one operator at a time */
 } fst__activations;

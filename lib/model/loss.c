@@ -134,6 +134,7 @@ fst_status fst__model_backward(fst_model *model)
                          "fst_model_backward needs a training fst_model_forward and fst_model_loss "
                          "before it, each time");
     model->phase = FST__PHASE_IDLE;
+    model->has_output = false; /* gradients lie over it */
     return fst__transformer_backward(model);
 }
 
@@ -216,5 +217,6 @@ fst_status fst__model_backward_from(fst_model *model, const char *output, const 
     if (status)
         return status;
     model->phase = FST__PHASE_IDLE;
+    model->has_output = false; /* gradients lie over it */
     return fst__transformer_backward(model);
 }

@@ -20,8 +20,8 @@ fst_status fst__linear_activation_forward(const fst__compute *compute, fst__matr
                                           fst__matrix weight, const fst__real *bias,
                                           int32_t activation, fst__matrix pre, fst__matrix y);
 
-/* dx [R, I] = dy·W, overwritten, or NULL; dweight [O, I] += dyᵀ·x, or NULL; dbias [O] += column
- * sums of dy, or NULL. dy [R, O]. dx must not overlap the inputs. scratch is given back. */
+/* dx [R, I] = dy·W, overwritten, or NULL; written last, so it may lie over x. dweight [O, I] += dyᵀ·x,
+ * or NULL; dbias [O] += column sums of dy, or NULL. dy [R, O]. scratch is given back. */
 fst_status fst__linear_backward(const fst__compute *compute, fst__matrix x, fst__matrix weight,
                                 fst__matrix dy, const fst__matrix *dx, fst__real *dweight,
                                 fst__real *dbias, fst__arena *scratch);
