@@ -39,7 +39,7 @@ static fst_status each(parts_compiler *compiler, json_t *component, const char *
     if (depth == MOST_NESTING)
         return fst__fail(FST_ERR_UNSUPPORTED, "%s: %s: more than %d Sequences in one another", compiler->name,
                          compiler->part, MOST_NESTING);
-    json_t *items;
+    json_t *items = NULL;
     status = fst__json_get_array(component, list, compiler->name, true, &items);
     for (size_t i = 0; i < json_array_size(items) && !status; ++i)
         status = each(compiler, json_array_get(items, i), list, depth + 1, one);
@@ -168,7 +168,7 @@ static fst_status append_affix_id(parts_compiler *compiler, fst__affix *affix, i
 static fst_status append_template_token(parts_compiler *compiler, fst__affix *affix, json_t *item, json_t *specials)
 {
     const char *id;
-    json_t *special, *ids;
+    json_t *special, *ids = NULL;
     fst_status status = fst__json_get_string(item, "id", compiler->name, true, &id);
     if (status)
         return status;
@@ -188,7 +188,7 @@ static fst_status append_template_token(parts_compiler *compiler, fst__affix *af
 
 static fst_status compile_template(parts_compiler *compiler, json_t *component)
 {
-    json_t *single, *specials = NULL;
+    json_t *single = NULL, *specials = NULL;
     fst_tokenizer *tokenizer = compiler->tokenizer;
     fst_status status = fst__json_get_array(component, "single", compiler->name, true, &single);
     if (!status)
