@@ -29,6 +29,7 @@ static int wanted(const char *name, int argc, char **argv)
 int main(int argc, char **argv)
 {
     const char *threads = getenv("FOURSTAGE_THREADS");
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a table may take a minute */
     int32_t workers = threads ? atoi(threads) : fst__processor_count();
     fst__compute *compute = bench_open(FST_PROVIDER_AUTO, workers);
     if (!compute)

@@ -4,6 +4,7 @@
 #include "base/threads.h"
 #include "fourstage/context.h"
 #include "kernels/gemm.h"
+#include "kernels/gemm_cblas.h"
 #include "tensor/bf16.h"
 
 #include <check.h>
@@ -11,6 +12,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static fst__allocator allocator;
 
@@ -220,7 +223,7 @@ START_TEST(test_random_shapes)
     if (!compute)
         return;
     draw d = {.seed = 12};
-    for (int round = 0; round < 60; ++round) {
+    for (int round = 0; round < 40; ++round) {
         int64_t m = between(&d, 1, 150), n = between(&d, 1, 150), k = between(&d, 1, 200);
         run_all_dtypes(compute, &d, m, n, k, round % 16, round % 3 == 0);
     }
@@ -403,7 +406,7 @@ START_TEST(test_many_shapes)
         return;
     draw d = {.seed = 20};
     for (int round = 0; round < 2; ++round)
-        for (int64_t k = 1; k <= 700; ++k)
+        for (int64_t k = 1; k <= (round ? 50 : 600); ++k)
             run_case(compute, &d, 3, 2, k, FST_BF16, FST_BF16, (int)k % 2, true);
     close_compute(compute);
 }
@@ -428,6 +431,99 @@ START_TEST(test_host_openmp)
     run_all_dtypes(compute, &d, 70, 80, 90, 0, false);
     ck_assert_int_eq(get(), 5);
     close_compute(compute);
+}
+END_TEST
+
+/* A child of fork multiplies with the parent's context. */
+START_TEST(test_fork)
+{
+    fst__compute *compute = open_compute(providers[_i], 2);
+    if (!compute)
+        return;
+    draw d = {.seed = 22};
+    run_all_dtypes(compute, &d, 300, 70, 60, 0, false);
+    for (int i = 0; i < 20; ++i) {
+        pid_t child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0) {
+            alarm(20);
+            problem p = make_problem(&d, 300, 80 + i, 60, i % 2 ? FST_BF16 : FST__REAL_DTYPE,
+                                     FST__REAL_DTYPE, i);
+            fst_status status = fst__gemm_run(compute, &p.product);
+            double off = get_element(p.product.c, 299, 7) - p.expected[299 * (80 + i) + 7];
+            _exit(status == FST_OK && fabs(off) < 1e-3 ? 0 : 1);
+        }
+        int outcome = 0;
+        ck_assert_int_eq(waitpid(child, &outcome, 0), child);
+        ck_assert_msg(WIFEXITED(outcome) && WEXITSTATUS(outcome) == 0, "child %d: %x", i, outcome);
+    }
+    close_compute(compute);
+}
+END_TEST
+
+static void *give_or_refuse(size_t size, void *user)
+{
+    int *left = user;
+    return (*left)-- > 0 ? malloc(size) : NULL;
+}
+
+static void give_back(void *block, void *user)
+{
+    free(block);
+}
+
+/* Memory is refused at each allocation in turn: an error and no leak, or a right result. */
+START_TEST(test_refused_memory)
+{
+    fst__pool *pool = NULL;
+    ck_assert_int_eq(fst__pool_create(&allocator, 2, &pool), FST_OK);
+    draw d = {.seed = 23};
+    bool whole = false;
+    for (int allowed = 0; !whole; ++allowed) {
+        ck_assert_int_lt(allowed, 100);
+        int left = allowed;
+        fst__allocator scarce = {give_or_refuse, give_back, &left, 0, 0, 0};
+        fst__compute *compute = NULL;
+        problem p = make_problem(&d, 200, 150, 70, FST_BF16, FST_BF16, 0);
+        fst_status status = fst__compute_create(&scarce, pool, providers[_i], &compute);
+        if (status == FST_OK)
+            status = fst__gemm_run(compute, &p.product);
+        if (status == FST_OK) {
+            check_result(&p, "scarce memory");
+            whole = left >= 0;
+        } else if (status == FST_ERR_UNSUPPORTED) {
+            whole = true; /* no such provider in this build */
+        } else {
+            ck_assert_int_eq(status, FST_ERR_NO_MEMORY);
+            ck_assert_int_gt(strlen(fst__error_text()), 0);
+        }
+        fst__compute_destroy(&scarce, compute);
+        ck_assert_int_eq(scarce.live_bytes, 0);
+        free_problem(&p);
+    }
+    fst__pool_destroy(pool);
+}
+END_TEST
+
+extern int openblas_get_num_threads(void) __attribute__((weak));
+extern void openblas_set_num_threads(int threads) __attribute__((weak));
+
+/* The count is 1 while anybody wants it so, then again what it was. */
+START_TEST(test_blas_single_thread)
+{
+    if (!openblas_get_num_threads || !openblas_set_num_threads)
+        return;
+    openblas_set_num_threads(2);
+    int before = openblas_get_num_threads();
+    fst__blas_single_thread_enter();
+    ck_assert_int_eq(openblas_get_num_threads(), 1);
+    fst__blas_single_thread_enter();
+    fst__blas_single_thread_leave();
+    ck_assert_int_eq(openblas_get_num_threads(), 1);
+    fst__blas_single_thread_leave();
+    ck_assert_int_eq(openblas_get_num_threads(), before);
+    fst__blas_single_thread_leave(); /* one too many does no harm */
+    ck_assert_int_eq(openblas_get_num_threads(), before);
 }
 END_TEST
 
@@ -512,6 +608,9 @@ int main(void)
     tcase_add_loop_test(tcase, test_steady, 0, count);
     tcase_add_loop_test(tcase, test_many_shapes, 0, count);
     tcase_add_loop_test(tcase, test_host_openmp, 0, count);
+    tcase_add_loop_test(tcase, test_fork, 0, count);
+    tcase_add_loop_test(tcase, test_refused_memory, 0, count);
+    tcase_add_test(tcase, test_blas_single_thread);
     tcase_add_test(tcase, test_refusals);
     tcase_add_test(tcase, test_record);
     suite_add_tcase(suite, tcase);
