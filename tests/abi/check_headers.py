@@ -137,6 +137,12 @@ def main(arguments):
             for path in sorted(folder.glob("*.h")):
                 if path != umbrella and f'"fourstage/{path.name}"' not in text:
                     problems.append(f"fourstage.h does not include {path.name}")
+    wrapper = folder / "fourstage.hpp"
+    if wrapper.exists() and not problems:
+        text, headers = wrapper.read_text(), reader.read(folder)
+        for name in headers.opaque:
+            if name + "_destroy" in headers.functions and f"{name}_destroy(" not in text:
+                problems.append(f"fourstage.hpp does not wrap {name}")
     for problem in problems:
         print(problem)
     return 1 if problems else 0
