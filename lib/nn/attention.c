@@ -114,13 +114,12 @@ static fst_status forward_tile(const forward_run *run, const tile_memory *memory
 
 /* out = sum / l; lse = m + log l. */
 static void finish_tile(const forward_run *run, const tile_memory *memory, fst__matrix sum,
-                        fst__matrix out, fst__real *lse, bool seen)
+                        fst__matrix out, fst__real *lse)
 {
     const fst__kernels *kernels = run->compute->kernels;
     for (int64_t i = 0; i < sum.rows; ++i) {
         fst__real *values = fst__matrix_at(sum, i, 0);
-        bool empty = !seen || memory->greatest[i] == -(fst__real)INFINITY;
-        empty = empty && memory->total[i] == 0;
+        bool empty = memory->total[i] == 0; /* a key that is seen gives at least its own exp(0) */
         if (empty)
             memset(values, 0, (size_t)sum.columns * sizeof *values);
         else
@@ -175,7 +174,7 @@ static void forward_task(void *context, int64_t index, int32_t worker)
             return;
         seen = true;
     }
-    finish_tile(run, &memory, sum, out, run->lse + line, seen);
+    finish_tile(run, &memory, sum, out, run->lse + line);
 }
 
 fst_status fst__attention_forward(const fst__compute *compute, const fst__attention *attention,

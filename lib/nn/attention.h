@@ -39,7 +39,8 @@ size_t fst__attention_scratch(const fst__compute *compute, const fst__attention 
 /*
  * q, out: [B·Tq, H·D]; k, v: [B·Tk, Hkv·D]; all of one dtype; each may be a view of columns of a
  * wider matrix (the packed QKV). lse: [B·H·Tq], natural log-sum-exp of the scaled scores, -inf for
- * an empty range. A NaN or +inf score makes the row's output and lse NaN.
+ * an empty range. A NaN or +inf score makes the row's output and lse NaN. Values of v must be finite
+ * even where nothing sees them: a tile multiplies them by 0.
  */
 fst_status fst__attention_forward(const fst__compute *compute, const fst__attention *attention,
                                   fst__matrix q, fst__matrix k, fst__matrix v, fst__matrix out,
