@@ -205,9 +205,11 @@ static fst_status load(fst__allocator *memory, float *value)
     fst__safetensors_close(file);
     if (status == FST_OK) {
         *value = few[0];
+        /* One assertion: Check notes each in a file, which would be most of this test's time. */
+        int torn = 0;
         for (int i = 0; i < LARGE; ++i)
-            ck_assert_msg(all[i] == few[0] && half[i] == half[0], "torn: %g and %g", (double)all[i],
-                          (double)few[0]);
+            torn += all[i] != few[0] || half[i] != half[0];
+        ck_assert_msg(torn == 0, "%d values are not %g", torn, (double)few[0]);
     }
     return status;
 }
