@@ -5,7 +5,8 @@
 fst_status fst_dataset_token_options_init(fst_dataset_token_options *options, size_t size)
 {
     const fst_dataset_token_options defaults = fst__dataset_token_defaults();
-    return fst__options_init(options, size, &defaults, sizeof defaults, "fst_dataset_token_options");
+    return fst__options_init(options, size, &defaults, sizeof defaults,
+                             "fst_dataset_token_options");
 }
 
 fst_status fst_split_options_init(fst_split_options *options, size_t size)
@@ -26,9 +27,12 @@ fst_status fst_dataset_from_tokens(fst_context *context, const void *ids, int64_
 {
     if (!context || !ids || !dataset)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_dataset_from_tokens: %s is NULL",
-                         !context ? "context" : !ids ? "ids" : "dataset");
+                         !context ? "context"
+                         : !ids   ? "ids"
+                                  : "dataset");
     fst_dataset_token_options ours = fst__dataset_token_defaults();
-    fst_status status = fst__options_overlay(&ours, sizeof ours, options, "fst_dataset_token_options");
+    fst_status status =
+        fst__options_overlay(&ours, sizeof ours, options, "fst_dataset_token_options");
     if (status)
         return status;
     return fst__dataset_from_tokens(context, ids, count, offsets, documents, &ours, dataset);
@@ -44,7 +48,9 @@ fst_status fst_dataset_split(const fst_dataset *dataset, const fst_split_options
 {
     if (!dataset || !train || !validation)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_dataset_split: %s is NULL",
-                         !dataset ? "dataset" : !train ? "train" : "validation");
+                         !dataset ? "dataset"
+                         : !train ? "train"
+                                  : "validation");
     fst_split_options ours = fst__split_defaults();
     fst_status status = fst__options_overlay(&ours, sizeof ours, options, "fst_split_options");
     return status ? status : fst__dataset_split(dataset, &ours, train, validation);
@@ -68,13 +74,15 @@ fst_status fst_dataset_read(const fst_dataset *packed, int64_t position, int64_t
     if (!packed)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_dataset_read: packed is NULL");
     if (!packed->packed)
-        return fst__fail(FST_ERR_STATE, "fst_dataset_read: the dataset has no rows; use fst_dataset_pack first");
+        return fst__fail(FST_ERR_STATE,
+                         "fst_dataset_read: the dataset has no rows; use fst_dataset_pack first");
     if (position < 0 || rows < 1 || position > INT64_MAX - rows)
         return fst__fail(FST_ERR_INVALID_ARGUMENT,
                          "fst_dataset_read: position is %lld, rows is %lld; expected ≥ 0 and ≥ 1",
                          (long long)position, (long long)rows);
     if (shuffle != 0 && shuffle != 1)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_dataset_read: shuffle is %d, expected 0 or 1", shuffle);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "fst_dataset_read: shuffle is %d, expected 0 or 1", shuffle);
     fst__dataset_read(packed, position, rows, shuffle, ids, targets, positions, documents);
     return FST_OK;
 }
@@ -105,16 +113,20 @@ fst_status fst_dataset_get_document(const fst_dataset *dataset, int64_t index, i
 {
     if (!dataset || !count || (!ids && capacity > 0))
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_dataset_get_document: %s is NULL",
-                         !dataset ? "dataset" : !count ? "count" : "ids");
+                         !dataset ? "dataset"
+                         : !count ? "count"
+                                  : "ids");
     const fst__documents *documents = dataset->documents;
     if (index < 0 || index >= documents->count)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_dataset_get_document: index is %lld, expected 0 … %lld",
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "fst_dataset_get_document: index is %lld, expected 0 … %lld",
                          (long long)index, (long long)documents->count - 1);
     fst__document span = documents->spans[index];
     *count = span.end - span.begin;
     if (capacity < *count)
-        return fst__fail(FST_ERR_BUFFER_TOO_SMALL, "document %lld has %lld ids, the buffer takes %lld",
-                         (long long)index, (long long)*count, (long long)capacity);
+        return fst__fail(FST_ERR_BUFFER_TOO_SMALL,
+                         "document %lld has %lld ids, the buffer takes %lld", (long long)index,
+                         (long long)*count, (long long)capacity);
     fst__tokens_copy(documents->tokens, span.begin, *count, ids);
     return FST_OK;
 }

@@ -19,8 +19,8 @@ static fst_status check(const char *function, const fst_context *context,
                          : !inputs    ? "the array of inputs"
                                       : "dataset");
     if (count < 1)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s: count is %lld, expected at least 1", function,
-                         (long long)count);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s: count is %lld, expected at least 1",
+                         function, (long long)count);
     return FST_OK;
 }
 
@@ -32,7 +32,8 @@ static fst_status overlay(fst_dataset_text_options *ours, const fst_dataset_text
 
 fst_status fst_dataset_from_text_files(fst_context *context, const fst_tokenizer *tokenizer,
                                        const char *const *paths, int64_t count,
-                                       const fst_dataset_text_options *options, fst_dataset **dataset)
+                                       const fst_dataset_text_options *options,
+                                       fst_dataset **dataset)
 {
     fst_dataset_text_options ours;
     fst_status status =
@@ -46,7 +47,8 @@ fst_status fst_dataset_from_text_files(fst_context *context, const fst_tokenizer
 
 fst_status fst_dataset_from_jsonl_files(fst_context *context, const fst_tokenizer *tokenizer,
                                         const char *const *paths, int64_t count,
-                                        const fst_dataset_text_options *options, fst_dataset **dataset)
+                                        const fst_dataset_text_options *options,
+                                        fst_dataset **dataset)
 {
     fst_dataset_text_options ours;
     fst_status status =

@@ -32,7 +32,8 @@ fst_status fst_optimizer_step(fst_optimizer *optimizer, fst_optimizer_report *re
     if (!status && report) /* a bad size is found before the weights have changed */
         status = fst__options_init(report, size, &ours, sizeof ours, "fst_optimizer_report");
     if (!status)
-        status = fst__optimizer_step(optimizer->optimizer, optimizer->model->context->compute, NULL, &ours);
+        status = fst__optimizer_step(optimizer->optimizer, optimizer->model->context->compute, NULL,
+                                     &ours);
     if (!status && report)
         status = fst__options_init(report, size, &ours, sizeof ours, "fst_optimizer_report");
     return status;

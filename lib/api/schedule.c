@@ -13,10 +13,11 @@ fst_status fst_schedule_learning_rate(const fst_schedule_options *options, int64
 {
     fst_schedule_options ours = fst__schedule_defaults();
     if (!learning_rate)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_schedule_learning_rate: learning_rate is NULL");
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "fst_schedule_learning_rate: learning_rate is NULL");
     if (step < 0)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_schedule_learning_rate: step is %lld, expected ≥ 0",
-                         (long long)step);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "fst_schedule_learning_rate: step is %lld, expected ≥ 0", (long long)step);
     fst_status status = fst__options_overlay(&ours, sizeof ours, options, "fst_schedule_options");
     if (!status)
         status = fst__schedule_check(&ours);

@@ -52,11 +52,11 @@ static int64_t room_set_find(const room_set *set, int64_t least)
 typedef struct packing {
     int64_t length;
     int64_t piece_count;
-    fst__piece *pieces;     /* [piece_count] longest first */
-    int64_t *row_of;        /* [piece_count] */
-    int64_t *room;          /* [rows] left in each row */
-    int64_t *below;         /* [rows] next row with the same room, −1: none */
-    int64_t *top;           /* [length + 1] a row with that room, −1: none */
+    fst__piece *pieces; /* [piece_count] longest first */
+    int64_t *row_of;    /* [piece_count] */
+    int64_t *room;      /* [rows] left in each row */
+    int64_t *below;     /* [rows] next row with the same room, −1: none */
+    int64_t *top;       /* [length + 1] a row with that room, −1: none */
     room_set set;
     int64_t rows;
 } packing;
@@ -159,7 +159,8 @@ fst_status fst__best_fit(fst_dataset *dataset)
     p.set.words = fst__alloc_zero(allocator, (size_t)p.set.word_count * sizeof(uint64_t));
     p.set.summary = fst__alloc_zero(allocator, (size_t)p.set.summary_count * sizeof(uint64_t));
     fst_status status = FST_ERR_NO_MEMORY;
-    if (place && p.pieces && p.row_of && p.room && p.below && p.top && p.set.words && p.set.summary) {
+    if (place && p.pieces && p.row_of && p.room && p.below && p.top && p.set.words &&
+        p.set.summary) {
         memset(p.top, -1, rooms * sizeof(int64_t));
         cut_pieces(dataset->documents, &p, place);
         place_pieces(&p);

@@ -17,7 +17,7 @@ typedef struct fst__tokens {
     const void *ids;      /* [count] of `type` */
     int32_t type;         /* FST_TOKENS_ value */
     int64_t count;
-    void *owned;          /* ids when they are ours, else NULL */
+    void *owned; /* ids when they are ours, else NULL */
     void (*release)(void *user);
     void *release_user;
     int32_t *token_bytes; /* [vocabulary] bytes of text an id stands for; NULL: unknown */
@@ -32,9 +32,9 @@ typedef struct fst__documents {
     _Atomic int64_t references;
     fst__tokens *tokens; /* held */
     fst__document *spans;
-    int64_t *starts;     /* [count + 1] ids before each, as if the documents stood in one row */
+    int64_t *starts; /* [count + 1] ids before each, as if the documents stood in one row */
     int64_t count;
-    int64_t bytes;       /* of text; 0 if unknown */
+    int64_t bytes; /* of text; 0 if unknown */
     int32_t maximum_id;
 } fst__documents;
 
@@ -98,7 +98,8 @@ fst_status fst__dataset_from_text_files(fst_context *context, const fst_tokenize
                                         const fst_dataset_text_options *options, fst_dataset **out);
 fst_status fst__dataset_from_jsonl_files(fst_context *context, const fst_tokenizer *tokenizer,
                                          const char *const *paths, int64_t count,
-                                         const fst_dataset_text_options *options, fst_dataset **out);
+                                         const fst_dataset_text_options *options,
+                                         fst_dataset **out);
 fst_status fst__dataset_from_texts(fst_context *context, const fst_tokenizer *tokenizer,
                                    const char *const *texts, const size_t *lengths, int64_t count,
                                    const fst_dataset_text_options *options, fst_dataset **out);

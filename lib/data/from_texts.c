@@ -26,8 +26,11 @@ typedef struct source {
 
 static fst_status add_span(fst__text_builder *builder, const source *s, size_t begin, size_t end)
 {
-    fst__text_document document = {.text = s->text + begin, .length = end - begin, .source = s->path,
-                                   .place = (int64_t)begin, .place_kind = FST__PLACE_BYTE};
+    fst__text_document document = {.text = s->text + begin,
+                                   .length = end - begin,
+                                   .source = s->path,
+                                   .place = (int64_t)begin,
+                                   .place_kind = FST__PLACE_BYTE};
     return fst__text_builder_add(builder, &document, false);
 }
 
@@ -106,8 +109,11 @@ static fst_status add_object(fst__text_builder *builder, const source *s, const 
     const char *text;
     status = fst__json_get_string(root, field, name, true, &text);
     if (!status) {
-        fst__text_document document = {.text = text, .length = strlen(text), .source = s->path,
-                                       .place = line, .place_kind = FST__PLACE_LINE};
+        fst__text_document document = {.text = text,
+                                       .length = strlen(text),
+                                       .source = s->path,
+                                       .place = line,
+                                       .place_kind = FST__PLACE_LINE};
         status = fst__text_builder_add(builder, &document, true);
     }
     json_decref(root);
@@ -123,7 +129,8 @@ static fst_status add_jsonl_file(fst__text_builder *builder, const source *s)
         return FST_ERR_NO_MEMORY;
     fst_status status = FST_OK;
     size_t begin = after_byte_order_mark(s);
-    for (int64_t line = 1; !status && begin < s->length && !fst__text_builder_full(builder); ++line) {
+    for (int64_t line = 1; !status && begin < s->length && !fst__text_builder_full(builder);
+         ++line) {
         size_t next, end = line_end(s, begin, &next);
         snprintf(name, name_size, "%s: line %lld", s->path, (long long)line);
         if (!is_blank(s, begin, end))
@@ -160,8 +167,9 @@ static fst_status from_files(fst_context *context, const fst_tokenizer *tokenize
     fst__text_builder builder;
     fst_status status = fst__text_builder_open(&builder, context, tokenizer, options);
     for (int64_t i = 0; i < count && !status && !fst__text_builder_full(&builder); ++i)
-        status = paths[i] ? add_file(&builder, paths[i], reader)
-                          : fst__fail(FST_ERR_INVALID_ARGUMENT, "paths[%lld] is NULL", (long long)i);
+        status = paths[i]
+                     ? add_file(&builder, paths[i], reader)
+                     : fst__fail(FST_ERR_INVALID_ARGUMENT, "paths[%lld] is NULL", (long long)i);
     if (!status)
         status = fst__text_builder_finish(&builder, out);
     fst__text_builder_close(&builder);
@@ -195,7 +203,8 @@ fst_status fst__dataset_from_texts(fst_context *context, const fst_tokenizer *to
         }
         fst__text_document document = {.text = texts[i],
                                        .length = lengths ? lengths[i] : strlen(texts[i]),
-                                       .place = i, .place_kind = FST__PLACE_INDEX};
+                                       .place = i,
+                                       .place_kind = FST__PLACE_INDEX};
         status = fst__text_builder_add(&builder, &document, false);
     }
     if (!status)

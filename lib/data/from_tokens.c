@@ -48,7 +48,8 @@ static fst_status check_offsets(const int64_t *offsets, int64_t documents, int64
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "documents is %lld, expected at least 1",
                          (long long)documents);
     if (offsets[0] != 0)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "offsets[0] is %lld, expected 0", (long long)offsets[0]);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "offsets[0] is %lld, expected 0",
+                         (long long)offsets[0]);
     for (int64_t d = 0; d < documents; ++d) {
         if (offsets[d + 1] < offsets[d] || offsets[d + 1] > count)
             return fst__fail(FST_ERR_INVALID_ARGUMENT,
@@ -56,7 +57,8 @@ static fst_status check_offsets(const int64_t *offsets, int64_t documents, int64
                              (long long)offsets[d + 1], (long long)offsets[d], (long long)count);
     }
     if (offsets[documents] != count)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "offsets[%lld] is %lld, expected the count of ids, %lld",
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "offsets[%lld] is %lld, expected the count of ids, %lld",
                          (long long)documents, (long long)offsets[documents], (long long)count);
     return FST_OK;
 }
@@ -64,7 +66,8 @@ static fst_status check_offsets(const int64_t *offsets, int64_t documents, int64
 static fst_status check_options(const fst_dataset_token_options *options, const void *ids)
 {
     if (options->type < FST_TOKENS_I32 || options->type > FST_TOKENS_I64)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "type %d is none of the FST_TOKENS_ values", options->type);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "type %d is none of the FST_TOKENS_ values",
+                         options->type);
     if (options->copy != 0 && options->copy != 1)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "copy is %d, expected 0 or 1", options->copy);
     if (options->vocabulary_size < 0 || options->vocabulary_size > (int64_t)INT32_MAX + 1)
@@ -113,7 +116,8 @@ fst_status fst__dataset_from_tokens(fst_context *context, const void *ids, int64
                                     const fst_dataset_token_options *options, fst_dataset **out)
 {
     if (count < 1)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "count is %lld, expected at least 1", (long long)count);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "count is %lld, expected at least 1",
+                         (long long)count);
     const int64_t whole[2] = {0, count};
     if (!offsets) {
         offsets = whole;

@@ -16,12 +16,15 @@ fst_pack_options fst__pack_defaults(void)
 static fst_status check_options(const fst_pack_options *o)
 {
     if (o->length < 1 || o->length > LONGEST_ROW)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "length is %lld, expected 1 … %d", (long long)o->length,
-                         LONGEST_ROW);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "length is %lld, expected 1 … %d",
+                         (long long)o->length, LONGEST_ROW);
     if (o->mode < FST_PACK_WRAPPED || o->mode > FST_PACK_RANDOM)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "mode %d is none of the FST_PACK_ values", o->mode);
-    if ((o->cross_documents != 0 && o->cross_documents != 1) || (o->drop_last != 0 && o->drop_last != 1))
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "cross_documents is %d, drop_last is %d: expected 0 or 1",
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "mode %d is none of the FST_PACK_ values",
+                         o->mode);
+    if ((o->cross_documents != 0 && o->cross_documents != 1) ||
+        (o->drop_last != 0 && o->drop_last != 1))
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "cross_documents is %d, drop_last is %d: expected 0 or 1",
                          o->cross_documents, o->drop_last);
     if (o->pad_id < 0)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "pad_id is %d, expected ≥ 0", o->pad_id);
@@ -63,7 +66,8 @@ static void count_best_fit_targets(fst_dataset *dataset)
         for (int64_t i = dataset->row_first[row] + 1; i < dataset->row_first[row + 1]; ++i) {
             int64_t begin = documents->spans[dataset->pieces[i].document].begin;
             const fst__piece *before = &dataset->pieces[i - 1];
-            int64_t size = documents->starts[before->document + 1] - documents->starts[before->document];
+            int64_t size =
+                documents->starts[before->document + 1] - documents->starts[before->document];
             if (dataset->pieces[i].offset == 0 && before->offset + before->count == size)
                 add_targets(dataset, begin, begin + 1);
         }
@@ -85,16 +89,18 @@ static fst_status plan(fst_dataset *dataset)
     case FST_PACK_RANDOM:
         if (total <= length)
             return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                             "random windows of %lld ids and one target more need more than the %lld ids there are",
+                             "random windows of %lld ids and one target more need more than the "
+                             "%lld ids there are",
                              (long long)length, (long long)total);
         dataset->rows = total / length;
         dataset->targets = dataset->rows * length;
         break;
     default:
-        dataset->rows = (total - 1) / length + (!dataset->pack.drop_last && (total - 1) % length > 0);
+        dataset->rows =
+            (total - 1) / length + (!dataset->pack.drop_last && (total - 1) % length > 0);
         if (dataset->rows > 0)
-            count_wrapped_targets(dataset, total - 1 < dataset->rows * length ? total - 1
-                                                                              : dataset->rows * length);
+            count_wrapped_targets(
+                dataset, total - 1 < dataset->rows * length ? total - 1 : dataset->rows * length);
         break;
     }
     if (dataset->targets == 0)
@@ -108,12 +114,14 @@ fst_status fst__dataset_pack(const fst_dataset *dataset, const fst_pack_options 
                              fst_dataset **packed)
 {
     if (dataset->packed)
-        return fst__fail(FST_ERR_STATE, "the dataset is packed already; pack the one it was made from");
+        return fst__fail(FST_ERR_STATE,
+                         "the dataset is packed already; pack the one it was made from");
     fst_status status = check_options(options);
     if (status)
         return status;
     fst_dataset *result;
-    status = fst__dataset_create(dataset->context, fst__documents_retain(dataset->documents), &result);
+    status =
+        fst__dataset_create(dataset->context, fst__documents_retain(dataset->documents), &result);
     if (status)
         return status;
     result->packed = true;

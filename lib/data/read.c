@@ -79,7 +79,8 @@ static void fill_window(row *r, const fst__documents *documents, int64_t place)
     if (r->targets && r->open && r->cross && r->filled == r->length &&
         next < documents->starts[documents->count]) {
         d = document_at(documents, next);
-        fst__tokens_copy(documents->tokens, documents->spans[d].begin, 1, r->targets + r->length - 1);
+        fst__tokens_copy(documents->tokens, documents->spans[d].begin, 1,
+                         r->targets + r->length - 1);
     }
 }
 

@@ -22,7 +22,7 @@ static void split_tail(const fst__documents *documents, double fraction, sides *
     for (int64_t d = 0; d < documents->count; ++d) {
         fst__document span = documents->spans[d];
         int64_t before = cut - documents->starts[d]; /* of this document's ids */
-        int64_t middle = before <= 0 ? span.begin
+        int64_t middle = before <= 0                       ? span.begin
                          : before >= span.end - span.begin ? span.end
                                                            : span.begin + before;
         if (middle > span.begin)
@@ -47,7 +47,8 @@ static uint64_t content_hash(const fst__tokens *tokens, fst__document span)
     return hash;
 }
 
-static void split_documents(const fst__documents *documents, double fraction, uint64_t seed, sides *s)
+static void split_documents(const fst__documents *documents, double fraction, uint64_t seed,
+                            sides *s)
 {
     for (int64_t d = 0; d < documents->count; ++d) {
         fst__document span = documents->spans[d];
@@ -88,11 +89,14 @@ fst_status fst__dataset_split(const fst_dataset *dataset, const fst_split_option
     fst__documents *documents = dataset->documents;
     fst__allocator *allocator = &dataset->context->allocator;
     if (dataset->packed)
-        return fst__fail(FST_ERR_STATE, "the dataset is packed; split it first, then pack both parts");
+        return fst__fail(FST_ERR_STATE,
+                         "the dataset is packed; split it first, then pack both parts");
     if (options->mode != FST_SPLIT_TAIL && options->mode != FST_SPLIT_DOCUMENTS)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "mode %d is none of the FST_SPLIT_ values", options->mode);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "mode %d is none of the FST_SPLIT_ values",
+                         options->mode);
     if (!(options->fraction > 0 && options->fraction < 1))
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "fraction is %g, expected between 0 and 1", options->fraction);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "fraction is %g, expected between 0 and 1",
+                         options->fraction);
 
     fst_status status = FST_ERR_NO_MEMORY;
     sides s = {0};
@@ -105,11 +109,12 @@ fst_status fst__dataset_split(const fst_dataset *dataset, const fst_split_option
     else
         split_documents(documents, options->fraction, dataset->context->seed, &s);
     if (s.train_count == 0 || s.validation_count == 0)
-        status = fst__fail(FST_ERR_INVALID_ARGUMENT,
-                           "a fraction of %g of %lld documents with %lld ids leaves the %s part empty",
-                           options->fraction, (long long)documents->count,
-                           (long long)documents->starts[documents->count],
-                           s.train_count == 0 ? "training" : "validation");
+        status =
+            fst__fail(FST_ERR_INVALID_ARGUMENT,
+                      "a fraction of %g of %lld documents with %lld ids leaves the %s part empty",
+                      options->fraction, (long long)documents->count,
+                      (long long)documents->starts[documents->count],
+                      s.train_count == 0 ? "training" : "validation");
     else
         status = make_sides(dataset->context, documents, &s, train, validation);
 done:

@@ -22,10 +22,12 @@ static fst_status special_id(const fst_tokenizer *tokenizer, int32_t add, int32_
     if (*id == -1)
         *id = fst__tokenizer_special_id(tokenizer, role);
     if (*id == -1)
-        return fst__fail(FST_ERR_NOT_FOUND, "add_%s is 1, the tokenizer has no such token and %s_id names none",
-                         name, name);
+        return fst__fail(FST_ERR_NOT_FOUND,
+                         "add_%s is 1, the tokenizer has no such token and %s_id names none", name,
+                         name);
     if (*id < 0 || *id >= size)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s_id is %d, expected −1 … %d", name, *id, size - 1);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s_id is %d, expected −1 … %d", name, *id,
+                         size - 1);
     return FST_OK;
 }
 
@@ -43,8 +45,8 @@ fst_status fst__text_builder_open(fst__text_builder *builder, fst_context *conte
     *builder = (fst__text_builder){.context = context, .tokenizer = tokenizer, .options = *options};
     fst_dataset_text_options *o = &builder->options;
     if (o->documents < FST_DOCUMENT_FILE || o->documents > FST_DOCUMENT_BLOCK)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "documents %d is none of the FST_DOCUMENT_ values",
-                         o->documents);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "documents %d is none of the FST_DOCUMENT_ values", o->documents);
     if (o->maximum_documents < 0)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "maximum_documents is %lld, expected ≥ 0",
                          (long long)o->maximum_documents);
@@ -166,7 +168,8 @@ static fst_status append_id(fst__ids *ids, int32_t id)
     return status;
 }
 
-static fst_status encode_document(const fst__text_builder *builder, fst__text_document *d, fst__ids *ids)
+static fst_status encode_document(const fst__text_builder *builder, fst__text_document *d,
+                                  fst__ids *ids)
 {
     const fst_dataset_text_options *o = &builder->options;
     size_t before = ids->count;
@@ -208,8 +211,8 @@ static int64_t make_groups(fst__text_builder *builder, group *groups)
         bytes += builder->queue[i].length;
         if (bytes < GROUP_BYTES && i + 1 < builder->queued)
             continue;
-        groups[count++] = (group){
-            .first = first, .last = i + 1, .ids.allocator = &builder->context->allocator};
+        groups[count++] =
+            (group){.first = first, .last = i + 1, .ids.allocator = &builder->context->allocator};
         first = i + 1;
         bytes = 0;
     }
@@ -305,7 +308,8 @@ fst_status fst__text_builder_finish(fst__text_builder *builder, fst_dataset **ou
     if (!exact)
         return FST_ERR_NO_MEMORY;
     builder->ids = NULL;
-    fst__tokens tokens = {.ids = exact, .owned = exact, .type = FST_TOKENS_I32, .count = builder->count};
+    fst__tokens tokens = {
+        .ids = exact, .owned = exact, .type = FST_TOKENS_I32, .count = builder->count};
     tokens.vocabulary = fst__tokenizer_vocabulary_size(builder->tokenizer);
     status = token_bytes(builder, (int32_t)tokens.vocabulary, &tokens.token_bytes);
     if (status) {
@@ -313,6 +317,7 @@ fst_status fst__text_builder_finish(fst__text_builder *builder, fst_dataset **ou
         return status;
     }
     fst__documents *documents;
-    status = fst__documents_create(context, &tokens, builder->offsets, builder->documents, &documents);
+    status =
+        fst__documents_create(context, &tokens, builder->offsets, builder->documents, &documents);
     return status ? status : fst__dataset_create(context, documents, out);
 }

@@ -17,12 +17,12 @@ typedef enum fst__text_place {
 
 typedef struct fst__text_document {
     const char *text;
-    char *owned;        /* the text when it is the builder's, else NULL */
+    char *owned; /* the text when it is the builder's, else NULL */
     size_t length;
     const char *source; /* file, or NULL */
     int64_t place;
     fst__text_place place_kind;
-    int64_t count;      /* ids, once tokenised */
+    int64_t count; /* ids, once tokenised */
 } fst__text_document;
 
 typedef struct fst__text_builder {

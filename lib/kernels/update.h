@@ -26,11 +26,11 @@ typedef struct fst__update {
 
 /* Notation of torch.optim.AdamW. */
 typedef struct fst__adamw {
-    fst__real keep;        /* 1 − lr·λ */
+    fst__real keep; /* 1 − lr·λ */
     fst__real beta1, beta2;
     fst__real rest1, rest2; /* 1 − β₁, 1 − β₂, rounded once from double */
-    fst__real step_size;   /* lr / (1 − β₁ᵗ) */
-    fst__real root2;       /* √(1 − β₂ᵗ) */
+    fst__real step_size;    /* lr / (1 − β₁ᵗ) */
+    fst__real root2;        /* √(1 − β₂ᵗ) */
     fst__real epsilon;
 } fst__adamw;
 

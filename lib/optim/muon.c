@@ -76,7 +76,8 @@ fst_status fst__muon_orthogonalise(const fst__compute *compute, const fst__muon_
                                    fst__real **result)
 {
     scale_task scale = {scratch->direction, rows * columns, (fst__real)(1 / (norm + 1e-7))};
-    fst__pool_run(compute->pool, (scale.count + SCALE_CHUNK - 1) / SCALE_CHUNK, scale_chunk, &scale);
+    fst__pool_run(compute->pool, (scale.count + SCALE_CHUNK - 1) / SCALE_CHUNK, scale_chunk,
+                  &scale);
     fst__real *x = scratch->direction, *y = scratch->next;
     for (int32_t i = 0; i < iterations; ++i) {
         fst_status status = iterate(compute, scratch, x, y, rows, columns);

@@ -10,7 +10,7 @@
 
 /* Scratch for matrices up to the sizes it was made for. */
 typedef struct fst__muon_scratch {
-    fst__real *direction, *next; /* [rows·columns] each */
+    fst__real *direction, *next;  /* [rows·columns] each */
     fst__real *gram, *polynomial; /* [k, k], k the smaller side */
 } fst__muon_scratch;
 

@@ -67,9 +67,9 @@ static fst_status check_parameter(const fst__parameter *p, int64_t index)
     int64_t count;
     if (!p->name || !p->value || !p->gradient || p->rows < 1 || p->columns < 1 ||
         !fst__mul_i64(p->rows, p->columns, &count) || count > INT64_MAX / 64)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "parameter %lld, \"%s\" [%lld, %lld], is incomplete",
-                         (long long)index, p->name ? p->name : "", (long long)p->rows,
-                         (long long)p->columns);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "parameter %lld, \"%s\" [%lld, %lld], is incomplete", (long long)index,
+                         p->name ? p->name : "", (long long)p->rows, (long long)p->columns);
     return FST_OK;
 }
 
@@ -79,7 +79,8 @@ static fst_status slot_init(fst__optimizer *optimizer, slot *s, const fst__param
     double decay_factor;
     s->parameter = *parameter;
     s->parameter.name = NULL;
-    s->muon = options->kind == FST_OPTIMIZER_MUON && parameter->flags & FST__PARAMETER_HIDDEN_MATRIX;
+    s->muon =
+        options->kind == FST_OPTIMIZER_MUON && parameter->flags & FST__PARAMETER_HIDDEN_MATRIX;
     fst__optimizer_group(options, parameter->name, &s->rate_factor, &decay_factor);
     double decay = s->muon ? options->muon_weight_decay : options->weight_decay;
     s->weight_decay = parameter->flags & FST__PARAMETER_DECAY ? decay * decay_factor : 0;
@@ -119,8 +120,8 @@ static fst_status make_slots(fst__optimizer *optimizer, const fst__parameter *pa
             continue;
         fst_status status = check_parameter(&parameters[i], i);
         if (!status) /* counted first, so that destroy frees a half-made one */
-            status = slot_init(optimizer, &optimizer->slots[optimizer->slot_count++], &parameters[i],
-                               options);
+            status = slot_init(optimizer, &optimizer->slots[optimizer->slot_count++],
+                               &parameters[i], options);
         if (status)
             return status;
     }
@@ -201,8 +202,8 @@ static fst_status make_muon_scratch(fst__optimizer *optimizer)
     fst__real *block = fst__alloc(optimizer->allocator, bytes);
     if (!block)
         return FST_ERR_NO_MEMORY;
-    optimizer->muon = (fst__muon_scratch){block, block + matrix, block + 2 * matrix,
-                                          block + 2 * matrix + square};
+    optimizer->muon =
+        (fst__muon_scratch){block, block + matrix, block + 2 * matrix, block + 2 * matrix + square};
     return FST_OK;
 }
 
@@ -298,10 +299,10 @@ fst_status fst__optimizer_gradient_norm(fst__optimizer *optimizer, const fst__co
 typedef struct step_task {
     fst__optimizer *optimizer;
     const fst__kernels *kernels;
-    double learning_rate;      /* AdamW's and SGD's */
+    double learning_rate; /* AdamW's and SGD's */
     double muon_learning_rate;
-    double gradient_factor;    /* the caller's scale and clipping */
-    const slot *muon;          /* the matrix at hand, its chunks and its direction */
+    double gradient_factor; /* the caller's scale and clipping */
+    const slot *muon;       /* the matrix at hand, its chunks and its direction */
     const chunk *muon_chunks;
     double *muon_sums;
     fst__real *muon_direction;
@@ -399,7 +400,8 @@ static void muon_update_chunk(void *context, int64_t index, int32_t worker)
 }
 
 /* One matrix: momentum, orthogonalisation, update; `first` is its first chunk. */
-static fst_status muon_step(step_task *task, const fst__compute *compute, int64_t first, int64_t count)
+static fst_status muon_step(step_task *task, const fst__compute *compute, int64_t first,
+                            int64_t count)
 {
     fst__optimizer *optimizer = task->optimizer;
     const slot *s = &optimizer->slots[optimizer->chunks[first].slot];
@@ -411,9 +413,9 @@ static fst_status muon_step(step_task *task, const fst__compute *compute, int64_
     double sum = 0;
     for (int64_t i = 0; i < count; ++i)
         sum += task->muon_sums[i];
-    fst_status status =
-        fst__muon_orthogonalise(compute, &optimizer->muon, s->parameter.rows, s->parameter.columns,
-                                sqrt(sum), optimizer->options.muon_iterations, &task->muon_direction);
+    fst_status status = fst__muon_orthogonalise(
+        compute, &optimizer->muon, s->parameter.rows, s->parameter.columns, sqrt(sum),
+        optimizer->options.muon_iterations, &task->muon_direction);
     if (status)
         return fst__fail_in(status, "Muon's update of %s", s->parameter.name);
     fst__pool_run(compute->pool, count, muon_update_chunk, task);
@@ -541,7 +543,8 @@ static void moment_view(const slot *s, fst__real *data, fst_view *view)
     }
 }
 
-void fst__optimizer_state(fst__optimizer *optimizer, int64_t index, const char **name, fst_view *view)
+void fst__optimizer_state(fst__optimizer *optimizer, int64_t index, const char **name,
+                          fst_view *view)
 {
     *name = "step";
     *view = (fst_view){.data = &optimizer->steps, .dtype = FST_I64};

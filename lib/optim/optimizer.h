@@ -26,11 +26,14 @@ const fst_optimizer_options *fst__optimizer_options(const fst__optimizer *optimi
 
 /* How a step differs from the plain one. */
 typedef struct fst__step_options {
-    double gradient_scale; /* gradients are multiplied with it first: 1/tokens after an accumulation of sums */
-    double learning_rate;  /* < 0: the schedule's; otherwise used instead of it, Muon's in proportion */
+    double gradient_scale; /* gradients are multiplied with it first: 1/tokens after an accumulation
+                              of sums */
+    double
+        learning_rate; /* < 0: the schedule's; otherwise used instead of it, Muon's in proportion */
 } fst__step_options;
 
-/* options NULL: scale 1, the schedule's rate. report (may be NULL) is filled but for struct_size. */
+/* options NULL: scale 1, the schedule's rate. report (may be NULL) is filled but for struct_size.
+ */
 fst_status fst__optimizer_step(fst__optimizer *optimizer, const fst__compute *compute,
                                const fst__step_options *options, fst_optimizer_report *report);
 
@@ -48,11 +51,12 @@ void fst__optimizer_set_steps(fst__optimizer *optimizer, int64_t steps);
 
 /*
  * The state a checkpoint holds, as named views of the live memory: "step" (I64, rank 0), then per
- * parameter "exp_avg.NAME", "exp_avg_sq.NAME" or "momentum_buffer.NAME", shaped as the parameter. Writing
- * into the views is how a checkpoint is read back. Names live as long as the optimizer.
+ * parameter "exp_avg.NAME", "exp_avg_sq.NAME" or "momentum_buffer.NAME", shaped as the parameter.
+ * Writing into the views is how a checkpoint is read back. Names live as long as the optimizer.
  */
 int64_t fst__optimizer_state_count(const fst__optimizer *optimizer);
-void fst__optimizer_state(fst__optimizer *optimizer, int64_t index, const char **name, fst_view *view);
+void fst__optimizer_state(fst__optimizer *optimizer, int64_t index, const char **name,
+                          fst_view *view);
 
 /* Refuses what fst_schedule_options does not allow; fst__schedule_rate then never fails. */
 fst_schedule_options fst__schedule_defaults(void);

@@ -43,8 +43,10 @@ static fst_status check_number(double value, double below, const char *name)
     if (value >= 0 && value < below && isfinite(value))
         return FST_OK;
     if (isinf(below))
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s is %g, expected a finite number ≥ 0", name, value);
-    return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s is %g, expected ≥ 0 and < %g", name, value, below);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s is %g, expected a finite number ≥ 0", name,
+                         value);
+    return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s is %g, expected ≥ 0 and < %g", name, value,
+                     below);
 }
 
 static fst_status check_flag(int32_t value, const char *name)
@@ -76,18 +78,21 @@ static fst_status check_numbers(const fst_optimizer_options *o)
             return status;
     }
     if (!isfinite(o->dampening))
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "dampening is %g, expected a finite number", o->dampening);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "dampening is %g, expected a finite number",
+                         o->dampening);
     return FST_OK;
 }
 
 static fst_status check_groups(const fst_optimizer_options *o)
 {
     if (o->group_count < 0 || (o->group_count > 0 && !o->group_patterns))
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "group_count is %lld%s", (long long)o->group_count,
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "group_count is %lld%s",
+                         (long long)o->group_count,
                          o->group_count < 0 ? "" : " and group_patterns is NULL");
     for (int64_t i = 0; i < o->group_count; ++i) {
         if (!o->group_patterns[i])
-            return fst__fail(FST_ERR_INVALID_ARGUMENT, "group_patterns[%lld] is NULL", (long long)i);
+            return fst__fail(FST_ERR_INVALID_ARGUMENT, "group_patterns[%lld] is NULL",
+                             (long long)i);
         fst_status status = FST_OK;
         if (o->group_learning_rates)
             status = check_number(o->group_learning_rates[i], INFINITY, "group_learning_rates");
@@ -103,12 +108,14 @@ fst_status fst__optimizer_check(const fst_optimizer_options *options)
 {
     const fst_optimizer_options *o = options;
     if (o->kind < FST_OPTIMIZER_ADAMW || o->kind > FST_OPTIMIZER_MUON)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "kind %d is none of the FST_OPTIMIZER_ values", o->kind);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "kind %d is none of the FST_OPTIMIZER_ values",
+                         o->kind);
     if (o->muon_scale != FST_MUON_SCALE_ORIGINAL && o->muon_scale != FST_MUON_SCALE_MATCH_RMS)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "muon_scale %d is none of the FST_MUON_SCALE_ values",
-                         o->muon_scale);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "muon_scale %d is none of the FST_MUON_SCALE_ values", o->muon_scale);
     if (o->muon_iterations < 1 || o->muon_iterations > 100)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "muon_iterations is %d, expected 1 … 100", o->muon_iterations);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "muon_iterations is %d, expected 1 … 100",
+                         o->muon_iterations);
     fst_status status = check_flag(o->nesterov, "nesterov");
     if (!status)
         status = check_flag(o->keep_gradients, "keep_gradients");

@@ -23,23 +23,27 @@ fst_status fst__schedule_check(const fst_schedule_options *options)
 {
     const fst_schedule_options *o = options;
     if (o->kind < FST_SCHEDULE_CONSTANT || o->kind > FST_SCHEDULE_INVERSE_SQRT)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "schedule %d is none of the FST_SCHEDULE_ values", o->kind);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "schedule %d is none of the FST_SCHEDULE_ values", o->kind);
     if (o->warmup != FST_WARMUP_ABOVE_ZERO && o->warmup != FST_WARMUP_FROM_ZERO)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "warmup %d is none of the FST_WARMUP_ values", o->warmup);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "warmup %d is none of the FST_WARMUP_ values",
+                         o->warmup);
     if (!(o->learning_rate >= 0) || !isfinite(o->learning_rate))
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "learning_rate is %g, expected a finite number ≥ 0",
-                         o->learning_rate);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "learning_rate is %g, expected a finite number ≥ 0", o->learning_rate);
     if (!(o->minimum_ratio >= 0 && o->minimum_ratio <= 1))
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "minimum_ratio is %g, expected 0 … 1", o->minimum_ratio);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "minimum_ratio is %g, expected 0 … 1",
+                         o->minimum_ratio);
     if (o->warmup_steps < 0 || o->total_steps < 0 || o->decay_steps < 0)
         return fst__fail(FST_ERR_INVALID_ARGUMENT,
                          "warmup_steps %lld, total_steps %lld, decay_steps %lld: expected ≥ 0",
                          (long long)o->warmup_steps, (long long)o->total_steps,
                          (long long)o->decay_steps);
     if (needs_total(o->kind) && o->total_steps <= o->warmup_steps)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                         "total_steps is %lld; this schedule needs more than the %lld of the warm-up",
-                         (long long)o->total_steps, (long long)o->warmup_steps);
+        return fst__fail(
+            FST_ERR_INVALID_ARGUMENT,
+            "total_steps is %lld; this schedule needs more than the %lld of the warm-up",
+            (long long)o->total_steps, (long long)o->warmup_steps);
     if (o->kind == FST_SCHEDULE_WSD && o->decay_steps > o->total_steps - o->warmup_steps)
         return fst__fail(FST_ERR_INVALID_ARGUMENT,
                          "decay_steps is %lld; %lld steps remain after the warm-up",

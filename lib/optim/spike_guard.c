@@ -41,8 +41,9 @@ fst__spike_action fst__spike_observe(fst__spike_guard *guard, double loss, doubl
 
     /* During the warm-up only what is not a number counts as a spike. */
     int warm = state->steps >= (double)options->warmup_steps;
-    int spike = (options->loss_z > 0 && z_loss > (warm ? options->loss_z : 1e300)) ||
-                (options->gradient_norm_z > 0 && z_norm > (warm ? options->gradient_norm_z : 1e300));
+    int spike =
+        (options->loss_z > 0 && z_loss > (warm ? options->loss_z : 1e300)) ||
+        (options->gradient_norm_z > 0 && z_norm > (warm ? options->gradient_norm_z : 1e300));
     if (spike) {
         state->consecutive += 1;
         if (options->patience > 0 && state->consecutive >= (double)options->patience)

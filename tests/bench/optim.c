@@ -47,7 +47,8 @@ static void write_block(void *context, int64_t index, int32_t worker)
     (void)worker;
     for (int64_t i = first; i < last; i += 1024)
         for (int a = 0; a < 4; ++a)
-            t->kernels->scale(0.999f, t->arrays[a] + i, t->arrays[a] + i, last - i < 1024 ? last - i : 1024);
+            t->kernels->scale(0.999f, t->arrays[a] + i, t->arrays[a] + i,
+                              last - i < 1024 ? last - i : 1024);
 }
 
 static double time_traffic(const fst__compute *compute, traffic *t)
@@ -68,8 +69,8 @@ static double time_step(const fst__compute *compute, fst__optimizer *optimizer)
 }
 
 /* The best of both, taken in turns so that a busy machine disturbs both alike. */
-static void time_both(const fst__compute *compute, fst__optimizer *optimizer, traffic *t, double *step,
-                      double *bound)
+static void time_both(const fst__compute *compute, fst__optimizer *optimizer, traffic *t,
+                      double *step, double *bound)
 {
     *step = *bound = 1e9;
     for (int i = 0; i < REPEATS; ++i) {
@@ -84,8 +85,10 @@ static void time_both(const fst__compute *compute, fst__optimizer *optimizer, tr
 static void run(fst__allocator *allocator, const fst__compute *compute, const char *name,
                 int64_t layers, int64_t width, int64_t vocabulary, int32_t kind)
 {
-    int64_t count = 12 * layers * width * width + vocabulary * width, parameter_count = 4 * layers + 1;
-    traffic t = {.count = count, .kernels = compute->kernels,
+    int64_t count = 12 * layers * width * width + vocabulary * width,
+            parameter_count = 4 * layers + 1;
+    traffic t = {.count = count,
+                 .kernels = compute->kernels,
                  .sums = malloc((size_t)(count / BLOCK + 1) * sizeof(double))};
     for (int a = 0; a < 4; ++a) {
         t.arrays[a] = malloc((size_t)count * sizeof(float));
@@ -99,10 +102,14 @@ static void run(fst__allocator *allocator, const fst__compute *compute, const ch
         int64_t offset = 0;
         for (int64_t i = 0; i < parameter_count; ++i) {
             int64_t rows = i ? tall[(i - 1) % 4] * width : vocabulary;
-            parameters[i] = (fst__parameter){
-                .name = "w", .value = t.arrays[0] + offset, .gradient = t.arrays[1] + offset,
-                .working = bf16 ? working + offset : NULL, .rows = rows, .columns = width,
-                .flags = FST__PARAMETER_DECAY | (i ? FST__PARAMETER_HIDDEN_MATRIX : 0)};
+            parameters[i] = (fst__parameter){.name = "w",
+                                             .value = t.arrays[0] + offset,
+                                             .gradient = t.arrays[1] + offset,
+                                             .working = bf16 ? working + offset : NULL,
+                                             .rows = rows,
+                                             .columns = width,
+                                             .flags = FST__PARAMETER_DECAY |
+                                                      (i ? FST__PARAMETER_HIDDEN_MATRIX : 0)};
             offset += rows * width;
         }
         fst_optimizer_options options = fst__optimizer_defaults();
@@ -113,8 +120,9 @@ static void run(fst__allocator *allocator, const fst__compute *compute, const ch
         double seconds, bound;
         time_both(compute, optimizer, &t, &seconds, &bound);
         double bytes = (double)count * (36 + (bf16 ? 2 : 0));
-        printf("%-8s %-6s %6.1f M %-5s %8.2f ms %7.1f GB/s", name, kind == FST_OPTIMIZER_MUON ? "Muon" : "AdamW",
-               (double)count * 1e-6, bf16 ? "bf16" : "f32", seconds * 1e3, bytes / seconds * 1e-9);
+        printf("%-8s %-6s %6.1f M %-5s %8.2f ms %7.1f GB/s", name,
+               kind == FST_OPTIMIZER_MUON ? "Muon" : "AdamW", (double)count * 1e-6,
+               bf16 ? "bf16" : "f32", seconds * 1e3, bytes / seconds * 1e-9);
         printf("   traffic alone %8.2f ms %7.1f GB/s   ratio %.2f\n", bound * 1e3,
                (double)count * 36 / bound * 1e-9, seconds / bound);
         fst__optimizer_destroy(optimizer);

@@ -10,7 +10,8 @@ FST_API fst_status probe_train(const fst_optimizer_options *options, int64_t cou
                                const fst__parameter *parameters, const float *const *gradients,
                                int64_t steps, fst_optimizer_report *reports);
 FST_API const char *probe_error(void);
-FST_API fst_status probe_schedule(const fst_schedule_options *options, int64_t steps, double *rates);
+FST_API fst_status probe_schedule(const fst_schedule_options *options, int64_t steps,
+                                  double *rates);
 
 const char *probe_error(void)
 {

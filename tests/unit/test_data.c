@@ -14,7 +14,7 @@ enum { DOCUMENTS = sizeof lengths / sizeof lengths[0], LENGTH = 8 };
 
 static int64_t offsets[DOCUMENTS + 1];
 static int64_t total;
-static int32_t *identity; /* [total] id i at place i */
+static int32_t *identity;    /* [total] id i at place i */
 static int32_t *document_of; /* [total] */
 
 static void setup(void)
@@ -52,8 +52,9 @@ static fst_context *context_open(int64_t seed)
 static fst_dataset *dataset_open(fst_context *context)
 {
     fst_dataset *dataset = NULL;
-    ck_assert_int_eq(fst_dataset_from_tokens(context, identity, total, offsets, DOCUMENTS, NULL, &dataset),
-                     FST_OK);
+    ck_assert_int_eq(
+        fst_dataset_from_tokens(context, identity, total, offsets, DOCUMENTS, NULL, &dataset),
+        FST_OK);
     return dataset;
 }
 
@@ -87,8 +88,8 @@ static rows read_rows(const fst_dataset *packed, int64_t position, int64_t count
 {
     size_t size = (size_t)(count * info_of(packed).length) * sizeof(int32_t);
     rows r = {count, malloc(size), malloc(size), malloc(size), malloc(size)};
-    ck_assert_int_eq(fst_dataset_read(packed, position, count, shuffle, r.ids, r.targets, r.positions,
-                                      r.documents),
+    ck_assert_int_eq(fst_dataset_read(packed, position, count, shuffle, r.ids, r.targets,
+                                      r.positions, r.documents),
                      FST_OK);
     return r;
 }
@@ -123,7 +124,8 @@ START_TEST(test_types_and_release)
         options.release = count_release;
         options.release_user = &released;
         fst_dataset *dataset, *packed;
-        ck_assert_int_eq(fst_dataset_from_tokens(context, arrays[type], 6, NULL, 0, &options, &dataset), FST_OK);
+        ck_assert_int_eq(
+            fst_dataset_from_tokens(context, arrays[type], 6, NULL, 0, &options, &dataset), FST_OK);
         packed = pack(dataset, FST_PACK_WRAPPED, 1, 5);
         ck_assert_int_eq(info_of(dataset).maximum_id, 65535);
         fst_dataset_destroy(dataset);
@@ -151,8 +153,9 @@ static void refused(const void *ids, int64_t count, const int64_t *starts, int64
     options.release = count_release;
     options.release_user = &released;
     fst_dataset *dataset = NULL;
-    ck_assert_int_eq(fst_dataset_from_tokens(context, ids, count, starts, documents, &options, &dataset),
-                     FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(
+        fst_dataset_from_tokens(context, ids, count, starts, documents, &options, &dataset),
+        FST_ERR_INVALID_ARGUMENT);
     ck_assert_msg(strstr(fst_last_error(), word), "\"%s\" lacks \"%s\"", fst_last_error(), word);
     ck_assert_ptr_null(dataset);
     ck_assert_int_eq(released, 0);
@@ -164,7 +167,8 @@ START_TEST(test_refused_ids)
     const int32_t i32[4] = {1, 2, -3, 4};
     const int64_t i64[4] = {1, 2, 3, (int64_t)INT32_MAX + 1};
     const uint16_t u16[4] = {9, 10, 11, 12};
-    const int64_t falling[4] = {0, 3, 2, 4}, short_[3] = {0, 1, 3}, late[2] = {1, 4}, far[3] = {0, 9, 4};
+    const int64_t falling[4] = {0, 3, 2, 4}, short_[3] = {0, 1, 3}, late[2] = {1, 4},
+                  far[3] = {0, 9, 4};
     refused(i32, 4, NULL, 0, FST_TOKENS_I32, 0, "ids[2] is -3");
     refused(i64, 4, NULL, 0, FST_TOKENS_I64, 0, "ids[3] is 2147483648");
     refused(u16, 4, NULL, 0, FST_TOKENS_U16, 11, "ids[2] is 11");
@@ -191,11 +195,13 @@ START_TEST(test_copy)
     int64_t count = 0;
     ck_assert_int_eq(fst_dataset_from_tokens(context, ids, 5, NULL, 0, &options, &dataset), FST_OK);
     ids[0] = 99;
-    ck_assert_int_eq(fst_dataset_get_document(dataset, 0, out, 4, &count), FST_ERR_BUFFER_TOO_SMALL);
+    ck_assert_int_eq(fst_dataset_get_document(dataset, 0, out, 4, &count),
+                     FST_ERR_BUFFER_TOO_SMALL);
     ck_assert_int_eq(count, 5);
     ck_assert_int_eq(fst_dataset_get_document(dataset, 0, out, 5, &count), FST_OK);
     ck_assert_int_eq(out[0], 1);
-    ck_assert_int_eq(fst_dataset_get_document(dataset, 1, out, 5, &count), FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(fst_dataset_get_document(dataset, 1, out, 5, &count),
+                     FST_ERR_INVALID_ARGUMENT);
     fst_dataset_destroy(dataset);
     fst_context_destroy(context);
 }
@@ -246,7 +252,8 @@ START_TEST(test_split_tail)
     fst_dataset_destroy(train);
     fst_dataset_destroy(validation);
     options.fraction = 1;
-    ck_assert_int_eq(fst_dataset_split(dataset, &options, &train, &validation), FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(fst_dataset_split(dataset, &options, &train, &validation),
+                     FST_ERR_INVALID_ARGUMENT);
     fst_dataset_destroy(dataset);
     fst_context_destroy(context);
 }
@@ -265,7 +272,8 @@ static fst_dataset *twins_open(fst_context *context, int32_t *ids, int64_t *star
     }
     starts[2 * TWINS] = 6 * TWINS;
     ck_assert_int_eq(
-        fst_dataset_from_tokens(context, ids, 6 * TWINS, starts, 2 * TWINS, NULL, &dataset), FST_OK);
+        fst_dataset_from_tokens(context, ids, 6 * TWINS, starts, 2 * TWINS, NULL, &dataset),
+        FST_OK);
     return dataset;
 }
 
@@ -291,7 +299,8 @@ START_TEST(test_split_documents)
             for (int64_t d = 0; d < documents[side]; ++d) {
                 int32_t document[3];
                 int64_t count;
-                ck_assert_int_eq(fst_dataset_get_document(parts[side], d, document, 3, &count), FST_OK);
+                ck_assert_int_eq(fst_dataset_get_document(parts[side], d, document, 3, &count),
+                                 FST_OK);
                 int8_t *at = &sides[seed][document[0]];
                 ck_assert(*at == -1 || *at == side); /* both copies on one side */
                 *at = (int8_t)side;
@@ -312,7 +321,8 @@ static void check_row(const rows *r, int64_t row, int64_t length, int32_t cross,
                       int *target_seen)
 {
     const int32_t *ids = r->ids + row * length, *targets = r->targets + row * length;
-    const int32_t *positions = r->positions + row * length, *documents = r->documents + row * length;
+    const int32_t *positions = r->positions + row * length,
+                  *documents = r->documents + row * length;
     int64_t begin = 0; /* of the document's piece at hand */
     for (int64_t t = 0; t < length; ++t) {
         if (ids[t] == 12345) {
@@ -347,7 +357,8 @@ START_TEST(test_wrapped)
             fst_dataset *packed = pack(dataset, FST_PACK_WRAPPED, cross, length);
             int64_t count = info_of(packed).rows;
             ck_assert_int_eq(count, (total - 1 + length - 1) / length);
-            int *inputs = calloc((size_t)total, sizeof(int)), *targets = calloc((size_t)total, sizeof(int));
+            int *inputs = calloc((size_t)total, sizeof(int)),
+                *targets = calloc((size_t)total, sizeof(int));
             rows r = read_rows(packed, 0, count, 0);
             for (int64_t row = 0; row < count; ++row)
                 check_row(&r, row, length, cross, inputs, targets);
@@ -375,7 +386,8 @@ START_TEST(test_best_fit)
         for (int64_t length = 2; length < 140; length += 3) {
             fst_dataset *packed = pack(dataset, FST_PACK_BEST_FIT, cross, length);
             int64_t count = info_of(packed).rows;
-            int *inputs = calloc((size_t)total, sizeof(int)), *targets = calloc((size_t)total, sizeof(int));
+            int *inputs = calloc((size_t)total, sizeof(int)),
+                *targets = calloc((size_t)total, sizeof(int));
             rows r = read_rows(packed, 0, count, 0);
             for (int64_t row = 0; row < count; ++row)
                 check_row(&r, row, length, cross, inputs, targets);
@@ -420,7 +432,8 @@ START_TEST(test_best_fit_is_best_fit)
         }
     fst_context *context = context_open(0);
     fst_dataset *dataset, *packed;
-    ck_assert_int_eq(fst_dataset_from_tokens(context, ids, starts[MANY], starts, MANY, NULL, &dataset), FST_OK);
+    ck_assert_int_eq(
+        fst_dataset_from_tokens(context, ids, starts[MANY], starts, MANY, NULL, &dataset), FST_OK);
     packed = pack(dataset, FST_PACK_BEST_FIT, 0, ROW);
     ck_assert_int_eq(info_of(packed).rows, expected);
     fst_dataset_destroy(packed);
@@ -455,7 +468,8 @@ START_TEST(test_random_windows)
 
     fst_dataset *first = pack(dataset, FST_PACK_RANDOM, 0, LENGTH);
     fst_dataset *second = pack(again, FST_PACK_RANDOM, 0, LENGTH);
-    rows a = read_rows(first, 7, 40, 1), b = read_rows(second, 7, 40, 1), c = read_rows(first, 8, 39, 1);
+    rows a = read_rows(first, 7, 40, 1), b = read_rows(second, 7, 40, 1),
+         c = read_rows(first, 8, 39, 1);
     ck_assert(memcmp(a.ids, b.ids, 40 * LENGTH * sizeof(int32_t))); /* the seed decides */
     ck_assert(!memcmp(a.ids + LENGTH, c.ids, 39 * LENGTH * sizeof(int32_t)));
     int *inputs = calloc((size_t)total, sizeof(int)), *targets = calloc((size_t)total, sizeof(int));
@@ -494,16 +508,19 @@ START_TEST(test_shuffle_and_resume)
             for (int64_t row = 0; row < count; ++row) {
                 int found = 0;
                 for (int64_t i = 0; i < count; ++i)
-                    found += !memcmp(whole.ids + (epoch * count + i) * LENGTH, plain.ids + row * LENGTH,
-                                     (size_t)row_size);
+                    found += !memcmp(whole.ids + (epoch * count + i) * LENGTH,
+                                     plain.ids + row * LENGTH, (size_t)row_size);
                 ck_assert_int_eq(found, 1);
             }
         for (int64_t position = 0; position < 2 * count; position += 5) {
             rows part = read_rows(packed, position, count, 1);
             ck_assert(!memcmp(part.ids, whole.ids + position * LENGTH, (size_t)(count * row_size)));
-            ck_assert(!memcmp(part.targets, whole.targets + position * LENGTH, (size_t)(count * row_size)));
-            ck_assert(!memcmp(part.positions, whole.positions + position * LENGTH, (size_t)(count * row_size)));
-            ck_assert(!memcmp(part.documents, whole.documents + position * LENGTH, (size_t)(count * row_size)));
+            ck_assert(!memcmp(part.targets, whole.targets + position * LENGTH,
+                              (size_t)(count * row_size)));
+            ck_assert(!memcmp(part.positions, whole.positions + position * LENGTH,
+                              (size_t)(count * row_size)));
+            ck_assert(!memcmp(part.documents, whole.documents + position * LENGTH,
+                              (size_t)(count * row_size)));
             rows_free(part);
         }
         int32_t *only = malloc((size_t)(count * row_size)); /* arrays left out change nothing */
@@ -532,8 +549,9 @@ START_TEST(test_info)
     options.vocabulary_size = total;
     options.token_bytes = bytes;
     fst_dataset *dataset, *train, *validation;
-    ck_assert_int_eq(fst_dataset_from_tokens(context, identity, total, offsets, DOCUMENTS, &options, &dataset),
-                     FST_OK);
+    ck_assert_int_eq(
+        fst_dataset_from_tokens(context, identity, total, offsets, DOCUMENTS, &options, &dataset),
+        FST_OK);
     ck_assert_int_eq(info_of(dataset).bytes, all);
     ck_assert_int_eq(info_of(dataset).documents, DOCUMENTS);
     ck_assert_int_eq(info_of(dataset).rows, 0);
@@ -574,15 +592,20 @@ END_TEST
 START_TEST(test_state_errors)
 {
     fst_context *context = context_open(0);
-    fst_dataset *dataset = dataset_open(context), *packed = pack(dataset, FST_PACK_WRAPPED, 1, 4), *other, *more;
+    fst_dataset *dataset = dataset_open(context), *packed = pack(dataset, FST_PACK_WRAPPED, 1, 4),
+                *other, *more;
     int32_t ids[8];
     ck_assert_int_eq(fst_dataset_read(dataset, 0, 1, 0, ids, NULL, NULL, NULL), FST_ERR_STATE);
     ck_assert_int_eq(fst_dataset_pack(packed, NULL, &other), FST_ERR_STATE);
     ck_assert_int_eq(fst_dataset_split(packed, NULL, &other, &more), FST_ERR_STATE);
-    ck_assert_int_eq(fst_dataset_read(packed, -1, 1, 0, ids, NULL, NULL, NULL), FST_ERR_INVALID_ARGUMENT);
-    ck_assert_int_eq(fst_dataset_read(packed, 0, 0, 0, ids, NULL, NULL, NULL), FST_ERR_INVALID_ARGUMENT);
-    ck_assert_int_eq(fst_dataset_read(packed, 0, 1, 2, ids, NULL, NULL, NULL), FST_ERR_INVALID_ARGUMENT);
-    ck_assert_int_eq(fst_dataset_read(packed, INT64_MAX, 1, 0, ids, NULL, NULL, NULL), FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(fst_dataset_read(packed, -1, 1, 0, ids, NULL, NULL, NULL),
+                     FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(fst_dataset_read(packed, 0, 0, 0, ids, NULL, NULL, NULL),
+                     FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(fst_dataset_read(packed, 0, 1, 2, ids, NULL, NULL, NULL),
+                     FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(fst_dataset_read(packed, INT64_MAX, 1, 0, ids, NULL, NULL, NULL),
+                     FST_ERR_INVALID_ARGUMENT);
     fst_pack_options options;
     fst_pack_options_init(&options, sizeof options);
     options.length = 0;

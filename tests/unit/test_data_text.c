@@ -37,7 +37,8 @@ static void setup(void)
     options.special_tokens = special;
     options.special_token_count = 2;
     options.vocabulary_size = 258;
-    ck_assert_int_eq(fst_tokenizer_train_texts(context, texts, NULL, 1, &options, &tokenizer), FST_OK);
+    ck_assert_int_eq(fst_tokenizer_train_texts(context, texts, NULL, 1, &options, &tokenizer),
+                     FST_OK);
     ck_assert_int_eq(fst_tokenizer_find(tokenizer, "<bos>", &bos), FST_OK);
     ck_assert_int_eq(fst_tokenizer_find(tokenizer, "<|endoftext|>", &eos), FST_OK);
     ck_assert_int_eq(fst_tokenizer_set_special_id(tokenizer, FST_TOKEN_BOS, bos), FST_OK);
@@ -104,11 +105,13 @@ static void check_documents(fst_dataset *dataset, const char *const *expected)
     fst_dataset_destroy(dataset);
 }
 
-static fst_dataset *from_file(const char *bytes, size_t length, const fst_dataset_text_options *options)
+static fst_dataset *from_file(const char *bytes, size_t length,
+                              const fst_dataset_text_options *options)
 {
     const char *path = write_file("a", bytes, length);
     fst_dataset *dataset = NULL;
-    fst_status status = fst_dataset_from_text_files(context, tokenizer, &path, 1, options, &dataset);
+    fst_status status =
+        fst_dataset_from_text_files(context, tokenizer, &path, 1, options, &dataset);
     ck_assert_msg(status == FST_OK, "%s", fst_last_error());
     return dataset;
 }
@@ -119,10 +122,12 @@ static fst_dataset *from_file(const char *bytes, size_t length, const fst_datase
 START_TEST(test_documents_of_a_file)
 {
     fst_dataset_text_options options = options_of(FST_DOCUMENT_FILE);
-    check_documents(from_file(TEXT("\xEF\xBB\xBFone\r\n\ntwo\n"), &options), DOCUMENTS("one\r\n\ntwo\n"));
+    check_documents(from_file(TEXT("\xEF\xBB\xBFone\r\n\ntwo\n"), &options),
+                    DOCUMENTS("one\r\n\ntwo\n"));
     check_documents(from_file(TEXT("x"), NULL), DOCUMENTS("x"));
     options.documents = FST_DOCUMENT_LINE;
-    check_documents(from_file(TEXT("\n\none\r\n\r\n two \nthree"), &options), DOCUMENTS("one", " two ", "three"));
+    check_documents(from_file(TEXT("\n\none\r\n\r\n two \nthree"), &options),
+                    DOCUMENTS("one", " two ", "three"));
     options.documents = FST_DOCUMENT_BLOCK;
     check_documents(from_file(TEXT(" \t\n\none\ntwo\r\n  \r\n\nthree\n \n"), &options),
                     DOCUMENTS("one\ntwo", "three"));
@@ -144,12 +149,14 @@ START_TEST(test_begin_and_end)
     /* Special tokens in the text are text, unless they are asked for. */
     int64_t count;
     fst_dataset *dataset = from_file(TEXT("<bos>"), &options);
-    ck_assert_int_eq(fst_dataset_get_document(dataset, 0, NULL, 0, &count), FST_ERR_BUFFER_TOO_SMALL);
+    ck_assert_int_eq(fst_dataset_get_document(dataset, 0, NULL, 0, &count),
+                     FST_ERR_BUFFER_TOO_SMALL);
     ck_assert_int_eq(count, 7);
     fst_dataset_destroy(dataset);
     options.special_tokens = 1;
     dataset = from_file(TEXT("<bos>"), &options);
-    ck_assert_int_eq(fst_dataset_get_document(dataset, 0, NULL, 0, &count), FST_ERR_BUFFER_TOO_SMALL);
+    ck_assert_int_eq(fst_dataset_get_document(dataset, 0, NULL, 0, &count),
+                     FST_ERR_BUFFER_TOO_SMALL);
     ck_assert_int_eq(count, 3);
     fst_dataset_destroy(dataset);
 }
@@ -158,20 +165,24 @@ END_TEST
 /* The call fails with this status and a text with each of the words. */
 static void check_failure(fst_status status, fst_status expected, const char *const *words)
 {
-    ck_assert_msg(status == expected, "status %d, expected %d: %s", status, expected, fst_last_error());
+    ck_assert_msg(status == expected, "status %d, expected %d: %s", status, expected,
+                  fst_last_error());
     for (; *words; ++words)
-        ck_assert_msg(strstr(fst_last_error(), *words), "\"%s\" lacks \"%s\"", fst_last_error(), *words);
+        ck_assert_msg(strstr(fst_last_error(), *words), "\"%s\" lacks \"%s\"", fst_last_error(),
+                      *words);
 }
 
 START_TEST(test_refused_text)
 {
     fst_dataset *dataset = NULL;
     fst_dataset_text_options options = options_of(FST_DOCUMENT_LINE);
-    const char *paths[] = {write_file("b", TEXT("fine\n")), write_file("a", TEXT("\xEF\xBB\xBFok\nb\xC3(\n"))};
+    const char *paths[] = {write_file("b", TEXT("fine\n")),
+                           write_file("a", TEXT("\xEF\xBB\xBFok\nb\xC3(\n"))};
     check_failure(fst_dataset_from_text_files(context, tokenizer, paths, 2, &options, &dataset),
                   FST_ERR_FORMAT, DOCUMENTS("/a: ", "byte 7", "0xC3"));
     options.keep_invalid_utf8 = 1;
-    ck_assert_int_eq(fst_dataset_from_text_files(context, tokenizer, paths, 2, &options, &dataset), FST_OK);
+    ck_assert_int_eq(fst_dataset_from_text_files(context, tokenizer, paths, 2, &options, &dataset),
+                     FST_OK);
     check_documents(dataset, DOCUMENTS("fine", "ok", "b\xC3("));
 
     options = options_of(FST_DOCUMENT_LINE);
@@ -189,7 +200,8 @@ START_TEST(test_refused_text)
     check_failure(fst_dataset_from_text_files(context, tokenizer, paths, 2, NULL, &dataset),
                   FST_ERR_NOT_FOUND, DOCUMENTS("/nonexistent/x"));
     paths[1] = folder;
-    ck_assert_int_ne(fst_dataset_from_text_files(context, tokenizer, paths, 2, NULL, &dataset), FST_OK);
+    ck_assert_int_ne(fst_dataset_from_text_files(context, tokenizer, paths, 2, NULL, &dataset),
+                     FST_OK);
     options = options_of(7);
     check_failure(fst_dataset_from_text_files(context, tokenizer, paths, 1, &options, &dataset),
                   FST_ERR_INVALID_ARGUMENT, DOCUMENTS("documents 7"));
@@ -214,9 +226,11 @@ static void refused_jsonl(const char *bytes, const char *field, const char *cons
 
 START_TEST(test_jsonl)
 {
-    const char *path = write_file("c", TEXT("{\"text\": \"a\\nb\", \"n\": 1}\r\n\n{\"text\":\"\"}\n{\"text\":\"\\u00e9\"}"));
+    const char *path = write_file(
+        "c", TEXT("{\"text\": \"a\\nb\", \"n\": 1}\r\n\n{\"text\":\"\"}\n{\"text\":\"\\u00e9\"}"));
     fst_dataset *dataset;
-    ck_assert_int_eq(fst_dataset_from_jsonl_files(context, tokenizer, &path, 1, NULL, &dataset), FST_OK);
+    ck_assert_int_eq(fst_dataset_from_jsonl_files(context, tokenizer, &path, 1, NULL, &dataset),
+                     FST_OK);
     check_documents(dataset, DOCUMENTS("a\nb", "\xC3\xA9"));
     refused_jsonl("{\"text\":\"a\"}\n\n{\"text\":\"b\"\n", NULL, DOCUMENTS("/c: line 3"));
     refused_jsonl("{\"text\":\"a\"}\n[1]\n", NULL, DOCUMENTS("/c: line 2"));
@@ -233,17 +247,19 @@ START_TEST(test_texts_in_memory)
     const size_t lengths[] = {3, 0, 9, 2};
     fst_dataset *dataset;
     fst_dataset_info info;
-    ck_assert_int_eq(fst_dataset_from_texts(context, tokenizer, texts, lengths, 4, NULL, &dataset), FST_OK);
+    ck_assert_int_eq(fst_dataset_from_texts(context, tokenizer, texts, lengths, 4, NULL, &dataset),
+                     FST_OK);
     ck_assert_int_eq(fst_dataset_get_info(dataset, &info, sizeof info), FST_OK);
     ck_assert_int_eq(info.documents, 3);
     ck_assert_int_eq(info.bytes, 14);
     check_document(dataset, 2, "fo");
     fst_dataset_destroy(dataset);
-    ck_assert_int_eq(fst_dataset_from_texts(context, tokenizer, texts, NULL, 4, NULL, &dataset), FST_OK);
+    ck_assert_int_eq(fst_dataset_from_texts(context, tokenizer, texts, NULL, 4, NULL, &dataset),
+                     FST_OK);
     check_documents(dataset, DOCUMENTS("one", "two", "four"));
     const char *const bad[] = {"one", "tw\xFF", NULL};
-    check_failure(fst_dataset_from_texts(context, tokenizer, bad, NULL, 2, NULL, &dataset), FST_ERR_FORMAT,
-                  DOCUMENTS("texts[1]", "byte 2", "0xFF"));
+    check_failure(fst_dataset_from_texts(context, tokenizer, bad, NULL, 2, NULL, &dataset),
+                  FST_ERR_FORMAT, DOCUMENTS("texts[1]", "byte 2", "0xFF"));
     check_failure(fst_dataset_from_texts(context, tokenizer, bad, NULL, 3, NULL, &dataset),
                   FST_ERR_INVALID_ARGUMENT, DOCUMENTS("texts[2]"));
     check_failure(fst_dataset_from_texts(context, NULL, bad, NULL, 3, NULL, &dataset),
@@ -298,7 +314,9 @@ START_TEST(test_large_and_threads)
     fst_dataset *datasets[2];
     for (int i = 0; i < 2; ++i) {
         fst_context *other = context_open(i * 3 + 1);
-        ck_assert_int_eq(fst_dataset_from_text_files(other, tokenizer, &path, 1, &options, &datasets[i]), FST_OK);
+        ck_assert_int_eq(
+            fst_dataset_from_text_files(other, tokenizer, &path, 1, &options, &datasets[i]),
+            FST_OK);
         fst_context_destroy(other);
     }
     fst_dataset_info a, b;
@@ -309,7 +327,8 @@ START_TEST(test_large_and_threads)
     for (int64_t d = 0; d < a.documents; d += 13) {
         int64_t counts[2];
         for (int i = 0; i < 2; ++i)
-            ck_assert_int_eq(fst_dataset_get_document(datasets[i], d, ids[i], 60000, &counts[i]), FST_OK);
+            ck_assert_int_eq(fst_dataset_get_document(datasets[i], d, ids[i], 60000, &counts[i]),
+                             FST_OK);
         ck_assert_int_eq(counts[0], counts[1]);
         ck_assert(!memcmp(ids[0], ids[1], (size_t)counts[0] * sizeof(int32_t)));
     }
@@ -318,6 +337,8 @@ START_TEST(test_large_and_threads)
     path = write_file("a", text, length);
     check_failure(fst_dataset_from_text_files(context, tokenizer, &path, 1, &options, &datasets[0]),
                   FST_ERR_FORMAT, DOCUMENTS("byte 5000001"));
+    fst_dataset_destroy(datasets[1]);
+    fst_dataset_destroy(datasets[0]);
     free(ids[1]);
     free(ids[0]);
     free(text);

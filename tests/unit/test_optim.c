@@ -43,11 +43,14 @@ static void model_init(model *m)
 {
     for (int i = 0; i < COUNT; ++i) {
         size_t n = (size_t)elements(i);
-        m->parameters[i] = (fst__parameter){
-            .name = shapes[i].name, .rows = shapes[i].rows, .columns = shapes[i].columns,
-            .flags = shapes[i].flags, .rank = shapes[i].rows > 1 ? 2 : 1, .value = malloc(n * sizeof(fst__real)),
-            .gradient = malloc(n * sizeof(fst__real)),
-            .working = i % 2 ? malloc(n * sizeof(uint16_t)) : NULL};
+        m->parameters[i] = (fst__parameter){.name = shapes[i].name,
+                                            .rows = shapes[i].rows,
+                                            .columns = shapes[i].columns,
+                                            .flags = shapes[i].flags,
+                                            .rank = shapes[i].rows > 1 ? 2 : 1,
+                                            .value = malloc(n * sizeof(fst__real)),
+                                            .gradient = malloc(n * sizeof(fst__real)),
+                                            .working = i % 2 ? malloc(n * sizeof(uint16_t)) : NULL};
         for (size_t j = 0; j < n; ++j)
             m->parameters[i].value[j] =
                 (fst__real)fst__normal(fst__philox(3, FST__STREAM_INIT, (uint64_t)i, j), 0);
@@ -81,7 +84,8 @@ static fst__compute *compute_open(int32_t workers)
     fst__pool *pool = NULL;
     fst__compute *compute = NULL;
     ck_assert_int_eq(fst__pool_create(&allocator, workers, &pool), FST_OK);
-    ck_assert_int_eq(fst__compute_create(&allocator, pool, FST_PROVIDER_REFERENCE, &compute), FST_OK);
+    ck_assert_int_eq(fst__compute_create(&allocator, pool, FST_PROVIDER_REFERENCE, &compute),
+                     FST_OK);
     return compute;
 }
 
@@ -96,7 +100,8 @@ static void compute_close(fst__compute *compute)
 static fst__optimizer *optimizer_open(const model *m, const fst_optimizer_options *options)
 {
     fst__optimizer *optimizer = NULL;
-    ck_assert_int_eq(fst__optimizer_create(&allocator, m->parameters, COUNT, options, &optimizer), FST_OK);
+    ck_assert_int_eq(fst__optimizer_create(&allocator, m->parameters, COUNT, options, &optimizer),
+                     FST_OK);
     return optimizer;
 }
 
@@ -136,8 +141,8 @@ static double plain_norm(int64_t step, double scale)
     return sqrt(sum) * scale;
 }
 
-static void plain_adamw(plain *p, int i, const fst_optimizer_options *o, int64_t step, double factor,
-                        double rate, double decay)
+static void plain_adamw(plain *p, int i, const fst_optimizer_options *o, int64_t step,
+                        double factor, double rate, double decay)
 {
     double t = (double)(step + 1);
     for (int64_t j = 0; j < elements(i); ++j) {
@@ -218,7 +223,8 @@ static void plain_muon(plain *p, int i, const fst_optimizer_options *o, int64_t 
                        ? 0.2 * sqrt((double)(rows > columns ? rows : columns))
                        : sqrt(fmax(1, (double)rows / (double)columns));
     for (int64_t j = 0; j < elements(i); ++j)
-        p->value[i][j] = p->value[i][j] * (1 - rate * o->muon_weight_decay) - rate * scale * direction[j];
+        p->value[i][j] =
+            p->value[i][j] * (1 - rate * o->muon_weight_decay) - rate * scale * direction[j];
     free(direction);
 }
 
@@ -246,8 +252,8 @@ static void check_values(const model *m, const plain *p, double tolerance)
     for (int i = 0; i < COUNT; ++i)
         for (int64_t j = 0; j < elements(i); ++j) {
             double ours = (double)m->parameters[i].value[j], theirs = p->value[i][j];
-            ck_assert_msg(fabs(ours - theirs) <= tolerance * (1 + fabs(theirs)), "%s[%lld]: %.9g, %.9g",
-                          shapes[i].name, (long long)j, ours, theirs);
+            ck_assert_msg(fabs(ours - theirs) <= tolerance * (1 + fabs(theirs)),
+                          "%s[%lld]: %.9g, %.9g", shapes[i].name, (long long)j, ours, theirs);
         }
 }
 
@@ -282,7 +288,8 @@ static void run_against_plain(const fst_optimizer_options *options, const fst__k
         ck_assert_int_eq(fst__optimizer_step(optimizer, compute, &step_options, &report), FST_OK);
         plain_step(&p, options, step, scale);
         ck_assert_int_eq(report.step, step + 1);
-        ck_assert_double_eq_tol(report.gradient_norm, plain_norm(step, scale), 1e-9 * report.gradient_norm);
+        ck_assert_double_eq_tol(report.gradient_norm, plain_norm(step, scale),
+                                1e-9 * report.gradient_norm);
         check_leftovers(&m, options->keep_gradients, step);
     }
     check_values(&m, &p, tolerance);
@@ -441,10 +448,15 @@ START_TEST(test_state_names)
     model m;
     model_init(&m);
     fst__optimizer *optimizer = optimizer_open(&m, &options);
-    static const char *const expected[] = {
-        "step", "exp_avg.embedding", "exp_avg_sq.embedding", "momentum_buffer.layers.0.tall",
-        "exp_avg.layers.0.norm", "exp_avg_sq.layers.0.norm", "momentum_buffer.layers.1.wide",
-        "exp_avg.layers.1.bias", "exp_avg_sq.layers.1.bias"};
+    static const char *const expected[] = {"step",
+                                           "exp_avg.embedding",
+                                           "exp_avg_sq.embedding",
+                                           "momentum_buffer.layers.0.tall",
+                                           "exp_avg.layers.0.norm",
+                                           "exp_avg_sq.layers.0.norm",
+                                           "momentum_buffer.layers.1.wide",
+                                           "exp_avg.layers.1.bias",
+                                           "exp_avg_sq.layers.1.bias"};
     ck_assert_int_eq(fst__optimizer_state_count(optimizer), 9);
     for (int64_t i = 0; i < 9; ++i) {
         const char *name;
@@ -507,8 +519,8 @@ START_TEST(test_groups)
         double expected[COUNT] = {2, 0, 1, 0, 0, 0};
         for (int64_t j = 0; j < elements(i); ++j) {
             double moved = (double)m.parameters[i].value[j] - (double)before.parameters[i].value[j];
-            double once = (double)plain_model.parameters[i].value[j] -
-                          (double)before.parameters[i].value[j];
+            double once =
+                (double)plain_model.parameters[i].value[j] - (double)before.parameters[i].value[j];
             ck_assert(fabs(moved - expected[i] * once) <= (expected[i] > 0 ? 1e-6 : 0));
         }
     }
@@ -583,11 +595,11 @@ static void refused(fst_optimizer_options options, const char *word)
 START_TEST(test_refusals)
 {
     fst_optimizer_options o = fst__optimizer_defaults();
-#define REFUSED(field, bad, word) \
-    do { \
-        fst_optimizer_options changed = o; \
-        changed.field = (bad); \
-        refused(changed, word); \
+#define REFUSED(field, bad, word)                                                                  \
+    do {                                                                                           \
+        fst_optimizer_options changed = o;                                                         \
+        changed.field = (bad);                                                                     \
+        refused(changed, word);                                                                    \
     } while (0)
     REFUSED(kind, 9, "kind");
     REFUSED(schedule, -1, "schedule");

@@ -25,7 +25,8 @@ static double rate(const fst_schedule_options *options, int64_t step)
     return value;
 }
 
-#define CHECK_RATE(options, step, expected) ck_assert_double_eq_tol(rate(options, step), expected, 1e-14)
+#define CHECK_RATE(options, step, expected)                                                        \
+    ck_assert_double_eq_tol(rate(options, step), expected, 1e-14)
 
 START_TEST(test_warmup)
 {
@@ -112,7 +113,8 @@ START_TEST(test_spikes)
 {
     fst__spike_guard guard = guard_of(6, 6);
     for (int step = 0; step < 200; ++step)
-        ck_assert_int_eq(fst__spike_observe(&guard, wave(step), wave(step), NULL, NULL), FST__SPIKE_NONE);
+        ck_assert_int_eq(fst__spike_observe(&guard, wave(step), wave(step), NULL, NULL),
+                         FST__SPIKE_NONE);
     double mean = guard.state.loss_mean, loss_z, norm_z;
     ck_assert_int_eq(fst__spike_observe(&guard, 6, 3, &loss_z, &norm_z), FST__SPIKE_SKIP);
     ck_assert_double_gt(loss_z, 20);
@@ -121,8 +123,10 @@ START_TEST(test_spikes)
     ck_assert_int_eq(fst__spike_observe(&guard, 3, 6, NULL, NULL), FST__SPIKE_SKIP);
     ck_assert_int_eq(fst__spike_observe(&guard, NAN, 3, NULL, NULL), FST__SPIKE_ROLL_BACK);
     ck_assert_int_eq(fst__spike_observe(&guard, 3, 3, NULL, NULL), FST__SPIKE_NONE);
-    ck_assert_int_eq(fst__spike_observe(&guard, 6, 3, NULL, NULL), FST__SPIKE_SKIP); /* counted anew */
-    ck_assert_int_eq(fst__spike_observe(&guard, 0.1, 0.1, NULL, NULL), FST__SPIKE_NONE); /* below is good */
+    ck_assert_int_eq(fst__spike_observe(&guard, 6, 3, NULL, NULL),
+                     FST__SPIKE_SKIP); /* counted anew */
+    ck_assert_int_eq(fst__spike_observe(&guard, 0.1, 0.1, NULL, NULL),
+                     FST__SPIKE_NONE); /* below is good */
 }
 END_TEST
 
@@ -130,9 +134,11 @@ START_TEST(test_spike_warmup_and_off)
 {
     fst__spike_guard guard = guard_of(6, 0);
     for (int step = 0; step < 20; ++step) /* falls steeply, as a training's first steps */
-        ck_assert_int_eq(fst__spike_observe(&guard, step == 10 ? 50 : 10 - step * 0.3, 1, NULL, NULL),
-                         FST__SPIKE_NONE);
-    ck_assert_int_eq(fst__spike_observe(&guard, 4, 1e9, NULL, NULL), FST__SPIKE_NONE); /* unwatched */
+        ck_assert_int_eq(
+            fst__spike_observe(&guard, step == 10 ? 50 : 10 - step * 0.3, 1, NULL, NULL),
+            FST__SPIKE_NONE);
+    ck_assert_int_eq(fst__spike_observe(&guard, 4, 1e9, NULL, NULL),
+                     FST__SPIKE_NONE); /* unwatched */
     guard = guard_of(6, 0);
     ck_assert_int_eq(fst__spike_observe(&guard, INFINITY, 1, NULL, NULL), FST__SPIKE_SKIP);
     guard = guard_of(0, 0);
