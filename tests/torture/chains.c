@@ -3,6 +3,7 @@
 #include "fourstage/dataset.h"
 #include "fourstage/model.h"
 #include "fourstage/optimizer.h"
+#include "fourstage/policy.h"
 #include "fourstage/pretrain.h"
 #include "fourstage/tokenizer.h"
 
@@ -311,11 +312,100 @@ done:
     return status;
 }
 
+static int32_t stop_later(const fst_token *token, void *user)
+{
+    int *left = user;
+    return token->id >= 0 && --*left <= 0;
+}
+
+/* Text in, text out, until a callback says stop. */
+static fst_status run_generate(const fst_context_options *options, const char *folder)
+{
+    (void)folder;
+    fst_context *context = NULL;
+    fst_tokenizer *tokenizer = NULL;
+    fst_model *model = NULL;
+    fst_policy *policy = NULL;
+    fst_status status;
+    static const char *const prompts[] = {"The host", "床前", "lives on, and on"};
+    static const char *const stops[] = {"\n\n"};
+    TRY(fst_context_create(options, &context));
+    TRY(train_tokenizer(context, FST_TOKENIZER_BPE, &tokenizer));
+    fst_model_config config;
+    TRY(small_config(FST_FAMILY_LLAMA, &config));
+    TRY(fst_tokenizer_vocabulary_size(tokenizer, &config.vocabulary_size));
+    TRY(fst_model_create(context, &config, NULL, &model));
+    TRY(fst_policy_create(model, tokenizer, &policy));
+    fst_sampling_options sampling;
+    TRY(fst_sampling_options_init(&sampling, sizeof sampling));
+    sampling.max_new_tokens = 12;
+    sampling.top_k = 20;
+    sampling.top_p = 0.9;
+    sampling.repetition_penalty = 1.1;
+    sampling.stop_strings = stops;
+    sampling.stop_string_count = 1;
+    int left = 1000;
+    TRY(fst_policy_generate_text(policy, prompts, NULL, 3, &sampling, stop_later, &left));
+    left = 5;
+    status = fst_policy_generate_text(policy, prompts, NULL, 3, &sampling, stop_later, &left);
+    if (status != FST_STOPPED) {
+        status = status < 0 ? status : FST_ERR_INTERNAL;
+        goto done;
+    }
+    fst_generation generation;
+    TRY(fst_policy_get_result(policy, 2, &generation, sizeof generation));
+done:
+    fst_tokenizer_destroy(tokenizer);
+    fst_context_destroy(context);
+    fst_model_destroy(model);
+    fst_policy_destroy(policy);
+    return status;
+}
+
+/* Documents from a text file and from JSON lines. */
+static fst_status run_text_files(const fst_context_options *options, const char *folder)
+{
+    fst_context *context = NULL;
+    fst_tokenizer *tokenizer = NULL;
+    fst_dataset *dataset = NULL, *lines = NULL;
+    fst_status status;
+    char text_path[512], lines_path[512];
+    const char *text_paths[] = {text_path}, *lines_paths[] = {lines_path};
+    snprintf(text_path, sizeof text_path, "%s/text.txt", folder);
+    snprintf(lines_path, sizeof lines_path, "%s/lines.jsonl", folder);
+    FILE *file = fopen(text_path, "w");
+    FILE *json = fopen(lines_path, "w");
+    if (!file || !json || fputs(text, file) < 0 ||
+        fputs("{\"text\": \"on, and on\"}\n\n{\"id\": 2, \"text\": \"床前\"}\n", json) < 0)
+        abort();
+    fclose(file);
+    fclose(json);
+    TRY(fst_context_create(options, &context));
+    TRY(train_tokenizer(context, FST_TOKENIZER_BPE, &tokenizer));
+    fst_dataset_text_options by_line;
+    TRY(fst_dataset_text_options_init(&by_line, sizeof by_line));
+    by_line.documents = FST_DOCUMENT_LINE;
+    by_line.add_eos = 1;
+    TRY(fst_dataset_from_text_files(context, tokenizer, text_paths, 1, &by_line, &dataset));
+    TRY(fst_dataset_from_jsonl_files(context, tokenizer, lines_paths, 1, NULL, &lines));
+    fst_dataset_info info;
+    TRY(fst_dataset_get_info(lines, &info, sizeof info));
+    if (info.documents != 2)
+        status = FST_ERR_INTERNAL;
+done:
+    fst_dataset_destroy(lines);
+    fst_tokenizer_destroy(tokenizer);
+    fst_context_destroy(context);
+    fst_dataset_destroy(dataset);
+    return status;
+}
+
 const chain chains[] = {
     {"context", run_context},     {"gpt2", run_gpt2},
     {"llama", run_llama},         {"qwen_bf16", run_qwen_bf16},
     {"model_files", run_model_files}, {"tokenizer", run_tokenizer},
     {"dataset", run_dataset},     {"pretrain", run_pretrain},
+    {"generate", run_generate},   {"text_files", run_text_files},
 };
 const int chain_count = sizeof chains / sizeof *chains;
 
