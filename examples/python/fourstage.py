@@ -2167,7 +2167,7 @@ class Model(Handle):
         """A named output of the last forward: "hidden" [rows, length, width], after the last norm, or
         "logits" [rows, length, vocabulary], computed when asked for; float32.
         name: "hidden" or "logits".
-        Returns view: borrowed until the next forward.
+        Returns view: borrowed until the next forward or output; only before the forward's backward.
         Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_STATE (no forward yet), FST_ERR_NO_MEMORY.
         Since 0.1
         """
