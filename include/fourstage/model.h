@@ -137,7 +137,8 @@ FST_API fst_status fst_model_load(fst_context *context, const char *directory,
  * @param model the model.
  * @param tokenizer NULL: none.
  * @param directory created if missing (its parent must exist).
- * @return FST_OK, FST_ERR_IO, FST_ERR_NO_MEMORY.
+ * @return FST_OK, FST_ERR_UNSUPPORTED (a switch that the family's class cannot have: the text names
+ *         it), FST_ERR_IO, FST_ERR_NO_MEMORY.
  * @since 0.1
  */
 FST_API fst_status fst_model_save(const fst_model *model, const fst_tokenizer *tokenizer,

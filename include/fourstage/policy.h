@@ -123,7 +123,7 @@ typedef struct fst_generation {
     const int32_t *ids;             /**< [count] tokens drawn; borrowed until the next generate */
     const double *log_probabilities; /**< [count] likewise */
     int64_t count;                  /**< tokens drawn */
-    const char *text;               /**< their text, NUL-terminated; NULL without a tokenizer */
+    const char *text;               /**< their text, NUL-terminated, without a character that the last token leaves cut; NULL without a tokenizer */
     size_t text_length;             /**< bytes of text */
     int32_t finish;                 /**< FST_FINISH_ value */
     int32_t reserved;               /**< 0 */

@@ -212,7 +212,7 @@ fst_status fst_model_weights_changed(fst_model *model)
 {
     fst_status status = fst__check_pointer(model, "fst_model_weights_changed", "model");
     if (!status)
-        fst__parameters_refresh_working(&model->parameters);
+        fst__parameters_refresh_working(&model->parameters, model->context->compute);
     return status;
 }
 
@@ -294,6 +294,9 @@ fst_status fst_model_loss(fst_model *model, const fst_loss_options *options, fst
                          "fst_loss_options: expected a finite scale, label_smoothing in [0, 1) and "
                          "z_loss ≥ 0");
     fst_loss ours = {.struct_size = sizeof ours};
+    status = fst__options_init(loss, size, &ours, sizeof ours, "fst_loss");
+    if (status)
+        return status;
     status = fst__model_loss(model, &o, &ours);
     fst_status filled = fst__options_init(loss, size, &ours, sizeof ours, "fst_loss");
     return status ? status : filled;

@@ -14,8 +14,9 @@ typedef struct layout {
 
 static fst__matrix take_matrix(layout *to, int64_t columns, int32_t dtype)
 {
-    void *data = fst__arena_take(to->arena, (size_t)to->tokens * (size_t)columns,
-                                 fst__element_size(dtype));
+    /* The arena checks the product; a row's bytes cannot overflow (see config.c). */
+    void *data = fst__arena_take(to->arena, (size_t)to->tokens,
+                                 (size_t)columns * fst__element_size(dtype));
     return fst__matrix_of(data, to->tokens, columns, dtype);
 }
 

@@ -141,15 +141,15 @@ fst_status fst__config_resolve(fst_model_config *config)
 {
     if (config->kv_heads == 0)
         config->kv_heads = config->heads;
-    if (config->head_size == 0) {
-        if (config->heads < 1 || config->width % config->heads != 0)
+    if (config->head_size == 0 && config->heads > 0) {
+        if (config->width % config->heads != 0)
             return fst__fail(FST_ERR_INVALID_ARGUMENT,
                              "fst_model_config.width is %d, not a multiple of heads (%d); give "
                              "head_size",
                              (int)config->width, (int)config->heads);
         config->head_size = config->width / config->heads;
     }
-    if (config->hidden_size == 0 && config->width <= 1 << 20)
+    if (config->hidden_size == 0 && config->width > 0 && config->width <= 1 << 20)
         config->hidden_size = 4 * config->width;
     if (config->rope_original_context == 0)
         config->rope_original_context = config->context_length;

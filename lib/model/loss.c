@@ -11,6 +11,18 @@
 #include <math.h>
 #include <string.h>
 
+static fst_status not_finite(const fst_model *model)
+{
+    const fst__parameter *culprit = fst__parameters_not_finite(&model->parameters);
+    if (culprit)
+        return fst__fail(FST_ERR_NUMERIC,
+                         "the loss of this batch is not finite: parameter \"%s\" holds a NaN or "
+                         "infinity",
+                         culprit->name);
+    return fst__fail(FST_ERR_NUMERIC,
+                     "the loss of this batch is not finite, though every parameter is");
+}
+
 fst_status fst__model_loss(fst_model *model, const fst_loss_options *options, fst_loss *loss)
 {
     fst__activations *a = &model->activations;
@@ -45,36 +57,36 @@ fst_status fst__model_loss(fst_model *model, const fst_loss_options *options, fs
     loss->correct = result.correct;
     if (!isfinite(result.loss) || !isfinite(result.z)) {
         model->phase = FST__PHASE_IDLE;
-        return fst__fail(FST_ERR_NUMERIC, "the loss of this batch is not finite");
+        return not_finite(model);
     }
     if (a->training)
         model->phase = FST__PHASE_LOSS;
     return FST_OK;
 }
 
-static fst_status want_output(fst_model *model, int64_t columns)
+static fst_status want_output(fst_model *model, fst__output which, int64_t columns)
 {
     size_t count;
     if (!fst__mul_size((size_t)(model->activations.rows * model->activations.length),
                        (size_t)columns, &count))
         return fst__fail(FST_ERR_NO_MEMORY, "the output is too large");
-    if (count <= model->output_size)
+    if (count <= model->outputs[which].size)
         return FST_OK;
     fst__allocator *allocator = &model->context->allocator;
-    fst__free(allocator, model->output);
-    model->output_size = 0;
-    model->output = fst__alloc_array(allocator, count, sizeof(fst__real));
-    if (!model->output)
+    fst__free(allocator, model->outputs[which].data);
+    model->outputs[which].size = 0;
+    model->outputs[which].data = fst__alloc_array(allocator, count, sizeof(fst__real));
+    if (!model->outputs[which].data)
         return FST_ERR_NO_MEMORY;
-    model->output_size = count;
+    model->outputs[which].size = count;
     return FST_OK;
 }
 
-static void set_view(const fst_model *model, int64_t columns, fst_view *view)
+static void set_view(const fst_model *model, fst__real *data, int64_t columns, fst_view *view)
 {
     const fst__activations *a = &model->activations;
     *view = (fst_view){
-        .data = model->output,
+        .data = data,
         .dtype = FST__REAL_DTYPE,
         .rank = 3,
         .shape = {a->rows, a->length, columns},
@@ -94,36 +106,46 @@ static void to_real(fst__real *out, fst__matrix from)
     }
 }
 
-static int64_t output_columns(const fst_model *model, const char *name)
+static fst_status find_output(const fst_model *model, const char *name, fst__output *which,
+                              int64_t *columns)
 {
-    if (strcmp(name, "logits") == 0)
-        return model->config.vocabulary_size;
-    return strcmp(name, "hidden") == 0 ? model->config.width : 0;
+    if (strcmp(name, "logits") == 0) {
+        *which = FST__OUTPUT_LOGITS;
+        *columns = model->config.vocabulary_size;
+    } else if (strcmp(name, "hidden") == 0) {
+        *which = FST__OUTPUT_HIDDEN;
+        *columns = model->config.width;
+    } else {
+        return fst__fail(FST_ERR_NOT_FOUND, "no output \"%s\"; expected \"logits\" or \"hidden\"",
+                         name);
+    }
+    return FST_OK;
 }
 
 fst_status fst__model_output(fst_model *model, const char *name, fst_view *view)
 {
-    int64_t columns = output_columns(model, name);
-    if (!columns)
-        return fst__fail(FST_ERR_NOT_FOUND, "no output \"%s\"; expected \"logits\" or \"hidden\"",
-                         name);
+    fst__output which = FST__OUTPUT_LOGITS;
+    int64_t columns = 0;
+    fst_status status = find_output(model, name, &which, &columns);
+    if (status)
+        return status;
     if (!model->has_output)
         return fst__fail(FST_ERR_STATE, "fst_model_output before fst_model_forward");
-    fst_status status = want_output(model, columns);
+    status = want_output(model, which, columns);
     if (status)
         return status;
     const fst__activations *a = &model->activations;
-    if (columns == model->config.vocabulary_size && strcmp(name, "logits") == 0) {
+    fst__real *data = model->outputs[which].data;
+    if (which == FST__OUTPUT_LOGITS) {
         fst__matrix weight = fst__weight_matrix(model->parameters.head_weight);
-        fst__matrix logits =
-            fst__matrix_of(model->output, a->rows * a->length, columns, FST__REAL_DTYPE);
+        fst__matrix logits = fst__matrix_of(data, a->rows * a->length, columns, FST__REAL_DTYPE);
         status = fst__linear_forward(model->context->compute, a->hidden, weight, NULL, logits);
         if (status)
             return status;
     } else {
-        to_real(model->output, a->hidden);
+        to_real(data, a->hidden);
     }
-    set_view(model, columns, view);
+    set_view(model, data, columns, view);
     return FST_OK;
 }
 
@@ -200,17 +222,18 @@ static fst_status logits_backward(fst_model *model, const fst_view *gradient)
 
 fst_status fst__model_backward_from(fst_model *model, const char *output, const fst_view *gradient)
 {
-    int64_t columns = output_columns(model, output);
-    if (!columns)
-        return fst__fail(FST_ERR_NOT_FOUND, "no output \"%s\"; expected \"logits\" or \"hidden\"",
-                         output);
+    fst__output which = FST__OUTPUT_LOGITS;
+    int64_t columns = 0;
+    fst_status status = find_output(model, output, &which, &columns);
+    if (status)
+        return status;
     if (model->phase != FST__PHASE_FORWARD)
         return fst__fail(FST_ERR_STATE, "fst_model_backward needs a training fst_model_forward "
                                         "before it, each time");
-    fst_status status = check_gradient(model, columns, gradient);
+    status = check_gradient(model, columns, gradient);
     if (status)
         return status;
-    if (strcmp(output, "logits") == 0)
+    if (which == FST__OUTPUT_LOGITS)
         status = logits_backward(model, gradient);
     else
         read_gradient(gradient, model->activations.d_normed);

@@ -83,7 +83,8 @@ fst_status fst__model_create(fst_context *context, const fst_model_config *confi
         goto fail;
     }
     if (initialise)
-        fst__parameters_initialise(&model->parameters, &model->config, context->seed);
+        fst__parameters_initialise(&model->parameters, context->compute, &model->config,
+                                   context->seed);
     *out = model;
     return FST_OK;
 fail:
@@ -97,7 +98,8 @@ void fst__model_release(fst_model *model)
         return;
     fst_context *context = model->context;
     fst__allocator *allocator = &context->allocator;
-    fst__free(allocator, model->output);
+    for (int i = 0; i < FST__OUTPUTS; ++i)
+        fst__free(allocator, model->outputs[i].data);
     fst__free(allocator, model->block);
     fst__free(allocator, model->layer_activations);
     fst__free(allocator, model->rotary_sine);

@@ -13,6 +13,13 @@ typedef enum fst__model_phase {
     FST__PHASE_LOSS,     /* the loss head has left its gradient in d_normed */
 } fst__model_phase;
 
+/* What fst_model_output can give. */
+typedef enum fst__output {
+    FST__OUTPUT_LOGITS,
+    FST__OUTPUT_HIDDEN,
+    FST__OUTPUTS,
+} fst__output;
+
 struct fst_model {
     _Atomic int64_t references;
     fst_context *context;
@@ -33,8 +40,10 @@ struct fst_model {
 
     struct fst__kv_cache *cache; /* of the decode in progress, or NULL */
 
-    fst__real *output; /* "logits" or "hidden" for the caller */
-    size_t output_size;
+    struct {
+        fst__real *data;
+        size_t size; /* elements */
+    } outputs[FST__OUTPUTS]; /* for the caller; each keeps its memory until a larger one is needed */
 };
 
 static inline fst_model *fst__model_retain(fst_model *model)

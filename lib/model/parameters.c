@@ -2,8 +2,9 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "kernels/compute.h"
+#include "kernels/kernels.h"
 #include "model/config.h"
-#include "tensor/bf16.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -11,6 +12,9 @@
 #include <string.h>
 
 enum { NAME_SIZE = 64, PER_LAYER = 14, OUTSIDE_LAYERS = 5, PAD = FST__ALIGNMENT / sizeof(fst__real) };
+
+/* No machine has as many; the allocator refuses them, and sums up to here do not overflow. */
+static const int64_t MOST_ELEMENTS = (int64_t)1 << 58;
 
 /* Walks the architecture once and lists what it needs. */
 typedef struct listing {
@@ -28,6 +32,8 @@ static fst__parameter *list(listing *to, const char *name, int64_t rows, int64_t
     *item = (fst__parameter){
         .name = stored, .rows = rows, .columns = columns, .rank = rank, .flags = flags};
     to->elements += (rows * columns + PAD - 1) / PAD * PAD;
+    if (to->elements > MOST_ELEMENTS)
+        to->elements = MOST_ELEMENTS;
     return item;
 }
 
@@ -153,15 +159,64 @@ void fst__parameters_destroy(fst__parameters *parameters)
     *parameters = (fst__parameters){0};
 }
 
-static void draw_normal(fst__parameter *item, uint64_t seed, uint64_t number, double std)
+/* Elements of one task: a block of random words many times over, and little beside a thread's start. */
+enum { CHUNK = 1 << 15, GROUP = 64 };
+
+/* What one pass over a parameter does, in chunks that do not depend on the number of workers. */
+typedef struct pass {
+    const fst__kernels *kernels;
+    fst__parameter *item;
+    int64_t size;
+    uint64_t seed, number;
+    double std;
+} pass;
+
+static void run_pass(const fst__compute *compute, pass *self, fst__task task)
 {
-    int64_t size = fst__parameter_size(item);
-    for (int64_t i = 0; i < size; i += 2) {
-        fst__philox_block block = fst__philox(seed, FST__STREAM_INIT, number, (uint64_t)i);
-        item->value[i] = (fst__real)(std * fst__normal(block, 0));
-        if (i + 1 < size)
-            item->value[i + 1] = (fst__real)(std * fst__normal(block, 1));
+    self->kernels = compute->kernels;
+    self->size = fst__parameter_size(self->item);
+    fst__pool_run(compute->pool, (self->size + CHUNK - 1) / CHUNK, task, self);
+}
+
+/* Box and Muller's two normals from two words. */
+static void two_normals(uint32_t a, uint32_t b, fst__real std, fst__real *first, fst__real *second)
+{
+#ifdef FST__REAL_DOUBLE
+    double radius = sqrt(-2 * log(((double)a + 1) * 0x1p-32));
+    double angle = 6.283185307179586 * ((double)b * 0x1p-32);
+    double along = cos(angle), across = sin(angle);
+#else
+    float radius = sqrtf(-2 * logf(((float)a + 1) * 0x1p-32f));
+    float angle = 6.2831853f * ((float)b * 0x1p-32f);
+    float along = cosf(angle), across = sinf(angle);
+#endif
+    *first = std * radius * along;
+    *second = std * radius * across;
+}
+
+static void draw_chunk(void *context, int64_t index, int32_t worker)
+{
+    (void)worker;
+    const pass *self = context;
+    int64_t begin = index * CHUNK, end = begin + CHUNK < self->size ? begin + CHUNK : self->size;
+    for (int64_t at = begin; at < end; at += GROUP) {
+        uint32_t words[GROUP];
+        fst__real normals[GROUP];
+        self->kernels->random_words(self->seed, FST__STREAM_INIT, self->number, (uint64_t)at, words,
+                                    GROUP);
+        for (int i = 0; i < GROUP; i += 2)
+            two_normals(words[i], words[i + 1], (fst__real)self->std, &normals[i], &normals[i + 1]);
+        size_t count = end - at < GROUP ? (size_t)(end - at) : GROUP;
+        memcpy(self->item->value + at, normals, count * sizeof *normals);
     }
+}
+
+static void convert_chunk(void *context, int64_t index, int32_t worker)
+{
+    (void)worker;
+    const pass *self = context;
+    int64_t begin = index * CHUNK, count = self->size - begin < CHUNK ? self->size - begin : CHUNK;
+    self->kernels->to_bf16(self->item->value + begin, self->item->working + begin, count);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -170,8 +225,8 @@ static bool ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-void fst__parameters_initialise(fst__parameters *parameters, const fst_model_config *config,
-                                uint64_t seed)
+void fst__parameters_initialise(fst__parameters *parameters, const fst__compute *compute,
+                                const fst_model_config *config, uint64_t seed)
 {
     /* GPT-2: the projections back into the stream start smaller, so that its variance does not
      * grow with depth (Radford et al. 2019, section 2.3). */
@@ -186,9 +241,11 @@ void fst__parameters_initialise(fst__parameters *parameters, const fst_model_con
         }
         bool residual = ends_with(item->name, "attention.output.weight") ||
                         ends_with(item->name, "mlp.down.weight");
-        draw_normal(item, seed, (uint64_t)i, residual ? residual_std : config->init_std);
+        pass draw = {.item = item, .seed = seed, .number = (uint64_t)i,
+                     .std = residual ? residual_std : config->init_std};
+        run_pass(compute, &draw, draw_chunk);
     }
-    fst__parameters_refresh_working(parameters);
+    fst__parameters_refresh_working(parameters, compute);
 }
 
 fst_status fst__parameters_want_gradients(fst__parameters *parameters)
@@ -203,16 +260,26 @@ fst_status fst__parameters_want_gradients(fst__parameters *parameters)
     return FST_OK;
 }
 
-void fst__parameters_refresh_working(fst__parameters *parameters)
+void fst__parameters_refresh_working(fst__parameters *parameters, const fst__compute *compute)
 {
     for (int64_t i = 0; i < parameters->count; ++i) {
-        fst__parameter *item = &parameters->items[i];
-        if (!item->working)
-            continue;
-        int64_t size = fst__parameter_size(item);
-        for (int64_t j = 0; j < size; ++j)
-            item->working[j] = fst__float_to_bf16((float)item->value[j]);
+        pass convert = {.item = &parameters->items[i]};
+        if (convert.item->working)
+            run_pass(compute, &convert, convert_chunk);
     }
+}
+
+const fst__parameter *fst__parameters_not_finite(const fst__parameters *parameters)
+{
+    for (int64_t i = 0; i < parameters->count; ++i) {
+        const fst__parameter *item = &parameters->items[i];
+        int64_t size = fst__parameter_size(item);
+        for (int64_t j = 0; j < size; ++j) {
+            if (!isfinite(item->value[j]))
+                return item;
+        }
+    }
+    return NULL;
 }
 
 fst__parameter *fst__parameters_find(const fst__parameters *parameters, const char *name)

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "fourstage/model.h"
+#include "kernels/compute.h"
 #include "tensor/matrix.h"
 #include "tensor/parameter.h"
 
@@ -40,12 +41,14 @@ fst_status fst__parameters_create(fst__allocator *allocator, const fst_model_con
 void fst__parameters_destroy(fst__parameters *parameters);
 
 /* GPT-2's initialisation; a function of (seed, parameter's position, element). */
-void fst__parameters_initialise(fst__parameters *parameters, const fst_model_config *config,
-                                uint64_t seed);
+void fst__parameters_initialise(fst__parameters *parameters, const fst__compute *compute,
+                                const fst_model_config *config, uint64_t seed);
 
 /* Takes the gradients' memory, zeroed, if that was not done yet. */
 fst_status fst__parameters_want_gradients(fst__parameters *parameters);
-void fst__parameters_refresh_working(fst__parameters *parameters);
+void fst__parameters_refresh_working(fst__parameters *parameters, const fst__compute *compute);
+/* The first that holds a NaN or infinity, or NULL. */
+const fst__parameter *fst__parameters_not_finite(const fst__parameters *parameters);
 fst__parameter *fst__parameters_find(const fst__parameters *parameters, const char *name);
 
 /* The matrix that products read: the bfloat16 copy where there is one. */

@@ -212,19 +212,20 @@ static fst_status report(fst_policy *policy, int64_t index, const fst_sampling_o
                          fst_token_callback callback, void *user)
 {
     fst__sequence *s = &policy->sequences[index];
+    size_t fresh = fst__sequence_new_text(s, options);
+    const char *text = policy->tokenizer ? (fresh ? s->text.data + s->reported : "") : NULL;
+    s->reported += fresh;
     if (!callback)
         return FST_OK;
-    size_t fresh = fst__sequence_new_text(s, options);
     fst_token token = {
         .struct_size = sizeof token,
         .sequence = index,
         .index = s->count - 1,
         .id = s->ids[s->count - 1],
         .log_probability = s->log_probabilities[s->count - 1],
-        .text = policy->tokenizer ? (fresh ? s->text.data + s->reported : "") : NULL,
+        .text = text,
         .text_length = fresh,
     };
-    s->reported += fresh;
     return callback(&token, user);
 }
 
@@ -257,6 +258,8 @@ static fst_status draw_token(fst_policy *policy, int64_t index, fst__real *logit
     } else if (s->count == s->limit) {
         s->done = true;
     }
+    if (s->done)
+        fst__sequence_drop_cut_character(s);
     return FST_OK;
 }
 
@@ -287,6 +290,7 @@ static void mark_stopped(fst_policy *policy)
         if (!policy->sequences[s].done)
             policy->sequences[s].finish = FST_FINISH_STOPPED;
         policy->sequences[s].done = true;
+        fst__sequence_drop_cut_character(&policy->sequences[s]);
     }
 }
 
@@ -298,14 +302,17 @@ fst_status fst__policy_generate(fst_policy *policy, const int32_t *const *prompt
     if (policy->busy)
         return fst__fail(FST_ERR_BUSY, "fst_policy_generate was called from its own callback");
     policy->busy = true;
+    /* The callback may destroy the caller's policy. */
+    atomic_fetch_add(&policy->references, 1);
     fst_status status = prepare(policy, prompts, lengths, count, options);
     while (!status && (plan_prompts(policy, prompts, lengths) || plan_step(policy)))
         status = advance(policy, lengths, options, callback, user);
     policy->busy = false;
     if (status > 0) {
         mark_stopped(policy);
-        return FST_STOPPED;
+        status = FST_STOPPED;
     }
+    fst__policy_release(policy);
     return status;
 }
 
@@ -338,7 +345,9 @@ fst_status fst__policy_generate_text(fst_policy *policy, const char *const *text
 {
     if (!policy->tokenizer)
         return fst__fail(FST_ERR_STATE, "fst_policy_generate_text: the policy has no tokenizer");
-    fst__allocator *allocator = &policy->model->context->allocator;
+    /* Held beyond the policy, which the callback may destroy. */
+    fst_context *context = fst__context_retain(policy->model->context);
+    fst__allocator *allocator = &context->allocator;
     fst__ids *ids = fst__alloc_zero(allocator, (size_t)count * sizeof *ids);
     const int32_t **prompts = fst__alloc_array(allocator, (size_t)count, sizeof *prompts);
     int64_t *prompt_lengths = fst__alloc_array(allocator, (size_t)count, sizeof *prompt_lengths);
@@ -358,5 +367,6 @@ fst_status fst__policy_generate_text(fst_policy *policy, const char *const *text
     fst__free(allocator, prompt_lengths);
     fst__free(allocator, prompts);
     fst__free(allocator, ids);
+    fst__context_release(context);
     return status;
 }

@@ -33,10 +33,11 @@ bool fst__sequence_cut_stop_string(fst__sequence *sequence, const fst_sampling_o
 {
     fst__text *text = &sequence->text;
     const char *first = NULL;
+    /* None begins in what was reported: what may begin one is held back. */
     for (size_t i = 0; i < options->stop_string_count && text->data; ++i) {
         size_t length = strlen(options->stop_strings[i]);
         const char *found = NULL;
-        for (size_t at = 0; at + length <= text->length && !found; ++at) {
+        for (size_t at = sequence->reported; at + length <= text->length && !found; ++at) {
             if (memcmp(text->data + at, options->stop_strings[i], length) == 0)
                 found = text->data + at;
         }
@@ -77,6 +78,15 @@ static size_t possible_stop(const char *text, size_t length, const fst_sampling_
         }
     }
     return most;
+}
+
+void fst__sequence_drop_cut_character(fst__sequence *sequence)
+{
+    fst__text *text = &sequence->text;
+    if (!text->data)
+        return;
+    text->length -= cut_character(text->data, text->length);
+    text->data[text->length] = '\0';
 }
 
 size_t fst__sequence_new_text(const fst__sequence *sequence, const fst_sampling_options *options)

@@ -85,51 +85,58 @@ static void sift_down(fst__candidate *heap, int64_t count, int64_t at)
     heap[at] = moving;
 }
 
+static double sum_of(const fst__candidate *candidates, int64_t count)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < count; ++i)
+        sum += candidates[i].probability;
+    return sum;
+}
+
+/* Top-p of the kept, which stand at the end of the array in order, best last. */
+static int64_t cut_top_p(const fst__candidate *end, int64_t kept, double top_p)
+{
+    double total = sum_of(end - kept, kept), sum = 0;
+    for (int64_t i = 1; i <= kept; ++i) {
+        sum += end[-i].probability;
+        if (sum >= top_p * total)
+            return i;
+    }
+    return kept;
+}
+
 /*
- * Keeps the best by top-k, then top-p of those, then min-p of those. The kept ones are taken off a
- * heap one by one and end up at the array's end, best last, so only as many are sorted as are kept.
+ * Keeps the best by top-k, of those the best by top-p, of those the best by min-p. They are taken
+ * off a heap one by one and end up at the array's end, best last, so only as many are sorted as are
+ * looked at. Without top-k the sum that top-p is a part of is known before anything is taken; with
+ * it, only once the k are.
  */
 static fst__candidate *keep_best(fst__candidate *all, int64_t count, const fst_sampling_options *o,
                                  int64_t *kept)
 {
-    int64_t most = o->top_k > 0 && o->top_k < count ? o->top_k : count;
+    bool cut_k = o->top_k > 0 && o->top_k < count, cut_p = o->top_p < 1;
+    int64_t most = cut_k ? o->top_k : count, taken = 0;
+    double enough = cut_p && !cut_k ? o->top_p * sum_of(all, count) : INFINITY, sum = 0;
     for (int64_t i = count / 2 - 1; i >= 0; --i)
         sift_down(all, count, i);
-    double total = 0, sum = 0;
-    if (most == count) {
-        for (int64_t i = 0; i < count; ++i)
-            total += all[i].probability;
-    }
-    int64_t heap = count, taken = 0;
     double least = o->min_p * all[0].probability;
-    while (taken < most) {
+    while (taken < most && sum < enough) {
         fst__candidate best = all[0];
-        if (best.probability < least)
+        /* Only what is below min-p follows, but top-p of the k may count it. */
+        if (best.probability < least && !(cut_k && cut_p))
             break;
-        all[0] = all[--heap];
-        sift_down(all, heap, 0);
-        all[heap] = best;
-        ++taken;
+        int64_t last = count - ++taken;
+        all[0] = all[last];
+        sift_down(all, last, 0);
+        all[last] = best;
         sum += best.probability;
-        if (most == count && sum >= o->top_p * total)
-            break;
     }
+    if (cut_k && cut_p)
+        taken = cut_top_p(all + count, taken, o->top_p);
+    while (all[count - taken].probability < least)
+        --taken;
     *kept = taken;
-    return all + heap;
-}
-
-/* With top-k, top-p counts within the k: `best` is sorted, best last. */
-static int64_t cut_top_p(const fst__candidate *best, int64_t kept, double top_p)
-{
-    double total = 0, sum = 0;
-    for (int64_t i = 0; i < kept; ++i)
-        total += best[i].probability;
-    for (int64_t i = kept - 1; i >= 0; --i) {
-        sum += best[i].probability;
-        if (sum >= top_p * total)
-            return kept - i;
-    }
-    return kept;
+    return all + count - taken;
 }
 
 static const fst__candidate *draw(const fst__candidate *from, int64_t count, double total,
@@ -166,7 +173,7 @@ fst_status fst__sampler_draw(fst__sampler *sampler, const fst_sampling_options *
         *log_probability = 0;
         return FST_OK;
     }
-    double most = (double)logits[best], total = 0;
+    double most = (double)logits[best];
     for (int32_t i = 0; i < vocabulary; ++i) {
         sampler->candidates[i].id = i;
         sampler->candidates[i].probability =
@@ -175,16 +182,9 @@ fst_status fst__sampler_draw(fst__sampler *sampler, const fst_sampling_options *
     const fst__candidate *kept = sampler->candidates;
     int64_t count = vocabulary;
     bool all = options->top_k <= 0 && options->top_p >= 1 && options->min_p <= 0;
-    if (!all) {
+    if (!all)
         kept = keep_best(sampler->candidates, vocabulary, options, &count);
-        if (options->top_k > 0 && options->top_p < 1) {
-            int64_t fewer = cut_top_p(kept, count, options->top_p);
-            kept += count - fewer;
-            count = fewer;
-        }
-    }
-    for (int64_t i = 0; i < count; ++i)
-        total += kept[i].probability;
+    double total = sum_of(kept, count);
     const fst__candidate *drawn = draw(kept, count, total, seed, index);
     *id = drawn->id;
     *log_probability = log(drawn->probability / total);

@@ -115,7 +115,7 @@ static fst_status read_weights(fst_model *model, const char *directory)
     fst__safetensors_close(file);
     fst__free(allocator, pieces);
     if (!status)
-        fst__parameters_refresh_working(&model->parameters);
+        fst__parameters_refresh_working(&model->parameters, model->context->compute);
     return status;
 }
 

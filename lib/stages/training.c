@@ -144,7 +144,8 @@ void fst__training_visit(fst__training *training, fst__visitor *visitor, bool wi
 
 void fst__training_restored(fst__training *training)
 {
-    fst__parameters_refresh_working(&training->model->parameters);
+    fst__parameters_refresh_working(&training->model->parameters,
+                                    training->model->context->compute);
     training->clean = false;
 }
 
