@@ -37,7 +37,7 @@ def _candidates():
     if (root / "include" / "fourstage").is_dir():
         built = [path for pattern in ("build*/lib", "build/*/lib")
                  for path in root.glob(pattern + "/libfourstage.so")
-                 if not path.parts[-3].endswith("-sanitize")]
+                 if not path.parts[-3].endswith(("-sanitize", "-thread"))]
         yield from map(str, sorted(built, key=lambda path: -path.stat().st_mtime))
     found = ctypes.util.find_library("fourstage")
     if found:
