@@ -11,6 +11,7 @@ comments of `Plan` say.
 import difflib
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -20,7 +21,34 @@ from python_plan import CTYPES, DTYPES, Plan, class_name, safe  # noqa: E402
 TEMPLATE = Path(__file__).with_name("fourstage_runtime.py")
 OUTPUT = reader.ROOT / "examples" / "python" / "fourstage.py"
 
+WIDTH = 100
+
+
+def wrapped(line):
+    """A line of code cut behind commas inside brackets, where it is too long."""
+    pad = " " * (len(line) - len(line.lstrip()) + 8)
+    lines, open_brackets = [], 0
+    while len(line) > WIDTH:
+        depth, cut = open_brackets, None
+        for position, character in enumerate(line[:WIDTH]):
+            depth += (character in "([{") - (character in ")]}")
+            if character == "," and depth > 0 and line[position + 1:position + 2] == " ":
+                cut, open_at_cut = position + 1, depth
+        if cut is None:
+            break
+        lines.append(line[:cut])
+        line, open_brackets = pad + line[cut + 1:], open_at_cut
+    return "\n".join(lines + [line])
+
+
+def paragraph(text, indent):
+    return "\n".join(textwrap.wrap(text, WIDTH - indent, subsequent_indent="    ",
+                                   break_long_words=False, break_on_hyphens=False)) or text
+
+
 def docstring(text, indent):
+    text = "\n".join(paragraph(line, indent) if len(line) > WIDTH - indent - 3 else line
+                     for line in text.splitlines())
     lines = text.replace("\\", "\\\\").replace('"""', "'''").splitlines() or [""]
     pad = " " * indent
     if len(lines) == 1:
@@ -31,6 +59,7 @@ def docstring(text, indent):
 
 def described(doc):
     """The comment as a docstring: tags become lines."""
+    doc = "\n".join(" ".join(each.split()) for each in doc.split("\n\n"))
     text = re.sub(r"\s*@param (\w+)\s*", r"\n\1: ", doc)
     text = re.sub(r"\s*@return\s*", "\nStatus: ", text)
     text = re.sub(r"\s*@since\s*", "\nSince ", text)
@@ -40,7 +69,7 @@ def described(doc):
 def explained(function, plan):
     """A function's comment as a docstring: what Python passes, and what comes back."""
     parts = re.split(r"@(\w+)", function.doc)
-    lines = [parts[0].strip()] if parts[0].strip() else []
+    lines = [" ".join(each.split()) for each in parts[0].split("\n\n") if each.strip()]
     taken = {re.split(r"=", name)[0].strip("*") for name in plan.signature}
     inputs, outputs, tail = [], [], []
     for parameter in function.parameters:
@@ -165,7 +194,7 @@ class Generator:
             self.lines = lines
 
     def emit(self, text=""):
-        self.lines.append(text)
+        self.lines.append(text if '"""' in text else wrapped(text))
 
     # Structs.
 

@@ -663,7 +663,7 @@ _FUNCTIONS = {}
 
 class Batch(Struct):
     """A batch of `rows` sequences of `length` positions; arrays are row-major [rows, length] unless
-     said otherwise, borrowed for the call that takes the batch.
+        said otherwise, borrowed for the call that takes the batch.
     Since 0.1
 
     rows: sequences, ≥ 1
@@ -671,7 +671,8 @@ class Batch(Struct):
     ids: token ids, 0 ≤ id < vocabulary
     targets: token to predict at each position; negative: ignored; NULL: no loss
     positions: position of each token; NULL: 0 … length-1, restarting with each document
-    documents: index within the row at which the token's document begins: attention does not cross it; NULL: one document a row
+    documents: index within the row at which the token's document begins: attention does not cross
+        it; NULL: one document a row
     lengths: [rows] tokens that count in each row, the rest is padding; NULL: all
     weights: weight of each position's loss; NULL: 1
     """
@@ -689,22 +690,28 @@ class Batch(Struct):
     ]
     _kinds_ = dict(_fields_)
 
-_fst_context_options_log = _callback_type(ctypes.c_int32, (None, _to_text,), True, ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p)
-_fst_context_options_allocate = _callback_type(ctypes.c_void_p, (None,), True, ctypes.c_size_t, ctypes.c_void_p)
+_fst_context_options_log = _callback_type(ctypes.c_int32, (None, _to_text,), True, ctypes.c_int32,
+        ctypes.c_char_p, ctypes.c_void_p)
+_fst_context_options_allocate = _callback_type(ctypes.c_void_p, (None,), True, ctypes.c_size_t,
+        ctypes.c_void_p)
 _fst_context_options_release = _callback_type(None, (None,), True, ctypes.c_void_p, ctypes.c_void_p)
 
 class ContextOptions(Struct):
     """Options of fst_context_create.
     Since 0.1
 
-    threads: workers, the calling thread included; 0: the processors this process may use, at most 64
+    threads: workers, the calling thread included; 0: the processors this process may use, at most
+        64
     provider: FST_PROVIDER_ value; default FST_PROVIDER_AUTO
     seed: seed of every random stream; default 0
-    blas_single_thread: 1 (default): set OpenBLAS's process-wide thread count to 1 while a context lives, since the library splits its products itself; 0: leave it
+    blas_single_thread: 1 (default): set OpenBLAS's process-wide thread count to 1 while a context
+        lives, since the library splits its products itself; 0: leave it
     log_level: least FST_LOG_ level that reaches log; default FST_LOG_INFO
-    log: Log sink; NULL (default): silent. Called on the thread that called the library; text is borrowed for the call. The return value is ignored.
+    log: Log sink; NULL (default): silent. Called on the thread that called the library; text is
+        borrowed for the call. The return value is ignored.
     log_user: handed to log
-    allocate: Memory for everything; NULL (default): malloc. Must return memory aligned to 16 bytes or NULL; called from any thread. Set both or neither.
+    allocate: Memory for everything; NULL (default): malloc. Must return memory aligned to 16 bytes
+        or NULL; called from any thread. Set both or neither.
     release: gives back what allocate returned
     allocate_user: handed to allocate and release
     """
@@ -757,12 +764,15 @@ class DatasetTextOptions(Struct):
     Since 0.1
 
     documents: text files: FST_DOCUMENT_ value; default FST_DOCUMENT_FILE
-    add_bos: 1: each document begins with bos_id; default 0. A document that begins with it anyway is refused
+    add_bos: 1: each document begins with bos_id; default 0. A document that begins with it anyway
+        is refused
     add_eos: 1: each document ends with eos_id; default 0
     bos_id: −1 (default): the tokenizer's
     eos_id: −1 (default): the tokenizer's
-    special_tokens: 1: the text of a special token in a document becomes that token; 0 (default): it is text like any other
-    keep_invalid_utf8: 1: bytes that are not UTF-8 are handed to the tokenizer as they are; 0 (default): refused with file and byte
+    special_tokens: 1: the text of a special token in a document becomes that token; 0 (default): it
+        is text like any other
+    keep_invalid_utf8: 1: bytes that are not UTF-8 are handed to the tokenizer as they are; 0
+        (default): refused with file and byte
     reserved: 0
     field: JSONL: name of the string member that holds the text; NULL (default): "text"
     maximum_documents: stop after so many; 0 (default): all
@@ -792,9 +802,12 @@ class DatasetTokenOptions(Struct):
     type: FST_TOKENS_ value; default FST_TOKENS_I32
     copy: 1: the ids are copied during the call; 0 (default): borrowed until release is called
     vocabulary_size: ids at or above it are refused; 0 (default): any id ≥ 0 that fits an int32_t
-    release: Called once, from whichever thread lets go of the ids last; NULL (default): the caller keeps them until every handle made from this dataset is destroyed. Not called when create fails.
+    release: Called once, from whichever thread lets go of the ids last; NULL (default): the caller
+        keeps them until every handle made from this dataset is destroyed. Not called when create
+        fails.
     release_user: handed to release
-    token_bytes: [vocabulary_size] bytes of text each id stands for, 0 for special tokens; copied; NULL (default): unknown, and fst_dataset_info's byte counts are 0. Needs vocabulary_size.
+    token_bytes: [vocabulary_size] bytes of text each id stands for, 0 for special tokens; copied;
+        NULL (default): unknown, and fst_dataset_info's byte counts are 0. Needs vocabulary_size.
     """
     _init_ = "fst_dataset_token_options_init"
     _fields_ = [
@@ -833,7 +846,9 @@ class PackOptions(Struct):
 
     length: ids of a row, 1 … 2²⁴; default 256
     mode: FST_PACK_ value; default FST_PACK_WRAPPED
-    cross_documents: 1 (default): documents in a row see each other, positions run through the row and the first id of a document is predicted from the document before it. 0: they do not; positions begin at 0 with each document, and its last id has no target.
+    cross_documents: 1 (default): documents in a row see each other, positions run through the row
+        and the first id of a document is predicted from the document before it. 0: they do not;
+        positions begin at 0 with each document, and its last id has no target.
     pad_id: id that fills a row up; its target is FST_IGNORE; default 0
     drop_last: wrapped: 1 leaves out a last row that is not full; default 0
     """
@@ -859,7 +874,8 @@ class DatasetInfo(Struct):
     rows: rows of an epoch; 0 if not packed. Random windows: ⌊tokens / length⌋, at least 1
     length: ids of a row; 0 if not packed
     targets: targets of an epoch that are not ignored; random windows: rows·length
-    target_bytes: bytes of text that those stand for, so that bits per byte = summed loss / (ln 2 · target_bytes); 0 if unknown, and for random windows
+    target_bytes: bytes of text that those stand for, so that bits per byte = summed loss / (ln 2 ·
+        target_bytes); 0 if unknown, and for random windows
     maximum_id: largest id there is
     cross_documents: as packed; 1 if not packed
     """
@@ -880,7 +896,7 @@ class DatasetInfo(Struct):
 
 class View(Struct):
     """An array in memory. Element (i0, i1, …) stands at data + (i0·strides[0] + i1·strides[1] + …)
-     elements. The layout of this struct is fixed for good.
+        elements. The layout of this struct is fixed for good.
     Since 0.1
 
     data: borrowed; the function that fills the view says until when
@@ -901,10 +917,11 @@ class View(Struct):
 
 class ModelConfig(Struct):
     """The architecture of a model. Fill with fst_model_config_init, which gives FST_FAMILY_GPT2's
-     switches and small sizes.
+        switches and small sizes.
     Since 0.1
 
-    family: FST_FAMILY_ value: the naming used when saved; the switches below decide what is computed
+    family: FST_FAMILY_ value: the naming used when saved; the switches below decide what is
+        computed
     vocabulary_size: V, ≥ 1
     context_length: most positions of a sequence, ≥ 1
     layers: blocks, ≥ 1
@@ -936,7 +953,8 @@ class ModelConfig(Struct):
     rope_beta_slow: YaRN, default 1
     dropout: on embeddings and on each branch before it joins the stream; default 0
     attention_dropout: on attention probabilities; default 0
-    init_std: standard deviation of initial weights; residual projections get init_std / √(2·layers), as GPT-2; default 0.02
+    init_std: standard deviation of initial weights; residual projections get init_std /
+        √(2·layers), as GPT-2; default 0.02
     bos_id: -1: none
     eos_id: -1: none
     """
@@ -986,8 +1004,10 @@ class ModelOptions(Struct):
     """How a model is held in memory, apart from its architecture.
     Since 0.1
 
-    dtype: FST_F32 (default) or FST_BF16: bfloat16 working weights and activations over float32 master weights, gradients and residual stream
-    checkpointing: 1: keep only each block's input and compute the block again in backward; default 0
+    dtype: FST_F32 (default) or FST_BF16: bfloat16 working weights and activations over float32
+        master weights, gradients and residual stream
+    checkpointing: 1: keep only each block's input and compute the block again in backward; default
+        0
     """
     _init_ = "fst_model_options_init"
     _fields_ = [
@@ -1020,7 +1040,8 @@ class LossOptions(Struct):
     """Options of fst_model_loss.
     Since 0.1
 
-    scale: the gradient is that of scale · Σ loss; 0 (default): 1 / Σ weights, the mean over this batch. For accumulation pass 1 / tokens of all micro-batches
+    scale: the gradient is that of scale · Σ loss; 0 (default): 1 / Σ weights, the mean over this
+        batch. For accumulation pass 1 / tokens of all micro-batches
     label_smoothing: default 0
     z_loss: coefficient of logsumexp², as PaLM (arXiv 2204.02311); default 0
     """
@@ -1065,7 +1086,8 @@ class ScheduleOptions(Struct):
     minimum_ratio: minimum as a part of the peak, 0 … 1; default 0
     warmup_steps: ≥ 0; default 0
     total_steps: where the decay ends, > warmup_steps; needed by linear, cosine and WSD; default 0
-    decay_steps: WSD: steps of the decay, at most total_steps − warmup_steps; 0 (default): a fifth of total_steps, or less where the warm-up leaves less
+    decay_steps: WSD: steps of the decay, at most total_steps − warmup_steps; 0 (default): a fifth
+        of total_steps, or less where the warm-up leaves less
     """
     _init_ = "fst_schedule_options_init"
     _fields_ = [
@@ -1091,12 +1113,14 @@ class OptimizerOptions(Struct):
     beta1: AdamW, 0 ≤ β₁ < 1; default 0.9
     beta2: AdamW, 0 ≤ β₂ < 1; default 0.999
     epsilon: AdamW, added to √v̂, ≥ 0; default 1e-8
-    weight_decay: for matrices and embeddings; norms and biases have none; ≥ 0; default 0.01, as torch.optim.AdamW; AdamW and SGD
+    weight_decay: for matrices and embeddings; norms and biases have none; ≥ 0; default 0.01, as
+        torch.optim.AdamW; AdamW and SGD
     clip_norm: largest norm of all gradients together; 0: no clipping; default 1
     momentum: SGD, 0 ≤ μ < 1; default 0
     dampening: SGD, of the gradient's part in the momentum; default 0
     nesterov: SGD, 1: Nesterov's momentum, which needs momentum > 0 and dampening 0; default 0
-    keep_gradients: 1: fst_optimizer_step leaves the gradients as they were; default 0: it zeroes them
+    keep_gradients: 1: fst_optimizer_step leaves the gradients as they were; default 0: it zeroes
+        them
     warmup: FST_WARMUP_ value; default FST_WARMUP_ABOVE_ZERO
     muon_scale: FST_MUON_SCALE_ value; default FST_MUON_SCALE_ORIGINAL
     warmup_steps: see fst_schedule_options; default 0
@@ -1108,8 +1132,11 @@ class OptimizerOptions(Struct):
     muon_weight_decay: decoupled, ≥ 0; default 0
     muon_nesterov: default 1
     muon_iterations: Newton–Schulz steps, 1 … 100; default 5
-    group_patterns: Groups of parameters by name; the first pattern that matches a parameter decides, one that none matches keeps factor 1. In a pattern, * stands for any text and ? for one character. All arrays have group_count entries and are read during create only.
-    group_learning_rates: factor of the learning rate, ≥ 0; NULL: 1. 0 leaves the weights as they are
+    group_patterns: Groups of parameters by name; the first pattern that matches a parameter
+        decides, one that none matches keeps factor 1. In a pattern, * stands for any text and ? for
+        one character. All arrays have group_count entries and are read during create only.
+    group_learning_rates: factor of the learning rate, ≥ 0; NULL: 1. 0 leaves the weights as they
+        are
     group_weight_decays: factor of the weight decay, ≥ 0; NULL: 1
     group_count: default 0
     """
@@ -1170,19 +1197,21 @@ class OptimizerReport(Struct):
 
 class SamplingOptions(Struct):
     """How the next token is drawn. The logits are changed in this order: repetition, presence and
-    frequency penalties, bias, temperature, top-k, top-p, min-p; what is left is normalised, and a
-    token's log-probability is that under this last distribution.
+        frequency penalties, bias, temperature, top-k, top-p, min-p; what is left is normalised, and
+        a token's log-probability is that under this last distribution.
     Since 0.1
 
     max_new_tokens: most tokens to draw for each prompt, ≥ 0; default 128
     seed: with each prompt's index, selects its random numbers; default 0
     seeds: a seed for each prompt instead; NULL (default): from seed
-    temperature: logits are divided by it; 0: always the most probable token, whose log-probability is then 0; default 1
+    temperature: logits are divided by it; 0: always the most probable token, whose log-probability
+        is then 0; default 1
     top_k: keep the k most probable; 0 (default): all
     ignore_end: 1: the model's end token does not end a sequence; default 0
     top_p: keep the most probable until their sum reaches p (arXiv 1904.09751), 0 < p ≤ 1; default 1
     min_p: drop what is below min_p times the most probable (arXiv 2407.01082), 0 ≤ p < 1; default 0
-    repetition_penalty: logits of tokens in prompt or output: divided if positive, multiplied if negative (CTRL, arXiv 1909.05858), > 0; default 1
+    repetition_penalty: logits of tokens in prompt or output: divided if positive, multiplied if
+        negative (CTRL, arXiv 1909.05858), > 0; default 1
     presence_penalty: subtracted from logits of tokens in the output; default 0
     frequency_penalty: subtracted for each time a token is in the output; default 0
     bias_ids: tokens whose logits are changed; NULL: none
@@ -1227,7 +1256,8 @@ class Token(Struct):
     id: the token
     reserved: 0
     log_probability: natural log, of the distribution it was drawn from
-    text: text that became whole with this token: UTF-8 without cut characters; borrowed; NULL without a tokenizer
+    text: text that became whole with this token: UTF-8 without cut characters; borrowed; NULL
+        without a tokenizer
     text_length: bytes of text
     """
     _fields_ = [
@@ -1250,7 +1280,8 @@ class Generation(Struct):
     ids: [count] tokens drawn; borrowed until the next generate
     log_probabilities: [count] likewise
     count: tokens drawn
-    text: their text, NUL-terminated; NULL without a tokenizer
+    text: their text, NUL-terminated, without a character that the last token leaves cut; NULL
+        without a tokenizer
     text_length: bytes of text
     finish: FST_FINISH_ value
     reserved: 0
@@ -1270,7 +1301,7 @@ class Generation(Struct):
 
 class RunProgress(Struct):
     """Where a run stands; handed to the progress callback and filled by fst_run_step. What was not
-     measured yet is NaN.
+        measured yet is NaN.
     Since 0.1
 
     step: steps done
@@ -1301,7 +1332,8 @@ class RunProgress(Struct):
     ]
     _kinds_ = dict(_fields_)
 
-_fst_run_options_progress = _callback_type(ctypes.c_int32, (_from_pointer,), True, ctypes.POINTER(RunProgress), ctypes.c_void_p)
+_fst_run_options_progress = _callback_type(ctypes.c_int32, (_from_pointer,), True,
+        ctypes.POINTER(RunProgress), ctypes.c_void_p)
 
 class RunOptions(Struct):
     """What all stages have in common; handed to a stage's create function.
@@ -1312,10 +1344,12 @@ class RunOptions(Struct):
     patience: stop early after so many evaluations without a better one; 0 (default): never
     save_every: save into directory after so many steps; 0 (default): at the end only
     keep: newest checkpoints to keep in directory, older ones are removed; 0: all; default 2
-    directory: Folder for checkpoints, created when first needed; NULL (default): nothing is saved by itself. Copied.
+    directory: Folder for checkpoints, created when first needed; NULL (default): nothing is saved
+        by itself. Copied.
     save_best: 1: the state with the best evaluation is saved as best.safetensors too; default 0
     reserved: 0
-    progress: Called after each step, with its evaluation and saving done; progress is borrowed for the call. 0 goes on; > 0 stops the verb with FST_STOPPED; < 0 ends it with that value.
+    progress: Called after each step, with its evaluation and saving done; progress is borrowed for
+        the call. 0 goes on; > 0 stops the verb with FST_STOPPED; < 0 ends it with that value.
     progress_user: handed to progress
     """
     _init_ = "fst_run_options_init"
@@ -1398,18 +1432,21 @@ class PretrainOptions(Struct):
     Since 0.1
 
     model: what is trained; kept alive by the run
-    optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults of fst_optimizer_options.
+    optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults
+        of fst_optimizer_options.
     train: packed; kept alive by the run
     validation: packed; NULL (default): none
     run: read during create; NULL (default): defaults
     rows: rows of a micro-batch; default 8
-    accumulation: micro-batches of a step; default 1. The gradient is that of one batch of rows·accumulation rows, normalised by all its targets
+    accumulation: micro-batches of a step; default 1. The gradient is that of one batch of
+        rows·accumulation rows, normalised by all its targets
     evaluation_rows: first rows of validation to evaluate on; 0 (default): all
     shuffle: 1 (default): each epoch in an order of its own
     spike_action: FST_SPIKE_ value; default FST_SPIKE_NONE
     label_smoothing: 0 ≤ ε < 1; default 0; not in evaluations
     z_loss: coefficient of logsumexp² (PaLM, arXiv 2204.02311); default 0; not in evaluations
-    spike_loss_z: deviations above the running mean at which a loss is a spike; 0 (default): not watched
+    spike_loss_z: deviations above the running mean at which a loss is a spike; 0 (default): not
+        watched
     spike_gradient_z: the same for the gradient's norm; 0 (default): not watched
     spike_warmup: steps that only fill the running statistics; default 100
     spike_patience: spikes in a row before a roll back; default 10
@@ -1444,14 +1481,18 @@ class TokenizerTrainOptions(Struct):
     Since 0.1
 
     kind: FST_TOKENIZER_ value; default FST_TOKENIZER_BPE
-    vocabulary_size: BPE: ids to make at most, special tokens and the 256 bytes counted; default 30000. CHARACTER: ignored
+    vocabulary_size: BPE: ids to make at most, special tokens and the 256 bytes counted; default
+        30000. CHARACTER: ignored
     minimum_frequency: BPE: a pair seen less often is not merged; default 0
-    pattern: BPE: where words end. "gpt2" (default, also NULL), "llama3", "qwen2", or a regular expression (PCRE2, Unicode) whose matches and the stretches between them become the words.
-    special_tokens: special_token_count texts; BPE: they get the ids from 0 on, CHARACTER: the ids after the characters
+    pattern: BPE: where words end. "gpt2" (default, also NULL), "llama3", "qwen2", or a regular
+        expression (PCRE2, Unicode) whose matches and the stretches between them become the words.
+    special_tokens: special_token_count texts; BPE: they get the ids from 0 on, CHARACTER: the ids
+        after the characters
     special_token_count: default 0
     add_prefix_space: BPE: 1: a space is put before a text that starts with none; default 0
     reserved: 0
-    unknown_token: CHARACTER: the special token that stands for a character not seen in training; NULL (default): encoding one is FST_ERR_NOT_FOUND
+    unknown_token: CHARACTER: the special token that stands for a character not seen in training;
+        NULL (default): encoding one is FST_ERR_NOT_FOUND
     """
     _init_ = "fst_tokenizer_train_options_init"
     _fields_ = [
@@ -1473,8 +1514,10 @@ class EncodeOptions(Struct):
     """Options of fst_tokenizer_encode.
     Since 0.1
 
-    add_special_tokens: 1 (default): what the post-processor puts around a text (e.g. Llama 3's <|begin_of_text|>) is added; GPT-2 adds nothing. 0: never
-    parse_special: 1 (default): a special token spelled out in the text becomes its id; 0: its characters are ordinary text, for text from strangers
+    add_special_tokens: 1 (default): what the post-processor puts around a text (e.g. Llama 3's
+        <|begin_of_text|>) is added; GPT-2 adds nothing. 0: never
+    parse_special: 1 (default): a special token spelled out in the text becomes its id; 0: its
+        characters are ordinary text, for text from strangers
     """
     _init_ = "fst_encode_options_init"
     _fields_ = [
@@ -1508,7 +1551,8 @@ class AddedTokenOptions(Struct):
     ]
     _kinds_ = dict(_fields_)
 
-_fst_token_callback = _callback_type(ctypes.c_int32, (_from_pointer,), True, ctypes.POINTER(Token), ctypes.c_void_p)
+_fst_token_callback = _callback_type(ctypes.c_int32, (_from_pointer,), True, ctypes.POINTER(Token),
+        ctypes.c_void_p)
 
 STRUCTS = {
     "fst_batch": Batch,
@@ -1542,95 +1586,162 @@ STRUCTS = {
 }
 
 _fst_last_error = _FUNCTIONS["fst_last_error"] = _bind("fst_last_error", ctypes.c_char_p)
-_fst_status_name = _FUNCTIONS["fst_status_name"] = _bind("fst_status_name", ctypes.c_char_p, ctypes.c_int32)
-_fst_batch_init = _FUNCTIONS["fst_batch_init"] = _bind("fst_batch_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_status_name = _FUNCTIONS["fst_status_name"] = _bind("fst_status_name", ctypes.c_char_p,
+        ctypes.c_int32)
+_fst_batch_init = _FUNCTIONS["fst_batch_init"] = _bind("fst_batch_init", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_size_t)
 _fst_context_options_init = _FUNCTIONS["fst_context_options_init"] = _bind("fst_context_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_context_create = _FUNCTIONS["fst_context_create"] = _bind("fst_context_create", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_context_destroy = _FUNCTIONS["fst_context_destroy"] = _bind("fst_context_destroy", None, ctypes.c_void_p)
-_fst_context_get_info = _FUNCTIONS["fst_context_get_info"] = _bind("fst_context_get_info", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_context_create = _FUNCTIONS["fst_context_create"] = _bind("fst_context_create", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_context_destroy = _FUNCTIONS["fst_context_destroy"] = _bind("fst_context_destroy", None,
+        ctypes.c_void_p)
+_fst_context_get_info = _FUNCTIONS["fst_context_get_info"] = _bind("fst_context_get_info",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_version = _FUNCTIONS["fst_version"] = _bind("fst_version", ctypes.c_char_p)
 _fst_abi_version = _FUNCTIONS["fst_abi_version"] = _bind("fst_abi_version", ctypes.c_int32)
 _fst_dataset_text_options_init = _FUNCTIONS["fst_dataset_text_options_init"] = _bind("fst_dataset_text_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_from_text_files = _FUNCTIONS["fst_dataset_from_text_files"] = _bind("fst_dataset_from_text_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_from_jsonl_files = _FUNCTIONS["fst_dataset_from_jsonl_files"] = _bind("fst_dataset_from_jsonl_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-_fst_dataset_from_texts = _FUNCTIONS["fst_dataset_from_texts"] = _bind("fst_dataset_from_texts", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_from_texts = _FUNCTIONS["fst_dataset_from_texts"] = _bind("fst_dataset_from_texts",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_token_options_init = _FUNCTIONS["fst_dataset_token_options_init"] = _bind("fst_dataset_token_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_dataset_from_tokens = _FUNCTIONS["fst_dataset_from_tokens"] = _bind("fst_dataset_from_tokens", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-_fst_dataset_destroy = _FUNCTIONS["fst_dataset_destroy"] = _bind("fst_dataset_destroy", None, ctypes.c_void_p)
-_fst_split_options_init = _FUNCTIONS["fst_split_options_init"] = _bind("fst_split_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_dataset_split = _FUNCTIONS["fst_dataset_split"] = _bind("fst_dataset_split", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_pack_options_init = _FUNCTIONS["fst_pack_options_init"] = _bind("fst_pack_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_dataset_pack = _FUNCTIONS["fst_dataset_pack"] = _bind("fst_dataset_pack", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_dataset_read = _FUNCTIONS["fst_dataset_read"] = _bind("fst_dataset_read", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_dataset_get_info = _FUNCTIONS["fst_dataset_get_info"] = _bind("fst_dataset_get_info", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_from_tokens = _FUNCTIONS["fst_dataset_from_tokens"] = _bind("fst_dataset_from_tokens",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
+        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_destroy = _FUNCTIONS["fst_dataset_destroy"] = _bind("fst_dataset_destroy", None,
+        ctypes.c_void_p)
+_fst_split_options_init = _FUNCTIONS["fst_split_options_init"] = _bind("fst_split_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_split = _FUNCTIONS["fst_dataset_split"] = _bind("fst_dataset_split", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_pack_options_init = _FUNCTIONS["fst_pack_options_init"] = _bind("fst_pack_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_pack = _FUNCTIONS["fst_dataset_pack"] = _bind("fst_dataset_pack", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_read = _FUNCTIONS["fst_dataset_read"] = _bind("fst_dataset_read", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_get_info = _FUNCTIONS["fst_dataset_get_info"] = _bind("fst_dataset_get_info",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_get_document = _FUNCTIONS["fst_dataset_get_document"] = _bind("fst_dataset_get_document", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_fst_dtype_size = _FUNCTIONS["fst_dtype_size"] = _bind("fst_dtype_size", ctypes.c_size_t, ctypes.c_int32)
-_fst_dtype_name = _FUNCTIONS["fst_dtype_name"] = _bind("fst_dtype_name", ctypes.c_char_p, ctypes.c_int32)
-_fst_model_config_init = _FUNCTIONS["fst_model_config_init"] = _bind("fst_model_config_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dtype_size = _FUNCTIONS["fst_dtype_size"] = _bind("fst_dtype_size", ctypes.c_size_t,
+        ctypes.c_int32)
+_fst_dtype_name = _FUNCTIONS["fst_dtype_name"] = _bind("fst_dtype_name", ctypes.c_char_p,
+        ctypes.c_int32)
+_fst_model_config_init = _FUNCTIONS["fst_model_config_init"] = _bind("fst_model_config_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_model_config_set_family = _FUNCTIONS["fst_model_config_set_family"] = _bind("fst_model_config_set_family", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32)
-_fst_model_options_init = _FUNCTIONS["fst_model_options_init"] = _bind("fst_model_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_model_create = _FUNCTIONS["fst_model_create"] = _bind("fst_model_create", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_model_load = _FUNCTIONS["fst_model_load"] = _bind("fst_model_load", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_model_save = _FUNCTIONS["fst_model_save"] = _bind("fst_model_save", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
-_fst_model_destroy = _FUNCTIONS["fst_model_destroy"] = _bind("fst_model_destroy", None, ctypes.c_void_p)
-_fst_model_get_config = _FUNCTIONS["fst_model_get_config"] = _bind("fst_model_get_config", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_options_init = _FUNCTIONS["fst_model_options_init"] = _bind("fst_model_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_create = _FUNCTIONS["fst_model_create"] = _bind("fst_model_create", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_load = _FUNCTIONS["fst_model_load"] = _bind("fst_model_load", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_save = _FUNCTIONS["fst_model_save"] = _bind("fst_model_save", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
+_fst_model_destroy = _FUNCTIONS["fst_model_destroy"] = _bind("fst_model_destroy", None,
+        ctypes.c_void_p)
+_fst_model_get_config = _FUNCTIONS["fst_model_get_config"] = _bind("fst_model_get_config",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_model_parameter_count = _FUNCTIONS["fst_model_parameter_count"] = _bind("fst_model_parameter_count", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 _fst_model_parameter_name = _FUNCTIONS["fst_model_parameter_name"] = _bind("fst_model_parameter_name", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_fst_model_parameter = _FUNCTIONS["fst_model_parameter"] = _bind("fst_model_parameter", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_model_gradient = _FUNCTIONS["fst_model_gradient"] = _bind("fst_model_gradient", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_model_parameter = _FUNCTIONS["fst_model_parameter"] = _bind("fst_model_parameter",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_model_gradient = _FUNCTIONS["fst_model_gradient"] = _bind("fst_model_gradient", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 _fst_model_weights_changed = _FUNCTIONS["fst_model_weights_changed"] = _bind("fst_model_weights_changed", ctypes.c_int32, ctypes.c_void_p)
 _fst_model_zero_gradients = _FUNCTIONS["fst_model_zero_gradients"] = _bind("fst_model_zero_gradients", ctypes.c_int32, ctypes.c_void_p)
 _fst_forward_options_init = _FUNCTIONS["fst_forward_options_init"] = _bind("fst_forward_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_model_reserve = _FUNCTIONS["fst_model_reserve"] = _bind("fst_model_reserve", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p)
-_fst_model_forward = _FUNCTIONS["fst_model_forward"] = _bind("fst_model_forward", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_model_output = _FUNCTIONS["fst_model_output"] = _bind("fst_model_output", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_loss_options_init = _FUNCTIONS["fst_loss_options_init"] = _bind("fst_loss_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_model_loss = _FUNCTIONS["fst_model_loss"] = _bind("fst_model_loss", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_model_backward = _FUNCTIONS["fst_model_backward"] = _bind("fst_model_backward", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_model_reserve = _FUNCTIONS["fst_model_reserve"] = _bind("fst_model_reserve", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p)
+_fst_model_forward = _FUNCTIONS["fst_model_forward"] = _bind("fst_model_forward", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_output = _FUNCTIONS["fst_model_output"] = _bind("fst_model_output", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_loss_options_init = _FUNCTIONS["fst_loss_options_init"] = _bind("fst_loss_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_loss = _FUNCTIONS["fst_model_loss"] = _bind("fst_model_loss", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_backward = _FUNCTIONS["fst_model_backward"] = _bind("fst_model_backward", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 _fst_schedule_options_init = _FUNCTIONS["fst_schedule_options_init"] = _bind("fst_schedule_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_schedule_learning_rate = _FUNCTIONS["fst_schedule_learning_rate"] = _bind("fst_schedule_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_optimizer_options_init = _FUNCTIONS["fst_optimizer_options_init"] = _bind("fst_optimizer_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_optimizer_create = _FUNCTIONS["fst_optimizer_create"] = _bind("fst_optimizer_create", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_optimizer_destroy = _FUNCTIONS["fst_optimizer_destroy"] = _bind("fst_optimizer_destroy", None, ctypes.c_void_p)
-_fst_optimizer_step = _FUNCTIONS["fst_optimizer_step"] = _bind("fst_optimizer_step", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_optimizer_create = _FUNCTIONS["fst_optimizer_create"] = _bind("fst_optimizer_create",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_optimizer_destroy = _FUNCTIONS["fst_optimizer_destroy"] = _bind("fst_optimizer_destroy", None,
+        ctypes.c_void_p)
+_fst_optimizer_step = _FUNCTIONS["fst_optimizer_step"] = _bind("fst_optimizer_step", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_optimizer_zero_gradients = _FUNCTIONS["fst_optimizer_zero_gradients"] = _bind("fst_optimizer_zero_gradients", ctypes.c_int32, ctypes.c_void_p)
 _fst_optimizer_learning_rate = _FUNCTIONS["fst_optimizer_learning_rate"] = _bind("fst_optimizer_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_sampling_options_init = _FUNCTIONS["fst_sampling_options_init"] = _bind("fst_sampling_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_policy_create = _FUNCTIONS["fst_policy_create"] = _bind("fst_policy_create", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_policy_destroy = _FUNCTIONS["fst_policy_destroy"] = _bind("fst_policy_destroy", None, ctypes.c_void_p)
-_fst_policy_generate = _FUNCTIONS["fst_policy_generate"] = _bind("fst_policy_generate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_policy_create = _FUNCTIONS["fst_policy_create"] = _bind("fst_policy_create", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_policy_destroy = _FUNCTIONS["fst_policy_destroy"] = _bind("fst_policy_destroy", None,
+        ctypes.c_void_p)
+_fst_policy_generate = _FUNCTIONS["fst_policy_generate"] = _bind("fst_policy_generate",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 _fst_policy_generate_text = _FUNCTIONS["fst_policy_generate_text"] = _bind("fst_policy_generate_text", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_policy_get_result = _FUNCTIONS["fst_policy_get_result"] = _bind("fst_policy_get_result", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_options_init = _FUNCTIONS["fst_run_options_init"] = _bind("fst_run_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_policy_get_result = _FUNCTIONS["fst_policy_get_result"] = _bind("fst_policy_get_result",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_options_init = _FUNCTIONS["fst_run_options_init"] = _bind("fst_run_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_run_destroy = _FUNCTIONS["fst_run_destroy"] = _bind("fst_run_destroy", None, ctypes.c_void_p)
-_fst_run_step = _FUNCTIONS["fst_run_step"] = _bind("fst_run_step", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_advance = _FUNCTIONS["fst_run_advance"] = _bind("fst_run_advance", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_run_until = _FUNCTIONS["fst_run_until"] = _bind("fst_run_until", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)
-_fst_run_evaluate = _FUNCTIONS["fst_run_evaluate"] = _bind("fst_run_evaluate", ctypes.c_int32, ctypes.c_void_p)
-_fst_run_cancel = _FUNCTIONS["fst_run_cancel"] = _bind("fst_run_cancel", ctypes.c_int32, ctypes.c_void_p)
-_fst_run_metric = _FUNCTIONS["fst_run_metric"] = _bind("fst_run_metric", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_run_metric_count = _FUNCTIONS["fst_run_metric_count"] = _bind("fst_run_metric_count", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_run_metric_name = _FUNCTIONS["fst_run_metric_name"] = _bind("fst_run_metric_name", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_fst_run_get_info = _FUNCTIONS["fst_run_get_info"] = _bind("fst_run_get_info", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_memory = _FUNCTIONS["fst_run_memory"] = _bind("fst_run_memory", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_save = _FUNCTIONS["fst_run_save"] = _bind("fst_run_save", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p)
-_fst_run_resume = _FUNCTIONS["fst_run_resume"] = _bind("fst_run_resume", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p)
+_fst_run_step = _FUNCTIONS["fst_run_step"] = _bind("fst_run_step", ctypes.c_int32, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_advance = _FUNCTIONS["fst_run_advance"] = _bind("fst_run_advance", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_run_until = _FUNCTIONS["fst_run_until"] = _bind("fst_run_until", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64)
+_fst_run_evaluate = _FUNCTIONS["fst_run_evaluate"] = _bind("fst_run_evaluate", ctypes.c_int32,
+        ctypes.c_void_p)
+_fst_run_cancel = _FUNCTIONS["fst_run_cancel"] = _bind("fst_run_cancel", ctypes.c_int32,
+        ctypes.c_void_p)
+_fst_run_metric = _FUNCTIONS["fst_run_metric"] = _bind("fst_run_metric", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_run_metric_count = _FUNCTIONS["fst_run_metric_count"] = _bind("fst_run_metric_count",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_run_metric_name = _FUNCTIONS["fst_run_metric_name"] = _bind("fst_run_metric_name",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_run_get_info = _FUNCTIONS["fst_run_get_info"] = _bind("fst_run_get_info", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_memory = _FUNCTIONS["fst_run_memory"] = _bind("fst_run_memory", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_save = _FUNCTIONS["fst_run_save"] = _bind("fst_run_save", ctypes.c_int32, ctypes.c_void_p,
+        ctypes.c_char_p)
+_fst_run_resume = _FUNCTIONS["fst_run_resume"] = _bind("fst_run_resume", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p)
 _fst_pretrain_options_init = _FUNCTIONS["fst_pretrain_options_init"] = _bind("fst_pretrain_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_pretrain_create = _FUNCTIONS["fst_pretrain_create"] = _bind("fst_pretrain_create", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_pretrain_create = _FUNCTIONS["fst_pretrain_create"] = _bind("fst_pretrain_create",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 _fst_tokenizer_train_options_init = _FUNCTIONS["fst_tokenizer_train_options_init"] = _bind("fst_tokenizer_train_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_tokenizer_train_files = _FUNCTIONS["fst_tokenizer_train_files"] = _bind("fst_tokenizer_train_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p)
 _fst_tokenizer_train_texts = _FUNCTIONS["fst_tokenizer_train_texts"] = _bind("fst_tokenizer_train_texts", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p)
-_fst_tokenizer_load = _FUNCTIONS["fst_tokenizer_load"] = _bind("fst_tokenizer_load", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_tokenizer_load_gpt2 = _FUNCTIONS["fst_tokenizer_load_gpt2"] = _bind("fst_tokenizer_load_gpt2", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_tokenizer_save = _FUNCTIONS["fst_tokenizer_save"] = _bind("fst_tokenizer_save", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p)
-_fst_tokenizer_destroy = _FUNCTIONS["fst_tokenizer_destroy"] = _bind("fst_tokenizer_destroy", None, ctypes.c_void_p)
+_fst_tokenizer_load = _FUNCTIONS["fst_tokenizer_load"] = _bind("fst_tokenizer_load", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_tokenizer_load_gpt2 = _FUNCTIONS["fst_tokenizer_load_gpt2"] = _bind("fst_tokenizer_load_gpt2",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_tokenizer_save = _FUNCTIONS["fst_tokenizer_save"] = _bind("fst_tokenizer_save", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p)
+_fst_tokenizer_destroy = _FUNCTIONS["fst_tokenizer_destroy"] = _bind("fst_tokenizer_destroy", None,
+        ctypes.c_void_p)
 _fst_tokenizer_vocabulary_size = _FUNCTIONS["fst_tokenizer_vocabulary_size"] = _bind("fst_tokenizer_vocabulary_size", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_encode_options_init = _FUNCTIONS["fst_encode_options_init"] = _bind("fst_encode_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_tokenizer_encode = _FUNCTIONS["fst_tokenizer_encode"] = _bind("fst_tokenizer_encode", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+_fst_encode_options_init = _FUNCTIONS["fst_encode_options_init"] = _bind("fst_encode_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_tokenizer_encode = _FUNCTIONS["fst_tokenizer_encode"] = _bind("fst_tokenizer_encode",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 _fst_tokenizer_encode_batch = _FUNCTIONS["fst_tokenizer_encode_batch"] = _bind("fst_tokenizer_encode_batch", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
-_fst_tokenizer_decode = _FUNCTIONS["fst_tokenizer_decode"] = _bind("fst_tokenizer_decode", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
-_fst_tokenizer_token = _FUNCTIONS["fst_tokenizer_token"] = _bind("fst_tokenizer_token", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_tokenizer_find = _FUNCTIONS["fst_tokenizer_find"] = _bind("fst_tokenizer_find", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_tokenizer_decode = _FUNCTIONS["fst_tokenizer_decode"] = _bind("fst_tokenizer_decode",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+_fst_tokenizer_token = _FUNCTIONS["fst_tokenizer_token"] = _bind("fst_tokenizer_token",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_tokenizer_find = _FUNCTIONS["fst_tokenizer_find"] = _bind("fst_tokenizer_find", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 _fst_tokenizer_special_id = _FUNCTIONS["fst_tokenizer_special_id"] = _bind("fst_tokenizer_special_id", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p)
 _fst_tokenizer_set_special_id = _FUNCTIONS["fst_tokenizer_set_special_id"] = _bind("fst_tokenizer_set_special_id", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32)
 _fst_added_token_options_init = _FUNCTIONS["fst_added_token_options_init"] = _bind("fst_added_token_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
@@ -1649,7 +1760,8 @@ class Context(Handle):
         """Creates a context.
         options: NULL for defaults.
         Returns context: the new context; the caller owns it.
-        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY, or FST_ERR_UNSUPPORTED for a provider that this build lacks.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY, or FST_ERR_UNSUPPORTED for a
+            provider that this build lacks.
         Since 0.1
         """
         options = _filled(ContextOptions, options, fields)
@@ -1670,7 +1782,8 @@ class Context(Handle):
         Since 0.1
         """
         info_out = ContextInfo()
-        object.__setattr__(info_out, 'status', _check(_fst_context_get_info(self._pointer(), ctypes.byref(info_out), ctypes.sizeof(info_out))))
+        object.__setattr__(info_out, 'status', _check(_fst_context_get_info(self._pointer(),
+                ctypes.byref(info_out), ctypes.sizeof(info_out))))
         return info_out
 
 
@@ -1682,21 +1795,24 @@ class Tokenizer(Handle):
 
     @staticmethod
     def train_files(context, paths, options=None, **fields):
-        """Trains a tokenizer on text files. BPE reads each line, its line end included, as a text of its
-        own; the result is that of `tokenizers`' BpeTrainer with the byte-level initial alphabet. Words
-        are counted on the context's threads; the result does not depend on their number.
+        """Trains a tokenizer on text files. BPE reads each line, its line end included, as a text of
+            its own; the result is that of `tokenizers`' BpeTrainer with the byte-level initial
+            alphabet. Words are counted on the context's threads; the result does not depend on
+            their number.
         context: the context; kept alive by the tokenizer.
         paths: count file names.
         options: NULL for defaults.
         Returns tokenizer: the new tokenizer; the caller owns it.
-        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_IO, FST_ERR_NOT_FOUND, FST_ERR_NO_MEMORY, or FST_ERR_FORMAT where a CHARACTER tokenizer meets bytes that are not UTF-8.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_IO, FST_ERR_NOT_FOUND, FST_ERR_NO_MEMORY,
+            or FST_ERR_FORMAT where a CHARACTER tokenizer meets bytes that are not UTF-8.
         Since 0.1
         """
         paths_c, paths_lengths, paths_count = _texts(paths)
         options = _filled(TokenizerTrainOptions, options, fields)
         tokenizer_out = ctypes.c_void_p()
         _keep = (context, paths_c, options,)
-        _check(_fst_tokenizer_train_files(_handle(Context, context), paths_c, paths_count, _reference(options), ctypes.byref(tokenizer_out)))
+        _check(_fst_tokenizer_train_files(_handle(Context, context), paths_c, paths_count,
+                _reference(options), ctypes.byref(tokenizer_out)))
         return Tokenizer._adopt(tokenizer_out.value, _keep)
 
     @staticmethod
@@ -1713,19 +1829,23 @@ class Tokenizer(Handle):
         options = _filled(TokenizerTrainOptions, options, fields)
         tokenizer_out = ctypes.c_void_p()
         _keep = (context, texts_c, options,)
-        _check(_fst_tokenizer_train_texts(_handle(Context, context), texts_c, texts_lengths, texts_count, _reference(options), ctypes.byref(tokenizer_out)))
+        _check(_fst_tokenizer_train_texts(_handle(Context, context), texts_c, texts_lengths,
+                texts_count, _reference(options), ctypes.byref(tokenizer_out)))
         return Tokenizer._adopt(tokenizer_out.value, _keep)
 
     @staticmethod
     def load(context, path):
         """Reads a tokenizer.json of Hugging Face `tokenizers`: model BPE (byte-level) or WordLevel;
-        normalizers NFC, NFD, NFKC, NFKD; pre-tokenizers ByteLevel, Split, Digits; post-processors
-        ByteLevel, TemplateProcessing, RobertaProcessing, BertProcessing; decoders ByteLevel, Fuse; a
-        Sequence of any of these. Truncation and padding are kept for saving but not applied.
+            normalizers NFC, NFD, NFKC, NFKD; pre-tokenizers ByteLevel, Split, Digits;
+            post-processors ByteLevel, TemplateProcessing, RobertaProcessing, BertProcessing;
+            decoders ByteLevel, Fuse; a Sequence of any of these. Truncation and padding are kept
+            for saving but not applied.
         context: the context; kept alive by the tokenizer.
-        path: the file, or the directory that holds it; in a directory, tokenizer_config.json names the tokens of fst_tokenizer_special_id.
+        path: the file, or the directory that holds it; in a directory, tokenizer_config.json names
+            the tokens of fst_tokenizer_special_id.
         Returns tokenizer: the new tokenizer; the caller owns it.
-        Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_IO, FST_ERR_FORMAT, FST_ERR_NO_MEMORY, or FST_ERR_UNSUPPORTED for a component that the text names.
+        Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_IO, FST_ERR_FORMAT, FST_ERR_NO_MEMORY, or
+            FST_ERR_UNSUPPORTED for a component that the text names.
         Since 0.1
         """
         path = _text(path)
@@ -1748,14 +1868,16 @@ class Tokenizer(Handle):
         merges_path = _text(merges_path)
         tokenizer_out = ctypes.c_void_p()
         _keep = (context,)
-        _check(_fst_tokenizer_load_gpt2(_handle(Context, context), vocabulary_path, merges_path, ctypes.byref(tokenizer_out)))
+        _check(_fst_tokenizer_load_gpt2(_handle(Context, context), vocabulary_path, merges_path,
+                ctypes.byref(tokenizer_out)))
         return Tokenizer._adopt(tokenizer_out.value, _keep)
 
     def save(self, path):
-        """Writes a tokenizer.json that `tokenizers` loads. What was there before stays until the new file
-        is complete on disk. A CHARACTER tokenizer is written as a WordLevel model behind a Split
-        pre-tokenizer that isolates each code point.
-        path: a file name; or an existing directory, which then gets tokenizer.json and a tokenizer_config.json that names the special tokens.
+        """Writes a tokenizer.json that `tokenizers` loads. What was there before stays until the new
+            file is complete on disk. A CHARACTER tokenizer is written as a WordLevel model behind a
+            Split pre-tokenizer that isolates each code point.
+        path: a file name; or an existing directory, which then gets tokenizer.json and a
+            tokenizer_config.json that names the special tokens.
         Status: FST_OK, FST_ERR_IO or FST_ERR_NO_MEMORY.
         Since 0.1
         """
@@ -1772,13 +1894,18 @@ class Tokenizer(Handle):
         return size_out.value
 
     def encode(self, text=None, options=None, offsets=False, **fields):
-        """Encodes a text. Call with capacity 0 for the number of ids, or with a capacity that is surely
-        enough: without a normalizer, length + what the post-processor adds.
+        """Encodes a text. Call with capacity 0 for the number of ids, or with a capacity that is
+            surely enough: without a normalizer, length + what the post-processor adds.
         text: any bytes; may be NULL where length is 0.
         options: NULL for defaults.
-        offsets: out, [capacity][2]: the bytes of the text, begin and end, that each id stands for; for byte-level BPE exactly the token's bytes, a leading space included. 0, 0 for what the post-processor adds; where a normalizer changed the text, the whole stretch it changed. NULL: none.
+        offsets: out, [capacity][2]: the bytes of the text, begin and end, that each id stands for;
+            for byte-level BPE exactly the token's bytes, a leading space included. 0, 0 for what
+            the post-processor adds; where a normalizer changed the text, the whole stretch it
+            changed. NULL: none.
         Returns ids: up to capacity ids; may be NULL where capacity is 0.
-        Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL with *count set and nothing written; FST_ERR_INVALID_ARGUMENT; FST_ERR_NO_MEMORY; FST_ERR_NOT_FOUND where something has no token and the tokenizer has no unknown token.
+        Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL with *count set and nothing written;
+            FST_ERR_INVALID_ARGUMENT; FST_ERR_NO_MEMORY; FST_ERR_NOT_FOUND where something has no
+            token and the tokenizer has no unknown token.
         Since 0.1
         """
         text = _text(text)
@@ -1788,7 +1915,9 @@ class Tokenizer(Handle):
         while True:
             ids_out = numpy.empty(_capacity, 'int32')
             offsets_out = numpy.empty((_capacity, 2), 'int64') if offsets else None
-            _status = _fst_tokenizer_encode(self._pointer(), text, 0 if text is None else len(text), _reference(options), _address(ids_out), _address(offsets_out), _capacity, ctypes.byref(_count))
+            _status = _fst_tokenizer_encode(self._pointer(), text, 0 if text is None else len(text),
+                    _reference(options), _address(ids_out), _address(offsets_out), _capacity,
+                    ctypes.byref(_count))
             if _status != ERR_BUFFER_TOO_SMALL:
                 break
             _capacity = _count.value
@@ -1798,11 +1927,14 @@ class Tokenizer(Handle):
         return ids_out[:_count.value]
 
     def decode(self, ids, skip_special):
-        """The bytes that ids stand for. They need not be valid UTF-8: a token may end inside a character.
+        """The bytes that ids stand for. They need not be valid UTF-8: a token may end inside a
+            character.
         ids: count ids.
         skip_special: 1: special tokens give no text.
-        Returns text: up to capacity bytes, and a NUL behind them where there is room; may be NULL where capacity is 0.
-        Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL with *length set and nothing written; FST_ERR_INVALID_ARGUMENT for an id that is no token, named in the text with its place.
+        Returns text: up to capacity bytes, and a NUL behind them where there is room; may be NULL
+            where capacity is 0.
+        Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL with *length set and nothing written;
+            FST_ERR_INVALID_ARGUMENT for an id that is no token, named in the text with its place.
         Since 0.1
         """
         ids = _input(ids, 'int32')
@@ -1810,7 +1942,9 @@ class Tokenizer(Handle):
         _count = ctypes.c_size_t()
         while True:
             text_out = numpy.empty(_capacity, 'int8')
-            _status = _fst_tokenizer_decode(self._pointer(), _address(ids), 0 if ids is None else ids.size, _index(skip_special), _address(text_out), _capacity, ctypes.byref(_count))
+            _status = _fst_tokenizer_decode(self._pointer(), _address(ids),
+                    0 if ids is None else ids.size, _index(skip_special), _address(text_out),
+                    _capacity, ctypes.byref(_count))
             if _status != ERR_BUFFER_TOO_SMALL:
                 break
             _capacity = _count.value
@@ -1820,13 +1954,15 @@ class Tokenizer(Handle):
     def token(self, id):
         """A token's bytes.
         id: the token.
-        Returns bytes: borrowed, not NUL-terminated, valid until the tokenizer is changed or destroyed.
+        Returns bytes: borrowed, not NUL-terminated, valid until the tokenizer is changed or
+            destroyed.
         Status: FST_OK, or FST_ERR_INVALID_ARGUMENT for an id that is no token.
         Since 0.1
         """
         bytes_out = ctypes.c_void_p()
         length_out = ctypes.c_size_t()
-        _check(_fst_tokenizer_token(self._pointer(), _index(id), ctypes.byref(bytes_out), ctypes.byref(length_out)))
+        _check(_fst_tokenizer_token(self._pointer(), _index(id), ctypes.byref(bytes_out),
+                ctypes.byref(length_out)))
         return ctypes.string_at(bytes_out, length_out.value)
 
     def find(self, token):
@@ -1842,8 +1978,8 @@ class Tokenizer(Handle):
         return id_out.value
 
     def special_id(self, role):
-        """The id of a token with a role. Where tokenizer_config.json did not say, the role is found by the
-        usual names (e.g. <|endoftext|>, </s>, [PAD]) among the special tokens.
+        """The id of a token with a role. Where tokenizer_config.json did not say, the role is found by
+            the usual names (e.g. <|endoftext|>, </s>, [PAD]) among the special tokens.
         role: FST_TOKEN_ value.
         Returns id: the id; -1: none.
         Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
@@ -1863,8 +1999,9 @@ class Tokenizer(Handle):
         return _check(_fst_tokenizer_set_special_id(self._pointer(), _index(role), _index(id)))
 
     def add_tokens(self, tokens, options=None, **fields):
-        """Adds tokens that are found in a text before it is split. A text that is a token already keeps its
-        id; others get the ids from the vocabulary size on. On an error nothing is added.
+        """Adds tokens that are found in a text before it is split. A text that is a token already
+            keeps its id; others get the ids from the vocabulary size on. On an error nothing is
+            added.
         tokens: count texts, UTF-8, not empty.
         options: NULL for defaults; they hold for all of the texts.
         Status: FST_OK, FST_ERR_INVALID_ARGUMENT or FST_ERR_NO_MEMORY.
@@ -1872,7 +2009,8 @@ class Tokenizer(Handle):
         """
         tokens_c, tokens_lengths, tokens_count = _texts(tokens)
         options = _filled(AddedTokenOptions, options, fields)
-        return _check(_fst_tokenizer_add_tokens(self._pointer(), tokens_c, tokens_count, _reference(options)))
+        return _check(_fst_tokenizer_add_tokens(self._pointer(), tokens_c, tokens_count,
+                _reference(options)))
 
 
 class Dataset(Handle):
@@ -1889,20 +2027,23 @@ class Dataset(Handle):
         paths: [count] files, read in this order.
         options: NULL for defaults.
         Returns dataset: the caller owns it.
-        Status: FST_OK; FST_ERR_IO, FST_ERR_NOT_FOUND; FST_ERR_FORMAT with file and byte for text that is not UTF-8; FST_ERR_INVALID_ARGUMENT also for files without any document.
+        Status: FST_OK; FST_ERR_IO, FST_ERR_NOT_FOUND; FST_ERR_FORMAT with file and byte for text
+            that is not UTF-8; FST_ERR_INVALID_ARGUMENT also for files without any document.
         Since 0.1
         """
         paths_c, paths_lengths, paths_count = _texts(paths)
         options = _filled(DatasetTextOptions, options, fields)
         dataset_out = ctypes.c_void_p()
         _keep = (context, tokenizer, paths_c, options,)
-        _check(_fst_dataset_from_text_files(_handle(Context, context), _handle(Tokenizer, tokenizer), paths_c, paths_count, _reference(options), ctypes.byref(dataset_out)))
+        _check(_fst_dataset_from_text_files(_handle(Context, context), _handle(Tokenizer,
+                tokenizer), paths_c, paths_count, _reference(options), ctypes.byref(dataset_out)))
         return Dataset._adopt(dataset_out.value, _keep)
 
     @staticmethod
     def from_jsonl_files(context, tokenizer, paths, options=None, **fields):
-        """As fst_dataset_from_text_files, from files with one JSON object a line; the member options.field
-         of each is a document. Empty lines are passed over. FST_ERR_FORMAT names file and line.
+        """As fst_dataset_from_text_files, from files with one JSON object a line; the member
+            options.field of each is a document. Empty lines are passed over. FST_ERR_FORMAT names
+            file and line.
         context: the context.
         tokenizer: used during the call only.
         paths: [count] files, read in this order.
@@ -1914,7 +2055,8 @@ class Dataset(Handle):
         options = _filled(DatasetTextOptions, options, fields)
         dataset_out = ctypes.c_void_p()
         _keep = (context, tokenizer, paths_c, options,)
-        _check(_fst_dataset_from_jsonl_files(_handle(Context, context), _handle(Tokenizer, tokenizer), paths_c, paths_count, _reference(options), ctypes.byref(dataset_out)))
+        _check(_fst_dataset_from_jsonl_files(_handle(Context, context), _handle(Tokenizer,
+                tokenizer), paths_c, paths_count, _reference(options), ctypes.byref(dataset_out)))
         return Dataset._adopt(dataset_out.value, _keep)
 
     @staticmethod
@@ -1932,7 +2074,9 @@ class Dataset(Handle):
         options = _filled(DatasetTextOptions, options, fields)
         dataset_out = ctypes.c_void_p()
         _keep = (context, tokenizer, texts_c, options,)
-        _check(_fst_dataset_from_texts(_handle(Context, context), _handle(Tokenizer, tokenizer), texts_c, texts_lengths, texts_count, _reference(options), ctypes.byref(dataset_out)))
+        _check(_fst_dataset_from_texts(_handle(Context, context), _handle(Tokenizer, tokenizer),
+                texts_c, texts_lengths, texts_count, _reference(options),
+                ctypes.byref(dataset_out)))
         return Dataset._adopt(dataset_out.value, _keep)
 
     def split(self, options=None, **fields):
@@ -1940,21 +2084,24 @@ class Dataset(Handle):
         options: NULL for defaults.
         Returns train: the caller owns it.
         Returns validation: the caller owns it.
-        Status: FST_OK; FST_ERR_INVALID_ARGUMENT also where one side would be empty; FST_ERR_STATE for a packed dataset.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT also where one side would be empty; FST_ERR_STATE
+            for a packed dataset.
         Since 0.1
         """
         options = _filled(SplitOptions, options, fields)
         train_out = ctypes.c_void_p()
         validation_out = ctypes.c_void_p()
         _keep = (self, options,)
-        _check(_fst_dataset_split(self._pointer(), _reference(options), ctypes.byref(train_out), ctypes.byref(validation_out)))
+        _check(_fst_dataset_split(self._pointer(), _reference(options), ctypes.byref(train_out),
+                ctypes.byref(validation_out)))
         return Dataset._adopt(train_out.value, _keep), Dataset._adopt(validation_out.value, _keep)
 
     def pack(self, options=None, **fields):
         """Plans rows of equal length over a dataset.
         options: NULL for defaults.
         Returns packed: the caller owns it.
-        Status: FST_OK; FST_ERR_INVALID_ARGUMENT also where there is not one target; FST_ERR_STATE for a dataset that is packed already.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT also where there is not one target; FST_ERR_STATE
+            for a dataset that is packed already.
         Since 0.1
         """
         options = _filled(PackOptions, options, fields)
@@ -1965,9 +2112,11 @@ class Dataset(Handle):
 
     def read(self, position, rows, shuffle, ids, targets, positions, documents):
         """Reads rows of a packed dataset.
-        position: rows read since the training began, ≥ 0: row i of the batch is row (position + i) mod R of epoch ⌊(position + i) / R⌋. Random windows have no epochs.
+        position: rows read since the training began, ≥ 0: row i of the batch is row (position + i)
+            mod R of epoch ⌊(position + i) / R⌋. Random windows have no epochs.
         rows: rows to read, at least 1.
-        shuffle: 1: each epoch has an order of its own, drawn by the context's seed; 0: as they stand. Random windows are drawn either way.
+        shuffle: 1: each epoch has an order of its own, drawn by the context's seed; 0: as they
+            stand. Random windows are drawn either way.
         ids: [rows, length] out; may be NULL, as each of the arrays.
         targets: [rows, length] out: the id that follows, or FST_IGNORE.
         positions: [rows, length] out.
@@ -1979,7 +2128,9 @@ class Dataset(Handle):
         targets = _output(targets, 'int32')
         positions = _output(positions, 'int32')
         documents = _output(documents, 'int32')
-        return _check(_fst_dataset_read(self._pointer(), _index(position), _index(rows), _index(shuffle), _address(ids), _address(targets), _address(positions), _address(documents)))
+        return _check(_fst_dataset_read(self._pointer(), _index(position), _index(rows),
+                _index(shuffle), _address(ids), _address(targets), _address(positions),
+                _address(documents)))
 
     def get_info(self):
         """Returns info
@@ -1987,7 +2138,8 @@ class Dataset(Handle):
         Since 0.1
         """
         info_out = DatasetInfo()
-        object.__setattr__(info_out, 'status', _check(_fst_dataset_get_info(self._pointer(), ctypes.byref(info_out), ctypes.sizeof(info_out))))
+        object.__setattr__(info_out, 'status', _check(_fst_dataset_get_info(self._pointer(),
+                ctypes.byref(info_out), ctypes.sizeof(info_out))))
         return info_out
 
     def get_document(self, index):
@@ -2001,7 +2153,8 @@ class Dataset(Handle):
         _count = ctypes.c_int64()
         while True:
             ids_out = numpy.empty(_capacity, 'int32')
-            _status = _fst_dataset_get_document(self._pointer(), _index(index), _address(ids_out), _capacity, ctypes.byref(_count))
+            _status = _fst_dataset_get_document(self._pointer(), _index(index), _address(ids_out),
+                    _capacity, ctypes.byref(_count))
             if _status != ERR_BUFFER_TOO_SMALL:
                 break
             _capacity = _count.value
@@ -2029,7 +2182,8 @@ class Model(Handle):
         options = _filled(ModelOptions, options, fields)
         model_out = ctypes.c_void_p()
         _keep = (context, config, options,)
-        _check(_fst_model_create(_handle(Context, context), _reference(config), _reference(options), ctypes.byref(model_out)))
+        _check(_fst_model_create(_handle(Context, context), _reference(config), _reference(options),
+                ctypes.byref(model_out)))
         return Model._adopt(model_out.value, _keep)
 
     def __init__(self, context, config, options=None, **fields):
@@ -2040,28 +2194,33 @@ class Model(Handle):
 
     @staticmethod
     def load(context, directory, options=None, **fields):
-        """Loads a Hugging Face directory: config.json and model.safetensors, or shards with their index.
-        GPT2LMHeadModel, LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM.
+        """Loads a Hugging Face directory: config.json and model.safetensors, or shards with their
+            index. GPT2LMHeadModel, LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM,
+            Qwen3ForCausalLM.
         context: kept alive by the model.
         directory: path in the file system's own bytes.
         options: NULL for defaults.
         Returns model: the caller owns it.
-        Status: FST_OK, FST_ERR_IO, FST_ERR_FORMAT, FST_ERR_UNSUPPORTED (the text names the field), FST_ERR_NOT_FOUND (a tensor is missing), FST_ERR_MISMATCH (a shape differs), FST_ERR_NO_MEMORY.
+        Status: FST_OK, FST_ERR_IO, FST_ERR_FORMAT, FST_ERR_UNSUPPORTED (the text names the field),
+            FST_ERR_NOT_FOUND (a tensor is missing), FST_ERR_MISMATCH (a shape differs),
+            FST_ERR_NO_MEMORY.
         Since 0.1
         """
         directory = _text(directory)
         options = _filled(ModelOptions, options, fields)
         model_out = ctypes.c_void_p()
         _keep = (context, options,)
-        _check(_fst_model_load(_handle(Context, context), directory, _reference(options), ctypes.byref(model_out)))
+        _check(_fst_model_load(_handle(Context, context), directory, _reference(options),
+                ctypes.byref(model_out)))
         return Model._adopt(model_out.value, _keep)
 
     def save(self, tokenizer, directory):
-        """Saves a Hugging Face directory: config.json, model.safetensors (float32) and, if a tokenizer is
-        given, tokenizer.json. Files that exist are replaced whole or not at all.
+        """Saves a Hugging Face directory: config.json, model.safetensors (float32) and, if a tokenizer
+            is given, tokenizer.json. Files that exist are replaced whole or not at all.
         tokenizer: NULL: none.
         directory: created if missing (its parent must exist).
-        Status: FST_OK, FST_ERR_IO, FST_ERR_NO_MEMORY.
+        Status: FST_OK, FST_ERR_UNSUPPORTED (a switch that the family's class cannot have: the text
+            names it), FST_ERR_IO, FST_ERR_NO_MEMORY.
         Since 0.1
         """
         directory = _text(directory)
@@ -2074,7 +2233,8 @@ class Model(Handle):
         Since 0.1
         """
         config_out = ModelConfig()
-        object.__setattr__(config_out, 'status', _check(_fst_model_get_config(self._pointer(), ctypes.byref(config_out), ctypes.sizeof(config_out))))
+        object.__setattr__(config_out, 'status', _check(_fst_model_get_config(self._pointer(),
+                ctypes.byref(config_out), ctypes.sizeof(config_out))))
         return config_out
 
     def parameter_count(self):
@@ -2099,8 +2259,8 @@ class Model(Handle):
         return _to_text(name_out.value)
 
     def parameter(self, name):
-        """A parameter's master weights, float32; matrices are [out, in]. After writing through the view
-        call fst_model_weights_changed.
+        """A parameter's master weights, float32; matrices are [out, in]. After writing through the
+            view call fst_model_weights_changed.
         name: as fst_model_parameter_name gives it.
         Returns view: borrowed while the model lives.
         Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_INVALID_ARGUMENT.
@@ -2112,8 +2272,9 @@ class Model(Handle):
         return _from_view(view_view, self)
 
     def gradient(self, name):
-        """A parameter's gradient, float32, of the parameter's shape; backward adds to it. Memory for all
-         gradients is taken at the first call of this, of backward, or of fst_optimizer_create.
+        """A parameter's gradient, float32, of the parameter's shape; backward adds to it. Memory for
+            all gradients is taken at the first call of this, of backward, or of
+            fst_optimizer_create.
         name: the parameter.
         Returns view: borrowed while the model lives.
         Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_NO_MEMORY, FST_ERR_INVALID_ARGUMENT.
@@ -2139,8 +2300,8 @@ class Model(Handle):
         return _check(_fst_model_zero_gradients(self._pointer()))
 
     def reserve(self, rows, length, mode):
-        """Plans and takes the memory of a step of this shape, so that steps of this shape or smaller ones
-        allocate nothing.
+        """Plans and takes the memory of a step of this shape, so that steps of this shape or smaller
+            ones allocate nothing.
         rows: sequences.
         length: positions of each.
         mode: FST_FORWARD_ value; training includes gradients.
@@ -2149,14 +2310,16 @@ class Model(Handle):
         Since 0.1
         """
         bytes_out = ctypes.c_int64()
-        _check(_fst_model_reserve(self._pointer(), _index(rows), _index(length), _index(mode), ctypes.byref(bytes_out)))
+        _check(_fst_model_reserve(self._pointer(), _index(rows), _index(length), _index(mode),
+                ctypes.byref(bytes_out)))
         return bytes_out.value
 
     def forward(self, batch, options=None, **fields):
         """Runs the backbone.
         batch: ids and, for a later fst_model_loss, targets; everything is copied.
         options: NULL for defaults.
-        Status: FST_OK, FST_ERR_INVALID_ARGUMENT (an id ≥ vocabulary: the text names row and position), FST_ERR_NO_MEMORY.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT (an id ≥ vocabulary: the text names row and
+            position), FST_ERR_NO_MEMORY.
         Since 0.1
         """
         batch = _filled(Batch, batch, {})
@@ -2165,7 +2328,7 @@ class Model(Handle):
 
     def output(self, name):
         """A named output of the last forward: "hidden" [rows, length, width], after the last norm, or
-        "logits" [rows, length, vocabulary], computed when asked for; float32.
+            "logits" [rows, length, vocabulary], computed when asked for; float32.
         name: "hidden" or "logits".
         Returns view: borrowed until the next forward or output; only before the forward's backward.
         Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_STATE (no forward yet), FST_ERR_NO_MEMORY.
@@ -2177,16 +2340,18 @@ class Model(Handle):
         return _from_view(view_view, self)
 
     def loss(self, options=None, **fields):
-        """Cross entropy of the batch's targets, by row blocks that never hold all logits. After a training
-        forward it also prepares the backward and adds the head's gradient.
+        """Cross entropy of the batch's targets, by row blocks that never hold all logits. After a
+            training forward it also prepares the backward and adds the head's gradient.
         options: NULL for defaults.
         Returns loss
-        Status: FST_OK, FST_ERR_STATE, FST_ERR_NUMERIC (the loss is not finite; no gradient was added beyond the head's), FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY.
+        Status: FST_OK, FST_ERR_STATE, FST_ERR_NUMERIC (the loss is not finite; no gradient was
+            added beyond the head's), FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY.
         Since 0.1
         """
         options = _filled(LossOptions, options, fields)
         loss_out = Loss()
-        object.__setattr__(loss_out, 'status', _check(_fst_model_loss(self._pointer(), _reference(options), ctypes.byref(loss_out), ctypes.sizeof(loss_out))))
+        object.__setattr__(loss_out, 'status', _check(_fst_model_loss(self._pointer(),
+                _reference(options), ctypes.byref(loss_out), ctypes.sizeof(loss_out))))
         return loss_out
 
     def backward(self, output=None, gradient=None):
@@ -2209,8 +2374,9 @@ class Optimizer(Handle):
 
     @staticmethod
     def create(model, options=None, **fields):
-        """Makes an optimizer for all parameters of a model that are not frozen at that moment. Its moments
-        take 8 bytes per weight with AdamW, 4 with SGD's momentum (0 without) and for Muon's matrices 4.
+        """Makes an optimizer for all parameters of a model that are not frozen at that moment. Its
+            moments take 8 bytes per weight with AdamW, 4 with SGD's momentum (0 without) and for
+            Muon's matrices 4.
         model: kept alive by the optimizer.
         options: NULL for defaults.
         Returns optimizer: the caller owns it.
@@ -2220,7 +2386,8 @@ class Optimizer(Handle):
         options = _filled(OptimizerOptions, options, fields)
         optimizer_out = ctypes.c_void_p()
         _keep = (model, options,)
-        _check(_fst_optimizer_create(_handle(Model, model), _reference(options), ctypes.byref(optimizer_out)))
+        _check(_fst_optimizer_create(_handle(Model, model), _reference(options),
+                ctypes.byref(optimizer_out)))
         return Optimizer._adopt(optimizer_out.value, _keep)
 
     def __init__(self, model, options=None, **fields):
@@ -2232,11 +2399,13 @@ class Optimizer(Handle):
     def step(self):
         """One update with the gradients that the model holds, at the schedule's rate.
         Returns report: may be NULL.
-        Status: FST_OK; FST_ERR_NUMERIC where a gradient is not finite: the text names the parameter, and weights, moments, gradients and the step counter are as before.
+        Status: FST_OK; FST_ERR_NUMERIC where a gradient is not finite: the text names the
+            parameter, and weights, moments, gradients and the step counter are as before.
         Since 0.1
         """
         report_out = OptimizerReport()
-        object.__setattr__(report_out, 'status', _check(_fst_optimizer_step(self._pointer(), ctypes.byref(report_out), ctypes.sizeof(report_out))))
+        object.__setattr__(report_out, 'status', _check(_fst_optimizer_step(self._pointer(),
+                ctypes.byref(report_out), ctypes.sizeof(report_out))))
         return report_out
 
     def zero_gradients(self):
@@ -2254,7 +2423,8 @@ class Optimizer(Handle):
         Since 0.1
         """
         learning_rate_out = ctypes.c_double()
-        _check(_fst_optimizer_learning_rate(self._pointer(), _index(step), ctypes.byref(learning_rate_out)))
+        _check(_fst_optimizer_learning_rate(self._pointer(), _index(step),
+                ctypes.byref(learning_rate_out)))
         return learning_rate_out.value
 
 
@@ -2270,12 +2440,14 @@ class Policy(Handle):
         model: kept alive by the policy; shared, not copied: it samples what the model is now.
         tokenizer: for text in and out, kept alive; NULL: ids only.
         Returns policy: the caller owns it.
-        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_MISMATCH (the tokenizer has more ids than the model), FST_ERR_NO_MEMORY.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_MISMATCH (the tokenizer has more ids than
+            the model), FST_ERR_NO_MEMORY.
         Since 0.1
         """
         policy_out = ctypes.c_void_p()
         _keep = (model, tokenizer,)
-        _check(_fst_policy_create(_handle(Model, model), _handle(Tokenizer, tokenizer), ctypes.byref(policy_out)))
+        _check(_fst_policy_create(_handle(Model, model), _handle(Tokenizer, tokenizer),
+                ctypes.byref(policy_out)))
         return Policy._adopt(policy_out.value, _keep)
 
     def __init__(self, model, tokenizer=None):
@@ -2285,23 +2457,27 @@ class Policy(Handle):
         made._owned = False
 
     def generate(self, prompts, callback=None, options=None, **fields):
-        """Continues prompts of any lengths, all at once. Each sequence's tokens depend on its own prompt
-        and seed alone (up to rounding), not on those beside it. Ends what the model held for a backward.
+        """Continues prompts of any lengths, all at once. Each sequence's tokens depend on its own
+            prompt and seed alone (up to rounding), not on those beside it. Ends what the model held
+            for a backward.
         prompts: [count] pointers to ids; each prompt has at least one.
         options: NULL for defaults.
         callback: called on this thread for every token; NULL: none.
-        Status: FST_OK, FST_STOPPED, FST_ERR_INVALID_ARGUMENT (a prompt longer than the model's context: the text names it), FST_ERR_NUMERIC (the logits hold a NaN), FST_ERR_BUSY (from the callback), FST_ERR_NO_MEMORY, or what the callback returned.
+        Status: FST_OK, FST_STOPPED, FST_ERR_INVALID_ARGUMENT (a prompt longer than the model's
+            context: the text names it), FST_ERR_NUMERIC (the logits hold a NaN), FST_ERR_BUSY (from
+            the callback), FST_ERR_NO_MEMORY, or what the callback returned.
         Since 0.1
         """
         prompts, prompts_c, prompts_lengths = _arrays(prompts, 'int32', 'int64')
         options = _filled(SamplingOptions, options, fields)
         callback_c = _thunk(_fst_token_callback, callback)
         with _guard(callback_c):
-            return _check(_fst_policy_generate(self._pointer(), prompts_c, _address(prompts_lengths), len(prompts), _reference(options), callback_c, None))
+            return _check(_fst_policy_generate(self._pointer(), prompts_c,
+                    _address(prompts_lengths), len(prompts), _reference(options), callback_c, None))
 
     def generate_text(self, texts, callback=None, options=None, **fields):
-        """The same from text; an empty prompt begins with the model's or tokenizer's begin token (or its end
-        token, as GPT-2 does).
+        """The same from text; an empty prompt begins with the model's or tokenizer's begin token (or
+            its end token, as GPT-2 does).
         texts: [count] UTF-8.
         options: NULL for defaults.
         callback: may be NULL.
@@ -2312,7 +2488,8 @@ class Policy(Handle):
         options = _filled(SamplingOptions, options, fields)
         callback_c = _thunk(_fst_token_callback, callback)
         with _guard(callback_c):
-            return _check(_fst_policy_generate_text(self._pointer(), texts_c, texts_lengths, texts_count, _reference(options), callback_c, None))
+            return _check(_fst_policy_generate_text(self._pointer(), texts_c, texts_lengths,
+                    texts_count, _reference(options), callback_c, None))
 
     def get_result(self, sequence):
         """A result of the last generate.
@@ -2322,7 +2499,8 @@ class Policy(Handle):
         Since 0.1
         """
         generation_out = Generation()
-        object.__setattr__(generation_out, 'status', _check(_fst_policy_get_result(self._pointer(), _index(sequence), ctypes.byref(generation_out), ctypes.sizeof(generation_out))))
+        object.__setattr__(generation_out, 'status', _check(_fst_policy_get_result(self._pointer(),
+                _index(sequence), ctypes.byref(generation_out), ctypes.sizeof(generation_out))))
         return generation_out
 
 
@@ -2333,19 +2511,25 @@ class Run(Handle):
     _destroy_ = "fst_run_destroy"
 
     def step(self):
-        """One step: one update of the weights, with the evaluation, saving and progress call due after it.
+        """One step: one update of the weights, with the evaluation, saving and progress call due after
+            it.
         Returns progress: may be NULL.
-        Status: FST_OK; FST_STOPPED after fst_run_cancel or a callback's wish; a callback's negative value; FST_ERR_STATE when the run has finished; FST_ERR_NUMERIC when loss or gradient is not finite: the text names tensor and batch, and the run is as before the step; FST_ERR_IO when a checkpoint due could not be written: the step is done, the next call tries again; FST_ERR_NO_MEMORY; FST_ERR_BUSY.
+        Status: FST_OK; FST_STOPPED after fst_run_cancel or a callback's wish; a callback's negative
+            value; FST_ERR_STATE when the run has finished; FST_ERR_NUMERIC when loss or gradient is
+            not finite: the text names tensor and batch, and the run is as before the step;
+            FST_ERR_IO when a checkpoint due could not be written: the step is done, the next call
+            tries again; FST_ERR_NO_MEMORY; FST_ERR_BUSY.
         Since 0.1
         """
         progress_out = RunProgress()
         with _guard(self):
-            object.__setattr__(progress_out, 'status', _check(_fst_run_step(self._pointer(), ctypes.byref(progress_out), ctypes.sizeof(progress_out))))
+            object.__setattr__(progress_out, 'status', _check(_fst_run_step(self._pointer(),
+                    ctypes.byref(progress_out), ctypes.sizeof(progress_out))))
         return progress_out
 
     def advance(self):
-        """The smallest piece of a step: one micro-batch, forward and backward; with the last of a step, the
-        update. For hosts that must return to their own loop often.
+        """The smallest piece of a step: one micro-batch, forward and backward; with the last of a
+            step, the update. For hosts that must return to their own loop often.
         Returns updated: 1 if a step was completed; may be NULL.
         Status: as fst_run_step.
         Since 0.1
@@ -2365,16 +2549,18 @@ class Run(Handle):
             return _check(_fst_run_until(self._pointer(), _index(step)))
 
     def evaluate(self):
-        """Evaluates now. The result is read with fst_run_metric. It does not count for patience and the best.
-        Status: FST_OK; FST_STOPPED after fst_run_cancel, with the metrics as before; FST_ERR_STATE for a run without validation data; FST_ERR_NUMERIC; FST_ERR_BUSY.
+        """Evaluates now. The result is read with fst_run_metric. It does not count for patience and
+            the best.
+        Status: FST_OK; FST_STOPPED after fst_run_cancel, with the metrics as before; FST_ERR_STATE
+            for a run without validation data; FST_ERR_NUMERIC; FST_ERR_BUSY.
         Since 0.1
         """
         with _guard(self):
             return _check(_fst_run_evaluate(self._pointer()))
 
     def cancel(self):
-        """Stops the verb that runs now, or the next one, with FST_STOPPED: at the next micro-batch, in a
-        state that can be saved and gone on with. Safe in a signal handler.
+        """Stops the verb that runs now, or the next one, with FST_STOPPED: at the next micro-batch, in
+            a state that can be saved and gone on with. Safe in a signal handler.
         Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
         Since 0.1
         """
@@ -2383,7 +2569,7 @@ class Run(Handle):
 
     def metric(self, name):
         """A metric's present value. The names depend on the stage, see its create function and
-        fst_run_metric_name.
+            fst_run_metric_name.
         name: e.g. "loss".
         Returns value: NaN if it was not measured yet, also after fst_run_resume.
         Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_INVALID_ARGUMENT.
@@ -2425,27 +2611,32 @@ class Run(Handle):
         """
         info_out = RunInfo()
         with _guard(self):
-            object.__setattr__(info_out, 'status', _check(_fst_run_get_info(self._pointer(), ctypes.byref(info_out), ctypes.sizeof(info_out))))
+            object.__setattr__(info_out, 'status', _check(_fst_run_get_info(self._pointer(),
+                    ctypes.byref(info_out), ctypes.sizeof(info_out))))
         return info_out
 
     def memory(self):
-        """What the run will use at most; all of it is taken when the run is created, and a step takes no
-         more.
+        """What the run will use at most; all of it is taken when the run is created, and a step takes
+            no more.
         Returns memory
         Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
         Since 0.1
         """
         memory_out = Memory()
         with _guard(self):
-            object.__setattr__(memory_out, 'status', _check(_fst_run_memory(self._pointer(), ctypes.byref(memory_out), ctypes.sizeof(memory_out))))
+            object.__setattr__(memory_out, 'status', _check(_fst_run_memory(self._pointer(),
+                    ctypes.byref(memory_out), ctypes.sizeof(memory_out))))
         return memory_out
 
     def save(self, path=None):
-        """Saves everything the run needs to go on: weights, moments, counters, position in the data, and in
-        the middle of a step the gradients gathered so far. One safetensors file, written beside its name
-        and renamed into place, so that what was there before stays until the new one is on the disk.
-        path: the file; NULL: checkpoint-STEP.safetensors in the run's directory, where older ones than the newest `keep` are then removed.
-        Status: FST_OK; FST_ERR_IO, with the earlier file untouched; FST_ERR_STATE for NULL in a run without a directory; FST_ERR_NO_MEMORY; FST_ERR_BUSY.
+        """Saves everything the run needs to go on: weights, moments, counters, position in the data,
+            and in the middle of a step the gradients gathered so far. One safetensors file, written
+            beside its name and renamed into place, so that what was there before stays until the
+            new one is on the disk.
+        path: the file; NULL: checkpoint-STEP.safetensors in the run's directory, where older ones
+            than the newest `keep` are then removed.
+        Status: FST_OK; FST_ERR_IO, with the earlier file untouched; FST_ERR_STATE for NULL in a run
+            without a directory; FST_ERR_NO_MEMORY; FST_ERR_BUSY.
         Since 0.1
         """
         path = _text(path)
@@ -2453,12 +2644,17 @@ class Run(Handle):
             return _check(_fst_run_save(self._pointer(), path))
 
     def resume(self, path=None):
-        """Puts the run, its model and its optimizer into the state that was saved. The run must have been
-        made with the same model, data, optimizer, seed and batch; options that only tune (learning rate,
-        schedule, total_steps) are the new run's own, and a difference is logged as a warning. So is a
-        different provider or processor, with which the bits may differ.
-        path: a file; or a folder: its newest good checkpoint-STEP.safetensors, passing over damaged ones with a warning; NULL: the run's directory.
-        Status: FST_OK; FST_ERR_NOT_FOUND; FST_ERR_FORMAT for a file that is torn, lacks a part (named) or is none of ours; FST_ERR_MISMATCH for another run's (the text names what differs); FST_ERR_IO; FST_ERR_NO_MEMORY; FST_ERR_BUSY. The run is as before, unless reading failed in the middle of a file that had been checked: then only another fst_run_resume is allowed.
+        """Puts the run, its model and its optimizer into the state that was saved. The run must have
+            been made with the same model, data, optimizer, seed and batch; options that only tune
+            (learning rate, schedule, total_steps) are the new run's own, and a difference is logged
+            as a warning. So is a different provider or processor, with which the bits may differ.
+        path: a file; or a folder: its newest good checkpoint-STEP.safetensors, passing over damaged
+            ones with a warning; NULL: the run's directory.
+        Status: FST_OK; FST_ERR_NOT_FOUND; FST_ERR_FORMAT for a file that is torn, lacks a part
+            (named) or is none of ours; FST_ERR_MISMATCH for another run's (the text names what
+            differs); FST_ERR_IO; FST_ERR_NO_MEMORY; FST_ERR_BUSY. The run is as before, unless
+            reading failed in the middle of a file that had been checked: then only another
+            fst_run_resume is allowed.
         Since 0.1
         """
         path = _text(path)
@@ -2479,8 +2675,9 @@ ModelConfig.set_family = _model_config_set_family
 
 def last_error():
     """Text of the last error of the calling thread: what failed, where (file, line or byte offset,
-    tensor name) and what was expected.
-    Returns borrowed UTF-8, never NULL, empty if no call failed on this thread yet; valid until the next failing call on this thread.
+        tensor name) and what was expected.
+    Returns borrowed UTF-8, never NULL, empty if no call failed on this thread yet; valid until the
+        next failing call on this thread.
     Since 0.1
     """
     _result = _fst_last_error()
@@ -2554,26 +2751,27 @@ def schedule_learning_rate(step, options=None, **fields):
     """
     options = _filled(ScheduleOptions, options, fields)
     learning_rate_out = ctypes.c_double()
-    _check(_fst_schedule_learning_rate(_reference(options), _index(step), ctypes.byref(learning_rate_out)))
+    _check(_fst_schedule_learning_rate(_reference(options), _index(step),
+            ctypes.byref(learning_rate_out)))
     return learning_rate_out.value
 
 
 def pretrain_create(options=None, **fields):
     """Makes a run that pretrains a causal language model. It takes all memory of a step.
-
     A step reads rows·accumulation rows; its micro-batches go through fst_model_forward (with the
-    number of the micro-batch as the dropout's step), fst_model_loss (scale 1 / targets of the whole
-    step) and fst_model_backward; then fst_optimizer_step. A loop of the caller's own that does the
-    same gets the same bits.
-
+        number of the micro-batch as the dropout's step), fst_model_loss (scale 1 / targets of the
+        whole step) and fst_model_backward; then fst_optimizer_step. A loop of the caller's own that
+        does the same gets the same bits.
     Metrics: "loss", "z_loss", "perplexity", "accuracy", "learning_rate", "gradient_norm",
-    "clip_factor", "tokens" of the last step; "tokens_per_second", "seconds_left"; "epoch", "spikes",
-    "rollbacks" so far; "validation_loss", "validation_perplexity" (e to the loss per token),
-    "validation_bits_per_byte" (NaN where the bytes are unknown or evaluation_rows cuts the data
-    short), "validation_accuracy" of the last evaluation.
+        "clip_factor", "tokens" of the last step; "tokens_per_second", "seconds_left"; "epoch",
+        "spikes", "rollbacks" so far; "validation_loss", "validation_perplexity" (e to the loss per
+        token), "validation_bits_per_byte" (NaN where the bytes are unknown or evaluation_rows cuts
+        the data short), "validation_accuracy" of the last evaluation.
     options: model and train are needed.
     Returns run: the caller owns it.
-    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_MISMATCH where model, optimizer and data do not fit each other; FST_ERR_STATE for data that is not packed; FST_ERR_NO_MEMORY.
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_MISMATCH where
+        model, optimizer and data do not fit each other; FST_ERR_STATE for data that is not packed;
+        FST_ERR_NO_MEMORY.
     Since 0.1
     """
     options = _filled(PretrainOptions, options, fields)
