@@ -12,6 +12,7 @@
 #include "fourstage/dataset.h"
 #include "fourstage/model.h"
 #include "fourstage/optimizer.h"
+#include "fourstage/policy.h"
 #include "fourstage/pretrain.h"
 #include "fourstage/tokenizer.h"
 
@@ -24,7 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST_TEXTS = 64, SAMPLE_TOKENS = 80 };
+enum { MOST_TEXTS = 64 };
 
 typedef struct settings {
     const char *texts[MOST_TEXTS];
@@ -53,7 +54,7 @@ static void usage(FILE *to)
           "  --vocabulary N        tokens of byte pairs (4096)\n"
           "  --layers N  --heads N  --width N  --context N   the model (4, 4, 256, 128)\n"
           "  --batch N             rows of --context tokens in a step (32)\n"
-          "  --steps N             updates in all (600)\n"
+          "  --steps N             updates in all (900)\n"
           "  --threads N           workers (as many as there are processors)\n"
           "  --seed N              of weights and order (1)\n"
           "  --bf16                bfloat16 weights and activations\n"
@@ -84,7 +85,7 @@ static settings read_arguments(int argc, char **argv)
         {"bf16", 0, 0, BF16}, {"resume", 0, 0, RESUME}, {"help", 0, 0, HELP}, {0},
     };
     settings s = {.tokenizer = "bpe", .vocabulary = 4096, .layers = 4, .heads = 4, .width = 256,
-                  .context = 128, .batch = 32, .steps = 600, .seed = 1};
+                  .context = 128, .batch = 32, .steps = 900, .seed = 1};
     for (int option, at; (option = getopt_long(argc, argv, "", options, &at)) != -1;) {
         const char *name = option == '?' ? "" : options[at].name;
         switch (option) {
@@ -208,59 +209,22 @@ static fst_optimizer *make_optimizer(fst_model *model, const settings *s)
 
 /* ---- a sample ---- */
 
-/* The token at which the cumulated probability of the 40 best, at temperature 0.8, passes `draw`. */
-static int32_t pick(const float *logits, int32_t count, double draw)
+/* Lets the model write a text from its beginning. */
+static void print_sample(fst_model *model, fst_tokenizer *tokenizer, const char *title)
 {
-    enum { BEST = 40 };
-    int32_t best[BEST], kept = 0;
-    for (int32_t i = 0; i < count; ++i) {
-        int32_t at = kept < BEST ? kept++ : BEST - 1;
-        if (at == BEST - 1 && kept == BEST && i >= BEST && logits[best[at]] >= logits[i])
-            continue;
-        for (; at > 0 && logits[best[at - 1]] < logits[i]; --at)
-            best[at] = best[at - 1];
-        best[at] = i;
-    }
-    double weights[BEST], total = 0;
-    for (int32_t i = 0; i < kept; ++i)
-        total += weights[i] = exp((double)(logits[best[i]] - logits[best[0]]) / 0.8);
-    int32_t chosen = 0;
-    for (draw *= total; chosen + 1 < kept && draw >= weights[chosen]; ++chosen)
-        draw -= weights[chosen];
-    return best[chosen];
-}
-
-/* Lets the model write from the end of a text, that is, from nothing. */
-static void print_sample(fst_model *model, const fst_tokenizer *tokenizer, const char *title)
-{
-    fst_model_config config;
-    check(fst_model_get_config(model, &config, sizeof config));
-    int32_t ids[SAMPLE_TOKENS + 1] = {(int32_t)config.eos_id};
-    int64_t count = 1;
-    uint32_t state = 1;
-    while (count <= SAMPLE_TOKENS && count < config.context_length) {
-        fst_batch batch;
-        fst_forward_options options;
-        fst_view logits;
-        check(fst_batch_init(&batch, sizeof batch));
-        check(fst_forward_options_init(&options, sizeof options));
-        batch.rows = 1;
-        batch.length = count;
-        batch.ids = ids;
-        options.mode = FST_FORWARD_EVALUATE;
-        check(fst_model_forward(model, &batch, &options));
-        check(fst_model_output(model, "logits", &logits));
-        state = state * 1664525u + 1013904223u;
-        const float *last = (const float *)logits.data + (count - 1) * logits.strides[1];
-        int32_t next = pick(last, config.vocabulary_size, state / 4294967296.0);
-        if (next == config.eos_id)
-            break;
-        ids[count++] = next;
-    }
-    char text[64 * SAMPLE_TOKENS];
-    size_t length;
-    check(fst_tokenizer_decode(tokenizer, ids, (size_t)count, 1, text, sizeof text, &length));
-    printf("%s %.*s\n", title, (int)length, text);
+    static const char *const prompts[] = {""};
+    fst_sampling_options options;
+    fst_policy *policy;
+    fst_generation sample;
+    check(fst_policy_create(model, tokenizer, &policy));
+    check(fst_sampling_options_init(&options, sizeof options));
+    options.max_new_tokens = 80;
+    options.temperature = 0.8;
+    options.top_k = 40;
+    check(fst_policy_generate_text(policy, prompts, NULL, 1, &options, NULL, NULL));
+    check(fst_policy_get_result(policy, 0, &sample, sizeof sample));
+    printf("%s %s\n", title, sample.text);
+    fst_policy_destroy(policy);
 }
 
 /* ---- the run ---- */

@@ -99,7 +99,9 @@ fst_status small_create(small_run *s, const small_config *c)
     fst_context_options context;
     fst_context_options_init(&context, sizeof context);
     context.threads = c->threads;
-    context.provider = c->provider;
+    const char *provider = getenv("FOURSTAGE_TEST_PROVIDER");
+    bool reference = provider && strcmp(provider, "reference") == 0;
+    context.provider = reference ? FST_PROVIDER_REFERENCE : c->provider;
     context.seed = c->seed;
     context.log = remember;
     context.log_user = &s->log;
