@@ -21,16 +21,18 @@ SHAPES = {  # family, vocabulary, context, layers, heads, width, hidden, rows, l
 }
 
 
+def norm_of(family, width, bias):
+    return nn.LayerNorm(width, bias=bias) if family == "gpt2" else nn.RMSNorm(width, eps=1e-5)
+
+
 class Block(nn.Module):
-    def __init__(self, family, heads, width, hidden):
+    def __init__(self, family, heads, width, hidden, bias):
         super().__init__()
         self.family, self.heads = family, heads
-        bias = family == "gpt2"
-        norm = nn.LayerNorm if bias else nn.RMSNorm
-        self.norm1, self.norm2 = norm(width, eps=1e-5), norm(width, eps=1e-5)
+        self.norm1, self.norm2 = norm_of(family, width, bias), norm_of(family, width, bias)
         self.qkv = nn.Linear(width, 3 * width, bias=bias)
         self.out = nn.Linear(width, width, bias=bias)
-        self.up = nn.Linear(width, hidden if bias else 2 * hidden, bias=bias)
+        self.up = nn.Linear(width, hidden if family == "gpt2" else 2 * hidden, bias=bias)
         self.down = nn.Linear(hidden, width, bias=bias)
 
     def forward(self, x, cosine, sine):
@@ -50,13 +52,15 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    def __init__(self, family, vocabulary, context, layers, heads, width, hidden):
+    def __init__(self, family, vocabulary, context, layers, heads, width, hidden, bias=None):
         super().__init__()
         self.family = family
+        bias = family == "gpt2" if bias is None else bias
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Embedding(context, width) if family == "gpt2" else None
-        self.blocks = nn.ModuleList(Block(family, heads, width, hidden) for _ in range(layers))
-        self.norm = nn.LayerNorm(width) if family == "gpt2" else nn.RMSNorm(width)
+        self.blocks = nn.ModuleList(Block(family, heads, width, hidden, bias)
+                                    for _ in range(layers))
+        self.norm = norm_of(family, width, bias)
         size = width // heads
         angles = torch.outer(torch.arange(context), 10000.0 ** (-torch.arange(0, size, 2) / size))
         self.register_buffer("cosine", torch.cat((angles, angles), -1).cos(), False)
