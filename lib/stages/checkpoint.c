@@ -41,13 +41,18 @@ static size_t view_bytes(const fst_view *view)
     return bytes;
 }
 
+static uint64_t checksum_of(const void *bytes, size_t count, const char *name)
+{
+    fst__checksum sum = fst__checksum_begin();
+    fst__checksum_add(&sum, bytes, count);
+    return fst__checksum_end(&sum, name);
+}
+
 static void write_tensor(fst__visitor *visitor, const char *name, const fst_view *view)
 {
     visitor->status = fst__safetensors_writer_add(visitor->writer, name, view->dtype, view->rank,
                                                   view->shape, view->data);
-    fst__checksum sum = fst__checksum_begin();
-    fst__checksum_add(&sum, view->data, view_bytes(view));
-    visitor->checksum += fst__checksum_end(&sum, name);
+    visitor->checksum += checksum_of(view->data, view_bytes(view), name);
 }
 
 static void find_tensor(fst__visitor *visitor, const char *name, const fst_view *view,
@@ -160,11 +165,14 @@ void fst__visit_setting_text(fst__visitor *visitor, const char *key, const char 
         return;
     if (visitor->mode == FST__VISIT_WRITE) {
         visitor->status = fst__safetensors_writer_metadata(visitor->writer, key, value);
+        visitor->checksum += checksum_of(value, strlen(value), key);
         return;
     }
     if (visitor->mode == FST__VISIT_READ)
         return;
     const char *saved = fst__safetensors_metadata(visitor->file, key);
+    if (saved)
+        visitor->checksum += checksum_of(saved, strlen(saved), key);
     if (!saved)
         visitor->status = fst__fail(FST_ERR_FORMAT,
                                     "%s: no \"%s\" in its metadata, which a checkpoint of this run has",
@@ -239,7 +247,8 @@ static fst_status tensor_checksum(const fst__safetensors *file,
     return FST_OK;
 }
 
-static fst_status check_checksum(fst_context *context, const fst__safetensors *file)
+/* `total`: what the settings came to. */
+static fst_status check_checksum(fst_context *context, const fst__safetensors *file, uint64_t total)
 {
     const char *path = fst__safetensors_path(file);
     const char *saved = fst__safetensors_metadata(file, "checksum");
@@ -249,7 +258,6 @@ static fst_status check_checksum(fst_context *context, const fst__safetensors *f
     if (!buffer)
         return FST_ERR_NO_MEMORY;
     fst_status status = FST_OK;
-    uint64_t total = 0;
     for (size_t i = 0; !status && i < fst__safetensors_count(file); ++i) {
         fst__safetensors_tensor tensor = fst__safetensors_at(file, i);
         uint64_t sum = 0;
@@ -280,7 +288,7 @@ static fst_status check_file(fst__visitor *visitor, const char *stage, fst__walk
     if (visitor->tensors != fst__safetensors_count(visitor->file))
         return fst__fail(FST_ERR_MISMATCH, "%s: %zu tensors, this run's state has %zu", path,
                          fst__safetensors_count(visitor->file), visitor->tensors);
-    return check_checksum(visitor->context, visitor->file);
+    return check_checksum(visitor->context, visitor->file, visitor->checksum);
 }
 
 fst_status fst__checkpoint_read(fst_context *context, const char *path, const char *stage,

@@ -6,7 +6,7 @@
  * field cannot be saved and forgotten on the way in.
  *
  * Tensors hold what changes; the metadata holds the settings the state depends on, and a checksum
- * over all tensors, since a file can be torn at its full length.
+ * over both, since a file can be torn at its full length.
  */
 #ifndef FST_STAGES_CHECKPOINT_H
 #define FST_STAGES_CHECKPOINT_H
@@ -25,7 +25,7 @@ typedef struct fst__visitor {
     fst_context *context;
     fst__safetensors_writer *writer; /* WRITE */
     const fst__safetensors *file;    /* CHECK, READ */
-    uint64_t checksum;               /* WRITE: of the tensors so far */
+    uint64_t checksum; /* of settings and tensors so far when writing, of settings when checking */
     size_t tensors;                  /* visited so far */
     fst_status status;               /* the first failure; later visits do nothing */
 } fst__visitor;

@@ -131,6 +131,16 @@ START_TEST(test_another_run)
 }
 END_TEST
 
+/* The first bytes, the last, some all over the file, and some in its header. */
+static size_t place(size_t i, size_t size)
+{
+    if (i < 20)
+        return i;
+    if (i < 40)
+        return size - 1 - (i - 20);
+    return i < 180 ? size * (i - 40) / 140 : 8 + (i - 180) * 29;
+}
+
 /* Cut anywhere, or with any byte changed, the newest is passed over and the one before is found. */
 START_TEST(test_damaged)
 {
@@ -145,8 +155,8 @@ START_TEST(test_damaged)
     snprintf(newest, sizeof newest, "%s", small_path(folder, "checkpoint-8.safetensors"));
     size_t size;
     char *bytes = small_read_file(newest, &size);
-    for (size_t i = 0; i < 200; ++i) {
-        size_t at = i < 20 ? i : i < 40 ? size - 1 - (i - 20) : size * i / 200;
+    for (size_t i = 0; i < 300; ++i) {
+        size_t at = place(i, size);
         if (_i == 0) {
             small_write_file(newest, bytes, at);
         } else {
@@ -162,7 +172,7 @@ START_TEST(test_damaged)
         int64_t warnings = small.log.warnings;
         OK(fst_run_resume(small.run, folder));
         ck_assert_int_eq(step_of(small.run), 4);
-        ck_assert_int_eq(small.log.warnings, warnings + 1);
+        ck_assert_int_gt(small.log.warnings, warnings);
     }
     free(bytes);
     small_destroy(&small);

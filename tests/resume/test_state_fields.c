@@ -137,25 +137,35 @@ static void parts_free(parts *p)
     fst__safetensors_close(p->file);
 }
 
+static uint64_t checksum_of(const void *bytes, size_t count, const char *name)
+{
+    fst__checksum sum = fst__checksum_begin();
+    fst__checksum_add(&sum, bytes, count);
+    return fst__checksum_end(&sum, name);
+}
+
 /* Without tensor or metadata entry `without` (NULL: with all); the checksum is made anew. */
 static void write_again(parts *p, const char *path, const char *without)
 {
     fst__safetensors_writer *writer;
     uint64_t checksum = 0;
+    const char *key;
+    json_t *value, *metadata = json_object_get(p->header, "__metadata__");
     OK(fst__safetensors_writer_create(&p->allocator, &writer));
     for (size_t i = 0; i < fst__safetensors_count(p->file); ++i) {
         fst__safetensors_tensor t = fst__safetensors_at(p->file, i);
         if (without && strcmp(t.name, without) == 0)
             continue;
         OK(fst__safetensors_writer_add(writer, t.name, t.dtype, t.rank, t.shape, p->values[i]));
-        fst__checksum sum = fst__checksum_begin();
-        fst__checksum_add(&sum, p->values[i], t.bytes);
-        checksum += fst__checksum_end(&sum, t.name);
+        checksum += checksum_of(p->values[i], t.bytes, t.name);
+    }
+    json_object_foreach(metadata, key, value) {
+        const char *saved = json_string_value(value);
+        if (strcmp(key, "checksum") != 0)
+            checksum += checksum_of(saved, strlen(saved), key);
     }
     char text[32];
     snprintf(text, sizeof text, "%016" PRIx64, checksum);
-    const char *key;
-    json_t *value, *metadata = json_object_get(p->header, "__metadata__");
     json_object_foreach(metadata, key, value) {
         if (without && strcmp(key, without) == 0)
             continue;
