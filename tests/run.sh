@@ -93,8 +93,8 @@ run_suites "$build" testlog $suites
 
 if [ -n "$sanitize" ]; then
     # The plain C products: the sanitizers see every access, and an optimised BLAS hides them.
-    configure "$build-sanitize" -Dwerror=true -Dbuildtype=debugoptimized \
-        -Db_sanitize=address,undefined -Db_lundef=false
+    configure "$build-sanitize" -Dwerror=true -Dexamples=false -Dbuildtype=debugoptimized \
+        -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false
     ninja -C "$build-sanitize"
     FOURSTAGE_TEST_PROVIDER=reference
     ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:strict_string_checks=1
@@ -104,7 +104,7 @@ if [ -n "$sanitize" ]; then
 
     # Data races: one program, eight host threads. The sanitizer wants a fixed memory layout.
     configure "$build-thread" -Dwerror=true -Dexamples=false -Dbuildtype=debugoptimized \
-        -Db_sanitize=thread -Db_lundef=false
+        -Doptimization=1 -Db_sanitize=thread -Db_lundef=false
     ninja -C "$build-thread" tests/torture/run_chains
     rm -f "$build-thread/meson-logs/thread.json"
     TSAN_OPTIONS=halt_on_error=1 setarch "$(uname -m)" -R \
