@@ -84,8 +84,8 @@ def main(arguments):
         expected, what = TABLE.read_text(), "the headers"
     table = dict(line.split(" ", 1) for line in expected.splitlines())
     now = dict(line.split(" ", 1) for line in found.splitlines())
-    problems = [f"{name}: {table.get(name, 'absent')} is expected, {what} has "
-                f"{now.get(name, 'absent')}"
+    problems = [f"{name}: expected {table.get(name, 'absent')}, found {now.get(name, 'absent')} "
+                f"in {what}"
                 for name in list(table) + [n for n in now if n not in table]
                 if table.get(name) != now.get(name)]
     for problem in problems:
