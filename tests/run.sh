@@ -69,7 +69,8 @@ run_suites() { # FOLDER NAME SUITE...
     done
     rm -f "$folder/meson-logs/$name.json"
     # shellcheck disable=SC2086
-    meson test -C "$folder" --no-rebuild --print-errorlogs --logbase "$name" $chosen || failed=yes
+    meson test -C "$folder" --no-rebuild --print-errorlogs --logbase "$name" \
+        --timeout-multiplier "$patience" $chosen || failed=yes
     logs="$logs $folder/meson-logs/$name.json"
 }
 
@@ -87,7 +88,7 @@ else
     unset FOURSTAGE_PYTHON || true
 fi
 
-logs=''
+logs='' patience=2
 # shellcheck disable=SC2086
 run_suites "$build" testlog $suites
 
@@ -100,6 +101,7 @@ if [ -n "$sanitize" ]; then
     ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:strict_string_checks=1
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
     export FOURSTAGE_TEST_PROVIDER ASAN_OPTIONS UBSAN_OPTIONS
+    patience=6
     run_suites "$build-sanitize" sanitize unit gradient torture resume
 
     # Data races: one program, eight host threads. The sanitizer wants a fixed memory layout.
@@ -108,7 +110,8 @@ if [ -n "$sanitize" ]; then
     ninja -C "$build-thread" tests/torture/run_chains
     rm -f "$build-thread/meson-logs/thread.json"
     TSAN_OPTIONS=halt_on_error=1 setarch "$(uname -m)" -R \
-        meson test -C "$build-thread" --no-rebuild --print-errorlogs --logbase thread chains ||
+        meson test -C "$build-thread" --no-rebuild --print-errorlogs --logbase thread \
+        --timeout-multiplier "$patience" chains ||
         failed=yes
     logs="$logs $build-thread/meson-logs/thread.json"
 fi
