@@ -411,7 +411,7 @@ class Struct(ctypes.Structure):
     _init_ = None        # name of the function that fills in the defaults
     _writable_ = ()      # pointer fields that the library writes through
 
-    def __init__(self, *others, **fields):
+    def __init__(self, **fields):
         super().__init__()
         object.__setattr__(self, "_keep", {})
         if self._init_ is not None:
