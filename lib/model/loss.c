@@ -27,7 +27,7 @@ fst_status fst__model_loss(fst_model *model, const fst_loss_options *options, fs
 {
     fst__activations *a = &model->activations;
     if (!model->has_output)
-        return fst__fail(FST_ERR_STATE, "fst_model_loss before fst_model_forward");
+        return fst__fail(FST_ERR_STATE, "fst_model_loss needs a fst_model_forward before it");
     if (!model->has_targets)
         return fst__fail(FST_ERR_STATE, "fst_model_loss: the last batch had no targets");
     if (a->training && model->phase != FST__PHASE_FORWARD)
@@ -130,7 +130,8 @@ fst_status fst__model_output(fst_model *model, const char *name, fst_view *view)
     if (status)
         return status;
     if (!model->has_output)
-        return fst__fail(FST_ERR_STATE, "fst_model_output before fst_model_forward");
+        return fst__fail(FST_ERR_STATE, "fst_model_output needs a fst_model_forward before it and no "
+                                        "fst_model_backward between");
     status = want_output(model, which, columns);
     if (status)
         return status;
