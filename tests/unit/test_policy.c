@@ -7,6 +7,7 @@
 #include "fourstage/tokenizer.h"
 #include "model/decode.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 
 typedef struct subject {
@@ -668,6 +669,69 @@ START_TEST(nothing_stays_behind)
 }
 END_TEST
 
+/* Threads that share a context and a tokenizer, each with a model and a policy of its own. */
+enum { HOST_THREADS = 8 };
+
+typedef struct host_thread {
+    pthread_t thread;
+    const reciter *shared;
+    int32_t ids[20];
+    fst_status status;
+} host_thread;
+
+static void *generate_on_thread(void *argument)
+{
+    host_thread *self = argument;
+    const char *prompt = "(a\xC3\xA9";
+    fst_model_config config;
+    fst_model *model = NULL;
+    fst_policy *policy = NULL;
+    fst_sampling_options options;
+    fst_generation generation = {0};
+    self->status = fst_model_get_config(self->shared->model, &config, sizeof config);
+    config.init_std = .2;
+    config.layers = 2;
+    if (!self->status)
+        self->status = fst_model_create(self->shared->context, &config, NULL, &model);
+    if (!self->status)
+        self->status = fst_policy_create(model, self->shared->tokenizer, &policy);
+    if (!self->status)
+        self->status = fst_sampling_options_init(&options, sizeof options);
+    options.max_new_tokens = 20;
+    options.ignore_end = 1;
+    if (!self->status)
+        self->status = fst_policy_generate_text(policy, &prompt, NULL, 1, &options, NULL, NULL);
+    if (!self->status)
+        self->status = fst_policy_get_result(policy, 0, &generation, sizeof generation);
+    if (!self->status && generation.count == 20)
+        memcpy(self->ids, generation.ids, sizeof self->ids);
+    fst_model_destroy(model);
+    fst_policy_destroy(policy);
+    return NULL;
+}
+
+START_TEST(threads_share_a_context_and_a_tokenizer)
+{
+    reciter r = recite_in(tiny_context(2), SCRIPT);
+    host_thread alone = {.shared = &r}, threads[HOST_THREADS];
+    int64_t before = tiny_live_bytes(r.context);
+    generate_on_thread(&alone);
+    ck_assert_int_eq(alone.status, FST_OK);
+    ck_assert_int_ne(alone.ids[0] + alone.ids[1] + alone.ids[19], 0);
+    for (int i = 0; i < HOST_THREADS; ++i) {
+        threads[i] = (host_thread){.shared = &r};
+        ck_assert_int_eq(pthread_create(&threads[i].thread, NULL, generate_on_thread, &threads[i]), 0);
+    }
+    for (int i = 0; i < HOST_THREADS; ++i) {
+        pthread_join(threads[i].thread, NULL);
+        ck_assert_int_eq(threads[i].status, FST_OK);
+        ck_assert_mem_eq(threads[i].ids, alone.ids, sizeof alone.ids);
+    }
+    ck_assert_int_eq(tiny_live_bytes(r.context), before);
+    reciter_destroy(&r);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("policy");
@@ -688,6 +752,7 @@ int main(void)
     tcase_add_test(tcase, memory_does_not_grow);
     tcase_add_loop_test(tcase, refused_memory, 0, 2);
     tcase_add_loop_test(tcase, nothing_stays_behind, 0, 2);
+    tcase_add_test(tcase, threads_share_a_context_and_a_tokenizer);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
