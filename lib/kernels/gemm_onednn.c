@@ -11,6 +11,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -83,6 +84,22 @@ static void leave_single_thread(const openmp_calls *openmp, int before)
 {
     if (before != 1)
         openmp->set(before);
+}
+
+/*
+ * oneDNN 2.6.3's float32 kernels keep values on the stack below where the system lets them: a signal
+ * that arrives while one runs has its frame written over them, and then addresses are garbage. Our
+ * workers take no signals, but worker 0 is a thread of the host: there they wait until the tile is
+ * done, a millisecond at most. Faults are not held back, since a host may handle them.
+ */
+static void hold_signals(sigset_t *before)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t held;
+    sigfillset(&held);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; ++i)
+        sigdelset(&held, faults[i]);
+    pthread_sigmask(SIG_BLOCK, &held, before);
 }
 
 static bool processor_has(dnnl_cpu_isa_t isa)
@@ -252,9 +269,14 @@ static fst_status run(void *opaque, int32_t worker, const fst__product *tile)
     bool bf16 = tile->a.dtype == FST_BF16;
     if (bf16 && (!state->bf16 || is_strided_column(tile)))
         return fst__provider_cblas.run(state->cblas, worker, tile);
+    sigset_t signals;
+    if (worker == 0)
+        hold_signals(&signals);
     int before = enter_single_thread(&state->openmp);
     fst_status status = bf16 ? run_bf16(state, worker, tile) : run_f32(tile);
     leave_single_thread(&state->openmp, before);
+    if (worker == 0)
+        pthread_sigmask(SIG_SETMASK, &signals, NULL);
     return status;
 }
 
