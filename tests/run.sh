@@ -93,8 +93,9 @@ logs='' patience=2
 run_suites "$build" testlog $suites
 
 if [ -n "$sanitize" ]; then
-    # The plain C products: the sanitizers see every access, and an optimised BLAS hides them.
-    configure "$build-sanitize" -Dwerror=true -Dexamples=false -Dbuildtype=debugoptimized \
+    # The plain C products: the sanitizers see every access, and an optimised BLAS hides them. Warnings
+    # are errors in the build above only: instrumented code gives gcc false ones about truncation.
+    configure "$build-sanitize" -Dwerror=false -Dexamples=false -Dbuildtype=debugoptimized \
         -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false
     ninja -C "$build-sanitize"
     FOURSTAGE_TEST_PROVIDER=reference
@@ -105,7 +106,7 @@ if [ -n "$sanitize" ]; then
     run_suites "$build-sanitize" sanitize unit gradient torture resume
 
     # Data races: one program, eight host threads. The sanitizer wants a fixed memory layout.
-    configure "$build-thread" -Dwerror=true -Dexamples=false -Dbuildtype=debugoptimized \
+    configure "$build-thread" -Dwerror=false -Dexamples=false -Dbuildtype=debugoptimized \
         -Doptimization=1 -Db_sanitize=thread -Db_lundef=false
     ninja -C "$build-thread" tests/torture/run_chains
     rm -f "$build-thread/meson-logs/thread.json"

@@ -16,6 +16,15 @@ static void set_text(const char *format, va_list arguments)
     vsnprintf(error_text, sizeof error_text, format, arguments);
 }
 
+/* What does not fit is cut off: the beginning says the most. */
+static void append(const char *more)
+{
+    size_t used = strlen(error_text), length = strlen(more), room = sizeof error_text - 1 - used;
+    length = length < room ? length : room;
+    memcpy(error_text + used, more, length);
+    error_text[used + length] = '\0';
+}
+
 fst_status fst__fail(fst_status status, const char *format, ...)
 {
     va_list arguments;
@@ -33,8 +42,8 @@ fst_status fst__fail_in(fst_status status, const char *format, ...)
     va_start(arguments, format);
     set_text(format, arguments);
     va_end(arguments);
-    size_t used = strlen(error_text);
-    snprintf(error_text + used, sizeof error_text - used, ": %s", inner);
+    append(": ");
+    append(inner);
     return status;
 }
 
