@@ -53,12 +53,12 @@ fst_status fst__fail_errno(int error, const char *format, ...)
     va_start(arguments, format);
     set_text(format, arguments);
     va_end(arguments);
-    size_t used = strlen(error_text);
     char reason[128];
     /* strerror is not thread-safe; strerror_r is. */
     if (strerror_r(error, reason, sizeof reason) != 0)
         snprintf(reason, sizeof reason, "errno %d", error);
-    snprintf(error_text + used, sizeof error_text - used, ": %s", reason);
+    append(": ");
+    append(reason);
     return FST_ERR_IO;
 }
 
