@@ -1,9 +1,9 @@
 #include "model/transformer.h"
 
 #include "model/decode.h"
+#include "model/projection.h"
 #include "nn/activation.h"
 #include "nn/embedding.h"
-#include "nn/linear.h"
 #include "nn/rotary.h"
 
 #include <math.h>
@@ -96,8 +96,7 @@ static fst_status attention_forward(fst_model *model, int32_t index)
     fst__activations *a = &model->activations;
     fst__layer_activations *layer = &a->layers[index];
     fst_status status =
-        fst__linear_forward(compute, a->normed, fst__weight_matrix(weights->qkv_weight),
-                            fst__value_or_null(weights->qkv_bias), layer->qkv);
+        fst__projection_forward(model, index, FST__PROJECTION_QKV, a->normed, layer->qkv);
     if (status)
         return status;
     prepare_heads(model, weights, layer);
@@ -112,32 +111,28 @@ static fst_status attention_forward(fst_model *model, int32_t index)
     }
     if (status)
         return status;
-    return fst__linear_forward(compute, layer->attended, fst__weight_matrix(weights->output_weight),
-                               fst__value_or_null(weights->output_bias), a->branch);
+    return fst__projection_forward(model, index, FST__PROJECTION_OUTPUT, layer->attended,
+                                   a->branch);
 }
 
 /* From the normed stream in `normed` to what the MLP adds, in `branch`. */
 static fst_status mlp_forward(fst_model *model, int32_t index, bool whole)
 {
     const fst__compute *compute = model->context->compute;
-    const fst__layer *weights = &model->parameters.layers[index];
     fst__activations *a = &model->activations;
     fst__layer_activations *layer = &a->layers[index];
-    fst__matrix up_weight = fst__weight_matrix(weights->up_weight);
-    const fst__real *up_bias = fst__value_or_null(weights->up_bias);
     fst_status status;
     if (model->config.gated || !whole) {
-        status = fst__linear_forward(compute, a->normed, up_weight, up_bias, layer->up);
+        status = fst__projection_forward(model, index, FST__PROJECTION_UP, a->normed, layer->up);
         if (!status && whole)
             fst__gated_forward(compute, model->config.activation, layer->up, a->hidden_act);
     } else {
-        status = fst__linear_activation_forward(compute, a->normed, up_weight, up_bias,
-                                                model->config.activation, layer->up, a->hidden_act);
+        status = fst__projection_activation_forward(model, index, FST__PROJECTION_UP, a->normed,
+                                                    layer->up, a->hidden_act);
     }
     if (status || !whole)
         return status;
-    return fst__linear_forward(compute, a->hidden_act, fst__weight_matrix(weights->down_weight),
-                               fst__value_or_null(weights->down_bias), a->branch);
+    return fst__projection_forward(model, index, FST__PROJECTION_DOWN, a->hidden_act, a->branch);
 }
 
 fst_status fst__block_forward(fst_model *model, int32_t index, bool with_mlp)

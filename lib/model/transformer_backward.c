@@ -1,18 +1,9 @@
 #include "model/transformer.h"
 
+#include "model/projection.h"
 #include "nn/activation.h"
 #include "nn/embedding.h"
-#include "nn/linear.h"
 #include "nn/rotary.h"
-
-/* y = x·Wᵀ + b: gradients of all three, dx optional. */
-static fst_status linear_backward(fst_model *model, fst__matrix x, const fst__parameter *weight,
-                                  const fst__parameter *bias, fst__matrix dy, fst__matrix dx)
-{
-    return fst__linear_backward(model->context->compute, x, fst__weight_matrix(weight), dy, &dx,
-                                fst__gradient_or_null(weight), fst__gradient_or_null(bias),
-                                &model->activations.scratch);
-}
 
 /* The norm's output once more, into `normed`. */
 static void norm_again(fst_model *model, const fst__norm *norm, fst__matrix stream, fst__real *mean,
@@ -34,8 +25,8 @@ static fst_status mlp_backward(fst_model *model, int32_t index)
         fst__gated_forward(compute, activation, layer->up, a->hidden_act);
     else
         fst__activation_forward(compute, activation, layer->up, a->hidden_act);
-    fst_status status = linear_backward(model, a->hidden_act, weights->down_weight,
-                                        weights->down_bias, a->d_branch, a->d_act);
+    fst_status status = fst__projection_backward(model, index, FST__PROJECTION_DOWN, a->hidden_act,
+                                                 a->d_branch, &a->d_act);
     if (status)
         return status;
     if (model->config.gated)
@@ -44,8 +35,8 @@ static fst_status mlp_backward(fst_model *model, int32_t index)
         fst__activation_backward(compute, activation, layer->up, a->d_act);
     fst__norm norm = fst__norm_of(model, weights->mlp_norm_weight, weights->mlp_norm_bias);
     norm_again(model, &norm, layer->middle, layer->mlp_mean, layer->mlp_rstd);
-    status = linear_backward(model, a->normed, weights->up_weight, weights->up_bias, a->d_up,
-                             a->d_normed);
+    status = fst__projection_backward(model, index, FST__PROJECTION_UP, a->normed, a->d_up,
+                                      &a->d_normed);
     if (status)
         return status;
     fst__dropout dropout = fst__dropout_at(model, FST__DROPOUT_ATTENTION_BRANCH, index);
@@ -92,8 +83,8 @@ static fst_status attention_backward(fst_model *model, int32_t index)
     const fst__layer *weights = &model->parameters.layers[index];
     fst__activations *a = &model->activations;
     fst__layer_activations *layer = &a->layers[index];
-    fst_status status = linear_backward(model, layer->attended, weights->output_weight,
-                                        weights->output_bias, a->d_branch, a->d_attended);
+    fst_status status = fst__projection_backward(model, index, FST__PROJECTION_OUTPUT,
+                                                 layer->attended, a->d_branch, &a->d_attended);
     if (status)
         return status;
     int64_t q = fst__config_query_size(&model->config), k = fst__config_key_size(&model->config);
@@ -111,8 +102,8 @@ static fst_status attention_backward(fst_model *model, int32_t index)
     fst__norm norm =
         fst__norm_of(model, weights->attention_norm_weight, weights->attention_norm_bias);
     norm_again(model, &norm, layer->input, layer->attention_mean, layer->attention_rstd);
-    status = linear_backward(model, a->normed, weights->qkv_weight, weights->qkv_bias, a->d_qkv,
-                             a->d_normed);
+    status = fst__projection_backward(model, index, FST__PROJECTION_QKV, a->normed, a->d_qkv,
+                                      &a->d_normed);
     if (status)
         return status;
     fst__dropout dropout = fst__dropout_at(model, FST__DROPOUT_MLP_BRANCH, index - 1);
