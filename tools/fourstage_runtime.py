@@ -327,6 +327,12 @@ def _input(values, dtype):
     return numpy.ascontiguousarray(array, dtype)
 
 
+def _same_size(array, other, name, other_name):
+    """Arrays of one count: the library reads as many elements of each as the first has."""
+    if array is not None and other is not None and array.size != other.size:
+        raise ValueError(f"{name} has {array.size} elements, {other_name} has {other.size}")
+
+
 def _output(array, dtype):
     """An array of the caller's that the library writes; must fit as it is."""
     if array is None:

@@ -37,7 +37,8 @@ class Plan:
     - the first parameter, if it is of the owner's type: self
     - const char * and a following size_t length: one text; alone: a NUL-terminated text
     - const char *const *, a following const size_t *lengths, a following count: one list of texts
-    - const T * and a following count: one array
+    - const T * and a following count: one array; where several arrays of the same count stand before it
+      ("[count]" in their comments), the first one tells it
     - const T *const *, lengths and a count: a list of arrays
     - T * whose comment begins "[capacity…] out" or that stands before `capacity`: a buffer that is
       made here, of the size that the following out-count tells; one whose comment says "NULL: none" is
@@ -62,6 +63,7 @@ class Plan:
         required, optional, last = [], [], []
         self.required, self.optional, self.last = required, optional, last
         self.adopts = False          # is a handle made?
+        self.counted = None          # the first array of "[count]" elements
         self.index = 0
         parameters = function.parameters
         if parameters and owner and parameters[0].type.base == owner and \
@@ -200,8 +202,14 @@ class Plan:
             self.arguments.append(f"_address({python})")
             self.keeps.append(python)
             self.add(name, doc)
-            if kind.const and self.is_count(following, name):
-                self.arguments.append(f"0 if {python} is None else {python}.size")
+            if doc.startswith("[count]"):
+                self.counted = self.counted or python
+                if python != self.counted:
+                    self.before.append(
+                        f"_same_size({python}, {self.counted}, '{python}', '{self.counted}')")
+            if (kind.const or self.counted == python) and self.is_count(following, name):
+                told = self.counted if following.name == "count" and self.counted else python
+                self.arguments.append(f"0 if {told} is None else {told}.size")
                 used = 2
         else:
             convert = "float" if base in ("float", "double") else "_index"

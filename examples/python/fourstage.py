@@ -327,6 +327,12 @@ def _input(values, dtype):
     return numpy.ascontiguousarray(array, dtype)
 
 
+def _same_size(array, other, name, other_name):
+    """Arrays of one count: the library reads as many elements of each as the first has."""
+    if array is not None and other is not None and array.size != other.size:
+        raise ValueError(f"{name} has {array.size} elements, {other_name} has {other.size}")
+
+
 def _output(array, dtype):
     """An array of the caller's that the library writes; must fit as it is."""
     if array is None:
@@ -633,6 +639,22 @@ ACTIVATION_SILU = 3
 ACTIVATION_RELU = 4
 FORWARD_EVALUATE = 0
 FORWARD_TRAIN = 1
+GROUP_RLOO = 0
+GROUP_GRPO = 1
+GROUP_DR_GRPO = 2
+AGGREGATE_TOKENS = 0
+AGGREGATE_SEQUENCES = 1
+AGGREGATE_CONSTANT = 2
+KL_K1 = 0
+KL_K2 = 1
+KL_K3 = 2
+KL_FIXED = 0
+KL_ADAPTIVE = 1
+PREFERENCE_DPO = 0
+PREFERENCE_IPO = 1
+PREFERENCE_HINGE = 2
+ORDINAL_CORAL = 0
+ORDINAL_CUMULATIVE = 1
 OPTIMIZER_ADAMW = 0
 OPTIMIZER_SGD = 1
 OPTIMIZER_MUON = 2
@@ -1072,6 +1094,285 @@ class Loss(Struct):
         ("weight", ctypes.c_double),
         ("tokens", ctypes.c_int64),
         ("correct", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class Trajectories(Struct):
+    """Where the steps of trajectories stand in arrays: step t of trajectory n at begin(n) +
+        t·step_stride, begin(n) = offsets[n], or n·trajectory_stride.
+    - Text, padded, [N, T]: trajectories N, steps T, lengths of the responses. - Text, one behind
+        the other: offsets and lengths. - Environments, time-major [T, N]: trajectories N, steps T,
+        trajectory_stride 1, step_stride N.
+    Since 0.1
+
+    trajectories: N ≥ 1
+    steps: T, steps of each trajectory; not read where lengths is given
+    trajectory_stride: in elements; 0 (default): steps. Not read where offsets is given
+    step_stride: in elements; 0 (default): 1
+    offsets: [trajectories] where each begins, in elements; NULL (default): by stride
+    lengths: [trajectories] steps of each, ≥ 0; NULL (default): steps
+    """
+    _init_ = "fst_trajectories_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("trajectories", ctypes.c_int64),
+        ("steps", ctypes.c_int64),
+        ("trajectory_stride", ctypes.c_int64),
+        ("step_stride", ctypes.c_int64),
+        ("offsets", ctypes.POINTER(ctypes.c_int64)),
+        ("lengths", ctypes.POINTER(ctypes.c_int64)),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class GaeOptions(Struct):
+    """Options of fst_advantages_gae.
+    Since 0.1
+
+    gamma: discount γ, 0 … 1; default 1, as for text; 0.99 is common for environments
+    lambda_: λ, 0 … 1; default 0.95
+    """
+    _init_ = "fst_gae_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("gamma", ctypes.c_double),
+        ("lambda", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class Baseline(Struct):
+    """A moving mean of rewards: the baseline of REINFORCE (Williams, "Simple statistical
+        gradient-following algorithms", 1992). Plain data that the caller keeps and saves.
+    Since 0.1
+
+    decay: what of the old mean stays at an update, 0 ≤ decay < 1; default 0.95
+    mean: the mean so far
+    updates: batches seen; 0: mean means nothing yet
+    """
+    _init_ = "fst_baseline_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("decay", ctypes.c_double),
+        ("mean", ctypes.c_double),
+        ("updates", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class LossWeightsOptions(Struct):
+    """Options of fst_loss_weights.
+    Since 0.1
+
+    kind: FST_AGGREGATE_ value; default FST_AGGREGATE_TOKENS
+    reserved: 0
+    tokens: FST_AGGREGATE_TOKENS: tokens of the whole batch that count; 0 (default): of this call
+    sequences: the others: sequences of the whole batch; 0 (default): of this call, also those
+        without a token
+    constant_length: FST_AGGREGATE_CONSTANT: ≥ 1; 0 (default): columns
+    """
+    _init_ = "fst_loss_weights_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("tokens", ctypes.c_int64),
+        ("sequences", ctypes.c_int64),
+        ("constant_length", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class PolicyLossOptions(Struct):
+    """Options of fst_loss_policy.
+    Since 0.1
+
+    clip_low: ε below 1, 0 … 1; default 0.2
+    clip_high: ε above 1, ≥ 0; larger than clip_low: DAPO's clip-higher; default 0.2
+    dual_clip: c > 1 (arXiv 1912.09729 uses 3); 0 (default): no dual clip
+    """
+    _init_ = "fst_policy_loss_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("clip_low", ctypes.c_double),
+        ("clip_high", ctypes.c_double),
+        ("dual_clip", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class PolicyLoss(Struct):
+    """What fst_loss_policy found; means are over the elements that count, without weights.
+    Since 0.1
+
+    loss: Σ w·l
+    clip_fraction: share whose ratio a clip has overruled: they have no gradient
+    ratio_mean: mean of ρ
+    ratio_max: largest ρ
+    approximate_kl: mean of ρ − 1 − log ρ (k3): KL(old ‖ new)
+    tokens: elements that count
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("loss", ctypes.c_double),
+        ("clip_fraction", ctypes.c_double),
+        ("ratio_mean", ctypes.c_double),
+        ("ratio_max", ctypes.c_double),
+        ("approximate_kl", ctypes.c_double),
+        ("tokens", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ValueLoss(Struct):
+    """What fst_loss_value found.
+    Since 0.1
+
+    loss: Σ w·l
+    clip_fraction: share whose clipped error was the larger
+    explained_variance: 1 − Var(return − value)/Var(return) over those that count, without weights;
+        NaN where all returns are equal
+    tokens: elements that count
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("loss", ctypes.c_double),
+        ("clip_fraction", ctypes.c_double),
+        ("explained_variance", ctypes.c_double),
+        ("tokens", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class KlController(Struct):
+    """The KL penalty's coefficient. Plain data that the caller keeps and saves.
+    Since 0.1
+
+    kind: FST_KL_FIXED (default) or FST_KL_ADAPTIVE
+    reserved: 0
+    coefficient: β now, ≥ 0; default 0.05
+    target: adaptive: KL of a sample to aim at, in nats, > 0; default 6
+    horizon: adaptive: samples over which it moves, > 0; default 10000
+    """
+    _init_ = "fst_kl_controller_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("coefficient", ctypes.c_double),
+        ("target", ctypes.c_double),
+        ("horizon", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class PreferenceLossOptions(Struct):
+    """Options of fst_loss_preference.
+    Since 0.1
+
+    kind: FST_PREFERENCE_ value; default FST_PREFERENCE_DPO
+    reserved: 0
+    beta: β > 0; default 0.1
+    label_smoothing: DPO: share ε of pairs that are labelled wrongly, 0 ≤ ε < 0.5; default 0
+    """
+    _init_ = "fst_preference_loss_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("beta", ctypes.c_double),
+        ("label_smoothing", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class PreferenceLoss(Struct):
+    """What fst_loss_preference found; means are over the pairs that count, without weights.
+    Since 0.1
+
+    loss: Σ w·l
+    accuracy: share of pairs whose chosen answer has the larger implicit reward; equal ones count
+        half
+    margin: mean of chosen minus rejected implicit reward, β·h
+    chosen_reward: mean of β·(log π − log π_ref) of the chosen answers
+    rejected_reward: mean of the same of the rejected answers
+    pairs: pairs that count
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("loss", ctypes.c_double),
+        ("accuracy", ctypes.c_double),
+        ("margin", ctypes.c_double),
+        ("chosen_reward", ctypes.c_double),
+        ("rejected_reward", ctypes.c_double),
+        ("pairs", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class KtoOptions(Struct):
+    """Options of fst_loss_kto.
+    Since 0.1
+
+    beta: β > 0; default 0.1
+    desirable_weight: λ_D ≥ 0; default 1
+    undesirable_weight: λ_U ≥ 0; default 1
+    reference_point: z₀ ≥ 0, from fst_kto_reference_point; no gradient flows through it; default 0
+    """
+    _init_ = "fst_kto_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("beta", ctypes.c_double),
+        ("desirable_weight", ctypes.c_double),
+        ("undesirable_weight", ctypes.c_double),
+        ("reference_point", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class KtoLoss(Struct):
+    """What fst_loss_kto found; means are over the answers that count, without weights.
+    Since 0.1
+
+    loss: Σ w·l
+    desirable_reward: mean of β·(log π − log π_ref) of the desirable; NaN: none
+    undesirable_reward: of the undesirable; NaN: none
+    desirable: desirable answers that count
+    undesirable: undesirable answers that count
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("loss", ctypes.c_double),
+        ("desirable_reward", ctypes.c_double),
+        ("undesirable_reward", ctypes.c_double),
+        ("desirable", ctypes.c_int64),
+        ("undesirable", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ScoreLoss(Struct):
+    """What a loss of scores found; means are over the pairs or labels that count, without weights; a
+        field that does not apply is NaN.
+    Since 0.1
+
+    loss: Σ w·l, with the centering term
+    centering: the centering term's part of loss
+    accuracy: pairs: share in the right order, equal ones count half; ordinal: share of the right
+        level
+    margin: pairs: mean of the better's score minus the worse's
+    error: labels: mean of |score − label|, or of levels missed by
+    count: pairs or labels that count
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("loss", ctypes.c_double),
+        ("centering", ctypes.c_double),
+        ("accuracy", ctypes.c_double),
+        ("margin", ctypes.c_double),
+        ("error", ctypes.c_double),
+        ("count", ctypes.c_int64),
     ]
     _kinds_ = dict(_fields_)
 
@@ -1569,6 +1870,19 @@ STRUCTS = {
     "fst_forward_options": ForwardOptions,
     "fst_loss_options": LossOptions,
     "fst_loss": Loss,
+    "fst_trajectories": Trajectories,
+    "fst_gae_options": GaeOptions,
+    "fst_baseline": Baseline,
+    "fst_loss_weights_options": LossWeightsOptions,
+    "fst_policy_loss_options": PolicyLossOptions,
+    "fst_policy_loss": PolicyLoss,
+    "fst_value_loss": ValueLoss,
+    "fst_kl_controller": KlController,
+    "fst_preference_loss_options": PreferenceLossOptions,
+    "fst_preference_loss": PreferenceLoss,
+    "fst_kto_options": KtoOptions,
+    "fst_kto_loss": KtoLoss,
+    "fst_score_loss": ScoreLoss,
     "fst_schedule_options": ScheduleOptions,
     "fst_optimizer_options": OptimizerOptions,
     "fst_optimizer_report": OptimizerReport,
@@ -1665,6 +1979,69 @@ _fst_model_loss = _FUNCTIONS["fst_model_loss"] = _bind("fst_model_loss", ctypes.
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_model_backward = _FUNCTIONS["fst_model_backward"] = _bind("fst_model_backward", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_trajectories_init = _FUNCTIONS["fst_trajectories_init"] = _bind("fst_trajectories_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_gae_options_init = _FUNCTIONS["fst_gae_options_init"] = _bind("fst_gae_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_advantages_gae = _FUNCTIONS["fst_advantages_gae"] = _bind("fst_advantages_gae", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_advantages_whiten = _FUNCTIONS["fst_advantages_whiten"] = _bind("fst_advantages_whiten",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)
+_fst_advantages_group = _FUNCTIONS["fst_advantages_group"] = _bind("fst_advantages_group",
+        ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
+        ctypes.c_void_p)
+_fst_baseline_init = _FUNCTIONS["fst_baseline_init"] = _bind("fst_baseline_init", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_size_t)
+_fst_advantages_baseline = _FUNCTIONS["fst_advantages_baseline"] = _bind("fst_advantages_baseline",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_loss_weights_options_init = _FUNCTIONS["fst_loss_weights_options_init"] = _bind("fst_loss_weights_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_loss_weights = _FUNCTIONS["fst_loss_weights"] = _bind("fst_loss_weights", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
+        ctypes.c_void_p)
+_fst_policy_loss_options_init = _FUNCTIONS["fst_policy_loss_options_init"] = _bind("fst_policy_loss_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_loss_policy = _FUNCTIONS["fst_loss_policy"] = _bind("fst_loss_policy", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_loss_value = _FUNCTIONS["fst_loss_value"] = _bind("fst_loss_value", ctypes.c_int32,
+        ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_loss_kl = _FUNCTIONS["fst_loss_kl"] = _bind("fst_loss_kl", ctypes.c_int32, ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_kl_controller_init = _FUNCTIONS["fst_kl_controller_init"] = _bind("fst_kl_controller_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_kl_controller_update = _FUNCTIONS["fst_kl_controller_update"] = _bind("fst_kl_controller_update", ctypes.c_int32, ctypes.c_void_p, ctypes.c_double, ctypes.c_int64)
+_fst_preference_loss_options_init = _FUNCTIONS["fst_preference_loss_options_init"] = _bind("fst_preference_loss_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_loss_preference = _FUNCTIONS["fst_loss_preference"] = _bind("fst_loss_preference",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_kto_options_init = _FUNCTIONS["fst_kto_options_init"] = _bind("fst_kto_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_loss_kto = _FUNCTIONS["fst_loss_kto"] = _bind("fst_loss_kto", ctypes.c_int32, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_kto_reference_point = _FUNCTIONS["fst_kto_reference_point"] = _bind("fst_kto_reference_point",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_loss_bradley_terry = _FUNCTIONS["fst_loss_bradley_terry"] = _bind("fst_loss_bradley_terry",
+        ctypes.c_int32, ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_size_t)
+_fst_loss_k_wise = _FUNCTIONS["fst_loss_k_wise"] = _bind("fst_loss_k_wise", ctypes.c_int32,
+        ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_loss_regression = _FUNCTIONS["fst_loss_regression"] = _bind("fst_loss_regression",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_loss_ranked = _FUNCTIONS["fst_loss_ranked"] = _bind("fst_loss_ranked", ctypes.c_int32,
+        ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_size_t)
+_fst_ranked_pairs = _FUNCTIONS["fst_ranked_pairs"] = _bind("fst_ranked_pairs", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_loss_ordinal = _FUNCTIONS["fst_loss_ordinal"] = _bind("fst_loss_ordinal", ctypes.c_int32,
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_schedule_options_init = _FUNCTIONS["fst_schedule_options_init"] = _bind("fst_schedule_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_schedule_learning_rate = _FUNCTIONS["fst_schedule_learning_rate"] = _bind("fst_schedule_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_optimizer_options_init = _FUNCTIONS["fst_optimizer_options_init"] = _bind("fst_optimizer_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
@@ -2673,6 +3050,376 @@ def _model_config_set_family(self, family):
 
 ModelConfig.set_family = _model_config_set_family
 
+def _loss_weights(mask, lengths, rows, columns, weights, options=None, **fields):
+    """The weights that make Σ w·l the mean of the kind wanted.
+    options: NULL for defaults.
+    mask: [rows, columns] 1 where a token counts; NULL: all.
+    lengths: [rows] only the first lengths[i] tokens of row i count; NULL: all.
+    rows: sequences, ≥ 1.
+    columns: ≥ 1.
+    weights: [rows, columns] out, 0 where a token does not count.
+    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    options = _filled(LossWeightsOptions, options, fields)
+    mask = _input(mask, 'uint8')
+    lengths = _input(lengths, 'int64')
+    weights = _output(weights, 'float32')
+    return _check(_fst_loss_weights(_reference(options), _address(mask), _address(lengths),
+            _index(rows), _index(columns), _address(weights)))
+
+
+Loss.weights = staticmethod(_loss_weights)
+
+def _loss_policy(log_probabilities, old_log_probabilities, advantages, weights=None, gradient=None,
+        options=None, **fields):
+    """PPO's clipped surrogate (Schulman et al., arXiv 1707.06347, equation 7), as a loss, with ranges
+        of its own below and above (DAPO, arXiv 2503.14476, equation 8) and the dual clip for
+        negative advantages (Ye et al., arXiv 1912.09729, equation 5). ρ = exp(log π − log π_old):
+    l = max(−A·ρ, −A·clip(ρ, 1 − clip_low, 1 + clip_high)); where A < 0: l ← min(l, −A·dual_clip)
+    With old NULL the policy's own log-probabilities stand for the old ones: ρ = 1, and the gradient
+        is that of REINFORCE, −w·A.
+    options: NULL for defaults.
+    log_probabilities: [count] log π of the tokens or actions.
+    old_log_probabilities: [count] of the policy that sampled them; NULL: the same.
+    advantages: [count]
+    weights: [count]; NULL: 1/count.
+    gradient: [count]; NULL: not wanted.
+    Returns result
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    options = _filled(PolicyLossOptions, options, fields)
+    log_probabilities = _input(log_probabilities, 'float32')
+    old_log_probabilities = _input(old_log_probabilities, 'float32')
+    _same_size(old_log_probabilities, log_probabilities, 'old_log_probabilities',
+            'log_probabilities')
+    advantages = _input(advantages, 'float32')
+    _same_size(advantages, log_probabilities, 'advantages', 'log_probabilities')
+    weights = _input(weights, 'float32')
+    _same_size(weights, log_probabilities, 'weights', 'log_probabilities')
+    gradient = _output(gradient, 'float32')
+    _same_size(gradient, log_probabilities, 'gradient', 'log_probabilities')
+    result_out = PolicyLoss()
+    object.__setattr__(result_out, 'status', _check(_fst_loss_policy(_reference(options),
+            _address(log_probabilities), _address(old_log_probabilities), _address(advantages),
+            _address(weights), 0 if log_probabilities is None else log_probabilities.size,
+            _address(gradient), ctypes.byref(result_out), ctypes.sizeof(result_out))))
+    return result_out
+
+
+Loss.policy = staticmethod(_loss_policy)
+
+def _loss_value(clip, values, old_values, returns, weights=None, gradient=None):
+    """The clipped value loss of OpenAI's baselines and TRL:
+    l = ½·max((V − R)², (clip(V, V_old − clip, V_old + clip) − R)²)
+    clip: > 0; 0: l = ½·(V − R)².
+    values: [count] V.
+    old_values: [count] V_old, of the rollout; NULL only where clip is 0.
+    returns: [count] R.
+    weights: [count]; NULL: 1/count.
+    gradient: [count]; NULL: not wanted.
+    Returns result
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    values = _input(values, 'float32')
+    old_values = _input(old_values, 'float32')
+    _same_size(old_values, values, 'old_values', 'values')
+    returns = _input(returns, 'float32')
+    _same_size(returns, values, 'returns', 'values')
+    weights = _input(weights, 'float32')
+    _same_size(weights, values, 'weights', 'values')
+    gradient = _output(gradient, 'float32')
+    _same_size(gradient, values, 'gradient', 'values')
+    result_out = ValueLoss()
+    object.__setattr__(result_out, 'status', _check(_fst_loss_value(float(clip), _address(values),
+            _address(old_values), _address(returns), _address(weights),
+            0 if values is None else values.size, _address(gradient), ctypes.byref(result_out),
+            ctypes.sizeof(result_out))))
+    return result_out
+
+
+Loss.value = staticmethod(_loss_value)
+
+def _loss_kl(kind, log_probabilities, reference, weights=None, per_token=None, gradient=None):
+    """Estimates of KL(π ‖ π_ref) from the log-probabilities of samples of π (Schulman, "Approximating
+        KL divergence", 2020), as a penalty in the reward (per_token) or in the loss (gradient).
+    kind: FST_KL_ value.
+    log_probabilities: [count] log π.
+    reference: [count] log π_ref.
+    weights: [count]; NULL: 1/count.
+    per_token: [count] each token's estimate, 0 where the weight is 0; NULL: not wanted.
+    gradient: [count]; NULL: not wanted.
+    Returns loss: Σ w·k.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    log_probabilities = _input(log_probabilities, 'float32')
+    reference = _input(reference, 'float32')
+    _same_size(reference, log_probabilities, 'reference', 'log_probabilities')
+    weights = _input(weights, 'float32')
+    _same_size(weights, log_probabilities, 'weights', 'log_probabilities')
+    per_token = _output(per_token, 'float32')
+    _same_size(per_token, log_probabilities, 'per_token', 'log_probabilities')
+    gradient = _output(gradient, 'float32')
+    _same_size(gradient, log_probabilities, 'gradient', 'log_probabilities')
+    loss_out = ctypes.c_double()
+    _check(_fst_loss_kl(_index(kind), _address(log_probabilities), _address(reference),
+            _address(weights), 0 if log_probabilities is None else log_probabilities.size,
+            _address(per_token), _address(gradient), ctypes.byref(loss_out)))
+    return loss_out.value
+
+
+Loss.kl = staticmethod(_loss_kl)
+
+def _loss_preference(chosen, rejected, reference_chosen=None, reference_rejected=None,
+        chosen_lengths=None, rejected_lengths=None, weights=None, margins=None,
+        chosen_gradient=None, rejected_gradient=None, options=None, **fields):
+    """Preference losses over log-probabilities of whole answers. h = (chosen − reference_chosen) −
+        (rejected − reference_rejected).
+    options: NULL for defaults.
+    chosen: [count] Σ log π of the chosen answers' tokens.
+    rejected: [count] of the rejected answers.
+    reference_chosen: [count] the same under the reference model; NULL: 0, no reference.
+    reference_rejected: [count]; NULL only where reference_chosen is.
+    chosen_lengths: [count] tokens of the chosen answers, ≥ 1, by which IPO divides; NULL: 1. Other
+        kinds do not read it.
+    rejected_lengths: [count] the same of the rejected; NULL: 1.
+    weights: [count]; NULL: 1/count.
+    margins: [count] each pair's β·h, 0 where the weight is 0; NULL: not wanted.
+    chosen_gradient: [count] with respect to chosen; NULL: not wanted.
+    rejected_gradient: [count] with respect to rejected; NULL: not wanted.
+    Returns result
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    options = _filled(PreferenceLossOptions, options, fields)
+    chosen = _input(chosen, 'float32')
+    rejected = _input(rejected, 'float32')
+    _same_size(rejected, chosen, 'rejected', 'chosen')
+    reference_chosen = _input(reference_chosen, 'float32')
+    _same_size(reference_chosen, chosen, 'reference_chosen', 'chosen')
+    reference_rejected = _input(reference_rejected, 'float32')
+    _same_size(reference_rejected, chosen, 'reference_rejected', 'chosen')
+    chosen_lengths = _input(chosen_lengths, 'int64')
+    _same_size(chosen_lengths, chosen, 'chosen_lengths', 'chosen')
+    rejected_lengths = _input(rejected_lengths, 'int64')
+    _same_size(rejected_lengths, chosen, 'rejected_lengths', 'chosen')
+    weights = _input(weights, 'float32')
+    _same_size(weights, chosen, 'weights', 'chosen')
+    margins = _output(margins, 'float32')
+    _same_size(margins, chosen, 'margins', 'chosen')
+    chosen_gradient = _output(chosen_gradient, 'float32')
+    _same_size(chosen_gradient, chosen, 'chosen_gradient', 'chosen')
+    rejected_gradient = _output(rejected_gradient, 'float32')
+    _same_size(rejected_gradient, chosen, 'rejected_gradient', 'chosen')
+    result_out = PreferenceLoss()
+    object.__setattr__(result_out, 'status', _check(_fst_loss_preference(_reference(options),
+            _address(chosen), _address(rejected), _address(reference_chosen),
+            _address(reference_rejected), _address(chosen_lengths), _address(rejected_lengths),
+            _address(weights), 0 if chosen is None else chosen.size, _address(margins),
+            _address(chosen_gradient), _address(rejected_gradient), ctypes.byref(result_out),
+            ctypes.sizeof(result_out))))
+    return result_out
+
+
+Loss.preference = staticmethod(_loss_preference)
+
+def _loss_kto(log_probabilities, reference, desirable, weights=None, gradient=None, options=None,
+        **fields):
+    """Kahneman–Tversky optimization (Ethayarajh et al., arXiv 2402.01306, equation 8). r = log π − log
+        π_ref:
+    desirable: λ_D·(1 − σ(β·(r − z₀))) undesirable: λ_U·(1 − σ(β·(z₀ − r)))
+    options: NULL for defaults.
+    log_probabilities: [count] Σ log π of the answers' tokens.
+    reference: [count] the same under the reference model.
+    desirable: [count] 1: desirable, 0: undesirable.
+    weights: [count]; NULL: 1/count.
+    gradient: [count]; NULL: not wanted.
+    Returns result
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    options = _filled(KtoOptions, options, fields)
+    log_probabilities = _input(log_probabilities, 'float32')
+    reference = _input(reference, 'float32')
+    _same_size(reference, log_probabilities, 'reference', 'log_probabilities')
+    desirable = _input(desirable, 'uint8')
+    _same_size(desirable, log_probabilities, 'desirable', 'log_probabilities')
+    weights = _input(weights, 'float32')
+    _same_size(weights, log_probabilities, 'weights', 'log_probabilities')
+    gradient = _output(gradient, 'float32')
+    _same_size(gradient, log_probabilities, 'gradient', 'log_probabilities')
+    result_out = KtoLoss()
+    object.__setattr__(result_out, 'status', _check(_fst_loss_kto(_reference(options),
+            _address(log_probabilities), _address(reference), _address(desirable),
+            _address(weights), 0 if log_probabilities is None else log_probabilities.size,
+            _address(gradient), ctypes.byref(result_out), ctypes.sizeof(result_out))))
+    return result_out
+
+
+Loss.kto = staticmethod(_loss_kto)
+
+def _loss_bradley_terry(centering, chosen, rejected, margins=None, weights=None,
+        chosen_gradient=None, rejected_gradient=None):
+    """Bradley–Terry with an optional margin (Llama 2, arXiv 2307.09288, equation 2) and an optional
+        term that holds scores around 0 (Eisenstein et al., arXiv 2312.09244, as TRL's
+        center_rewards_coefficient):
+    l = −log σ(r₊ − r₋ − margin) + centering·(r₊ + r₋)²
+    centering: ≥ 0; 0.01 is common.
+    chosen: [count] r₊, scores of the better answers.
+    rejected: [count] r₋, of the worse.
+    margins: [count]; NULL: 0.
+    weights: [count]; NULL: 1/count.
+    chosen_gradient: [count] with respect to chosen; NULL: not wanted.
+    rejected_gradient: [count] with respect to rejected; NULL: not wanted.
+    Returns result
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    chosen = _input(chosen, 'float32')
+    rejected = _input(rejected, 'float32')
+    _same_size(rejected, chosen, 'rejected', 'chosen')
+    margins = _input(margins, 'float32')
+    _same_size(margins, chosen, 'margins', 'chosen')
+    weights = _input(weights, 'float32')
+    _same_size(weights, chosen, 'weights', 'chosen')
+    chosen_gradient = _output(chosen_gradient, 'float32')
+    _same_size(chosen_gradient, chosen, 'chosen_gradient', 'chosen')
+    rejected_gradient = _output(rejected_gradient, 'float32')
+    _same_size(rejected_gradient, chosen, 'rejected_gradient', 'chosen')
+    result_out = ScoreLoss()
+    object.__setattr__(result_out, 'status', _check(_fst_loss_bradley_terry(float(centering),
+            _address(chosen), _address(rejected), _address(margins), _address(weights),
+            0 if chosen is None else chosen.size, _address(chosen_gradient),
+            _address(rejected_gradient), ctypes.byref(result_out), ctypes.sizeof(result_out))))
+    return result_out
+
+
+Loss.bradley_terry = staticmethod(_loss_bradley_terry)
+
+def _loss_k_wise(centering, scores, offsets, weights, prompts, gradient=None):
+    """Ranked answers (InstructGPT, arXiv 2203.02155, equation 1): the mean of Bradley–Terry over all
+        K·(K−1)/2 pairs of a prompt, so that no prompt counts more for having more answers. The
+        centering term is the mean over the same pairs.
+    centering: ≥ 0.
+    scores: [offsets[prompts]] best answer first within each prompt.
+    offsets: [prompts + 1] where each prompt's scores begin, and the end; each has two or more.
+    weights: [prompts]; NULL: 1/prompts.
+    prompts: ≥ 1.
+    gradient: [offsets[prompts]]; NULL: not wanted.
+    Returns result: count is of pairs.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    scores = _input(scores, 'float32')
+    offsets = _input(offsets, 'int64')
+    weights = _input(weights, 'float32')
+    gradient = _output(gradient, 'float32')
+    result_out = ScoreLoss()
+    object.__setattr__(result_out, 'status', _check(_fst_loss_k_wise(float(centering),
+            _address(scores), _address(offsets), _address(weights), _index(prompts),
+            _address(gradient), ctypes.byref(result_out), ctypes.sizeof(result_out))))
+    return result_out
+
+
+Loss.k_wise = staticmethod(_loss_k_wise)
+
+def _loss_regression(scores, labels, weights=None, gradient=None):
+    """Squared error of graded labels, l = (score − label)².
+    scores: [count]
+    labels: [count]; NaN: missing, the score is not read and has no gradient.
+    weights: [count]; NULL: 1/labels that are there.
+    gradient: [count]; NULL: not wanted.
+    Returns result: count 0 and loss 0 where all labels are missing.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    scores = _input(scores, 'float32')
+    labels = _input(labels, 'float32')
+    _same_size(labels, scores, 'labels', 'scores')
+    weights = _input(weights, 'float32')
+    _same_size(weights, scores, 'weights', 'scores')
+    gradient = _output(gradient, 'float32')
+    _same_size(gradient, scores, 'gradient', 'scores')
+    result_out = ScoreLoss()
+    object.__setattr__(result_out, 'status', _check(_fst_loss_regression(_address(scores),
+            _address(labels), _address(weights), 0 if scores is None else scores.size,
+            _address(gradient), ctypes.byref(result_out), ctypes.sizeof(result_out))))
+    return result_out
+
+
+Loss.regression = staticmethod(_loss_regression)
+
+def _loss_ranked(scale, scores, labels, gradient=None):
+    """Bradley–Terry over all pairs of a batch whose labels differ: scale·Σ −log σ(score of the larger
+        label − score of the smaller).
+    scale: 0: 1/pairs; for accumulation 1 / pairs of all micro-batches, see fst_ranked_pairs.
+    scores: [count]
+    labels: [count]; NaN: missing.
+    gradient: [count]; NULL: not wanted.
+    Returns result: count is of pairs; count 0 and loss 0 where no labels differ.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    scores = _input(scores, 'float32')
+    labels = _input(labels, 'float32')
+    _same_size(labels, scores, 'labels', 'scores')
+    gradient = _output(gradient, 'float32')
+    _same_size(gradient, scores, 'gradient', 'scores')
+    result_out = ScoreLoss()
+    object.__setattr__(result_out, 'status', _check(_fst_loss_ranked(float(scale), _address(scores),
+            _address(labels), 0 if scores is None else scores.size, _address(gradient),
+            ctypes.byref(result_out), ctypes.sizeof(result_out))))
+    return result_out
+
+
+Loss.ranked = staticmethod(_loss_ranked)
+
+def _loss_ordinal(kind, logits, labels, weights, levels, gradient=None):
+    """Losses of labels that are levels 0 … levels − 1 in an order.
+    kind: FST_ORDINAL_ value.
+    logits: [count, levels − 1] z_k of P(y > k). With one score and shared thresholds, z_k = score +
+        b_k, the score's gradient is the sum over k, a threshold's the sum over the batch.
+    labels: [count] whole numbers 0 … levels − 1; NaN: missing.
+    weights: [count]; NULL: 1/labels that are there.
+    levels: ≥ 2.
+    gradient: [count, levels − 1]; NULL: not wanted.
+    Returns result: the level predicted is the number of z_k > 0.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC (cumulative: also where the logits do
+        not fall).
+    Since 0.1
+    """
+    logits = _input(logits, 'float32')
+    labels = _input(labels, 'float32')
+    weights = _input(weights, 'float32')
+    _same_size(weights, labels, 'weights', 'labels')
+    gradient = _output(gradient, 'float32')
+    result_out = ScoreLoss()
+    object.__setattr__(result_out, 'status', _check(_fst_loss_ordinal(_index(kind),
+            _address(logits), _address(labels), _address(weights),
+            0 if labels is None else labels.size, _index(levels), _address(gradient),
+            ctypes.byref(result_out), ctypes.sizeof(result_out))))
+    return result_out
+
+
+Loss.ordinal = staticmethod(_loss_ordinal)
+
+def _kl_controller_update(self, kl, samples):
+    """Moves the coefficient (Ziegler et al., arXiv 1909.08593, section 2.2):
+    e = clip(KL/target − 1, −0.2, 0.2) β ← β·(1 + e·min(1, samples/horizon))
+    A fixed one stays as it is.
+    kl: mean KL of the samples just seen, in nats.
+    samples: how many they were, ≥ 0.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    return _check(_fst_kl_controller_update(ctypes.byref(self), float(kl), _index(samples)))
+
+
+KlController.update = _kl_controller_update
+
 def last_error():
     """Text of the last error of the calling thread: what failed, where (file, line or byte offset,
         tensor name) and what was expected.
@@ -2739,6 +3486,130 @@ def dtype_name(dtype):
     _raise_pending()
     _result = _to_text(_result)
     return _result
+
+
+def advantages_gae(layout, rewards, values, final_values, terminated, truncated, truncation_values,
+        advantages, returns=None, options=None, **fields):
+    """Generalized advantage estimation (Schulman et al., arXiv 1506.02438, equations 11 to 16):
+    δ_t = r_t + γ·V' − V_t A_t = δ_t + γλ·A_{t+1} return_t = A_t + V_t
+    V' is V_{t+1} within an episode, 0 after a step that terminated it, truncation_values[t] after
+        one that cut it short (a time limit; Pardo et al., arXiv 1712.00378), and final_values[n]
+        after the last step of trajectory n. An episode that ended lets nothing of the next one's
+        advantage through.
+    options: NULL for defaults.
+    layout: where steps stand in all arrays of steps; elements that are no step are not read and not
+        written.
+    rewards: of each step.
+    values: V_t of each step's observation.
+    final_values: [trajectories] value of what follows the last step; NULL: 0, as for text. Not read
+        for a trajectory whose last step terminated or truncated.
+    terminated: 1 where the episode ended in the step; NULL: nowhere.
+    truncated: 1 where the episode was cut short in the step; NULL: nowhere. Where both are 1,
+        terminated counts.
+    truncation_values: value of the last observation of an episode that was cut short, read where
+        truncated is 1; NULL only where truncated is NULL.
+    advantages: [steps] of each step; may be the array of rewards.
+    returns: [steps] of each step, the targets of the values; NULL: not wanted. May be the array of
+        values.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    options = _filled(GaeOptions, options, fields)
+    layout = _filled(Trajectories, layout, {})
+    rewards = _input(rewards, 'float32')
+    values = _input(values, 'float32')
+    final_values = _input(final_values, 'float32')
+    terminated = _input(terminated, 'uint8')
+    truncated = _input(truncated, 'uint8')
+    truncation_values = _input(truncation_values, 'float32')
+    advantages = _output(advantages, 'float32')
+    returns = _output(returns, 'float32')
+    return _check(_fst_advantages_gae(_reference(options), _reference(layout), _address(rewards),
+            _address(values), _address(final_values), _address(terminated), _address(truncated),
+            _address(truncation_values), _address(advantages), _address(returns)))
+
+
+def advantages_whiten(advantages, mask, shift_mean):
+    """(A − mean)/(deviation + 1e-8) over the elements that count, in place; the deviation with n − 1,
+        0 for a single element.
+    advantages: [count] changed in place.
+    mask: [count] 0: leave alone; NULL: all count.
+    shift_mean: 0: the mean is put back after scaling (for rewards, as TRL's masked_whiten); else
+        the mean becomes 0.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    advantages = _output(advantages, 'float32')
+    mask = _input(mask, 'uint8')
+    _same_size(mask, advantages, 'mask', 'advantages')
+    return _check(_fst_advantages_whiten(_address(advantages), _address(mask),
+            0 if advantages is None else advantages.size, _index(shift_mean)))
+
+
+def advantages_group(kind, rewards, group, advantages):
+    """Advantages of samples of the same prompt against each other.
+    kind: FST_GROUP_ value.
+    rewards: [count] the samples of a prompt next to each other.
+    group: samples of a prompt, ≥ 2.
+    advantages: [count]; may be the array of rewards.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    rewards = _input(rewards, 'float32')
+    advantages = _output(advantages, 'float32')
+    _same_size(advantages, rewards, 'advantages', 'rewards')
+    return _check(_fst_advantages_group(_index(kind), _address(rewards),
+            0 if rewards is None else rewards.size, _index(group), _address(advantages)))
+
+
+def advantages_baseline(baseline, rewards, advantages):
+    """A = r − baseline, then the baseline moves: mean ← decay·mean + (1 − decay)·(mean of the
+        rewards). The first batch is measured against its own mean.
+    baseline: changed; as before where the call fails.
+    rewards: [count]
+    advantages: [count]; may be the array of rewards.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    baseline = _filled(Baseline, baseline, {})
+    rewards = _input(rewards, 'float32')
+    advantages = _output(advantages, 'float32')
+    _same_size(advantages, rewards, 'advantages', 'rewards')
+    return _check(_fst_advantages_baseline(_reference(baseline), _address(rewards),
+            0 if rewards is None else rewards.size, _address(advantages)))
+
+
+def kto_reference_point(log_probabilities, reference):
+    """KTO's reference point z₀ = max(0, mean(log π − log π_ref)) over answers that belong to other
+        prompts (arXiv 2402.01306, section 4.1).
+    log_probabilities: [count] Σ log π of the mismatched answers.
+    reference: [count]
+    Returns reference_point
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    log_probabilities = _input(log_probabilities, 'float32')
+    reference = _input(reference, 'float32')
+    _same_size(reference, log_probabilities, 'reference', 'log_probabilities')
+    reference_point_out = ctypes.c_double()
+    _check(_fst_kto_reference_point(_address(log_probabilities), _address(reference),
+            0 if log_probabilities is None else log_probabilities.size,
+            ctypes.byref(reference_point_out)))
+    return reference_point_out.value
+
+
+def ranked_pairs(labels):
+    """Pairs that fst_loss_ranked would see.
+    labels: [count]; NaN: missing.
+    Returns pairs
+    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    labels = _input(labels, 'float32')
+    pairs_out = ctypes.c_int64()
+    _check(_fst_ranked_pairs(_address(labels), 0 if labels is None else labels.size,
+            ctypes.byref(pairs_out)))
+    return pairs_out.value
 
 
 def schedule_learning_rate(step, options=None, **fields):

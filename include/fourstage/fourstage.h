@@ -9,6 +9,7 @@
 #include "fourstage/context.h"
 #include "fourstage/dataset.h"
 #include "fourstage/model.h"
+#include "fourstage/objectives.h"
 #include "fourstage/optimizer.h"
 #include "fourstage/policy.h"
 #include "fourstage/pretrain.h"

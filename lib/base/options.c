@@ -38,12 +38,17 @@ fst_status fst__options_overlay(void *ours, size_t ours_size, const void *theirs
     return FST_OK;
 }
 
-fst_status fst__options_init(void *theirs, size_t size, const void *defaults, size_t ours_size,
-                             const char *name)
+fst_status fst__options_check(const void *theirs, size_t size, const char *name)
 {
     if (!theirs)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s: the pointer to fill is NULL", name);
-    fst_status status = check_size(size, name);
+    return check_size(size, name);
+}
+
+fst_status fst__options_init(void *theirs, size_t size, const void *defaults, size_t ours_size,
+                             const char *name)
+{
+    fst_status status = fst__options_check(theirs, size, name);
     if (status)
         return status;
     memset(theirs, 0, size);

@@ -17,4 +17,8 @@ fst_status fst__options_overlay(void *ours, size_t ours_size, const void *theirs
 fst_status fst__options_init(void *theirs, size_t size, const void *defaults, size_t ours_size,
                              const char *name);
 
+/* What fst__options_init would refuse, for a call that fills a struct at its end: found before
+ * anything is done, with nothing written. */
+fst_status fst__options_check(const void *theirs, size_t size, const char *name);
+
 #endif

@@ -431,6 +431,25 @@ class Runs(unittest.TestCase):
         self.assertLess(best, 20e-6)
 
 
+class Objectives(unittest.TestCase):
+    def test_arrays_tell_the_count(self):
+        old = numpy.zeros(3, "float32")
+        gradient = numpy.empty(3, "float32")
+        found = fourstage.Loss.policy(old, old, [1, -1, 2], gradient=gradient, clip_high=0.28)
+        self.assertAlmostEqual(found.loss, -2 / 3)
+        numpy.testing.assert_allclose(gradient, [-1 / 3, 1 / 3, -2 / 3], rtol=1e-6)
+        with self.assertRaisesRegex(ValueError, "advantages has 2 elements, log_probabilities has 3"):
+            fourstage.Loss.policy(old, old, [1, 2])
+        self.assertAlmostEqual(fourstage.Loss.kl(fourstage.KL_K2, old + 1, old), 0.5)
+
+    def test_plain_data_is_changed_in_place(self):
+        baseline = fourstage.Baseline()
+        advantages = numpy.empty(2, "float32")
+        fourstage.advantages_baseline(baseline, [1, 3], advantages)
+        self.assertEqual((baseline.mean, baseline.updates), (2, 1))
+        numpy.testing.assert_allclose(advantages, [-1, 1])
+
+
 class Library(unittest.TestCase):
     def test_version(self):
         self.assertRegex(fourstage.version(), r"^\d+\.\d+\.\d+")
