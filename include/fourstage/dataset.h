@@ -147,7 +147,8 @@ typedef struct fst_split_options {
 FST_API fst_status fst_split_options_init(fst_split_options *options, size_t size);
 
 /**
- * Splits documents (not rows) in two.
+ * Splits documents (not rows) in two. A dataset of examples is split by whole examples:
+ * FST_SPLIT_TAIL takes the last ones, FST_SPLIT_DOCUMENTS draws by the ids of all their sequences.
  *
  * @param dataset not packed.
  * @param options NULL for defaults.
@@ -188,7 +189,9 @@ typedef struct fst_pack_options {
 FST_API fst_status fst_pack_options_init(fst_pack_options *options, size_t size);
 
 /**
- * Plans rows of equal length over a dataset.
+ * Plans rows of equal length over a dataset. Of datasets of examples, conversations can be packed:
+ * with FST_PACK_BEST_FIT and cross_documents 0, each at most `length` ids; options NULL means these
+ * two for them. Targets that are not trained on are FST_IGNORE.
  *
  * @param dataset not packed.
  * @param options NULL for defaults.

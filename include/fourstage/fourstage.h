@@ -6,8 +6,10 @@
 #define FOURSTAGE_FOURSTAGE_H
 
 #include "fourstage/batch.h"
+#include "fourstage/chat.h"
 #include "fourstage/context.h"
 #include "fourstage/dataset.h"
+#include "fourstage/examples.h"
 #include "fourstage/model.h"
 #include "fourstage/objectives.h"
 #include "fourstage/optimizer.h"

@@ -63,6 +63,10 @@ fst_status fst_dataset_pack(const fst_dataset *dataset, const fst_pack_options *
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_dataset_pack: %s is NULL",
                          !dataset ? "dataset" : "packed");
     fst_pack_options ours = fst__pack_defaults();
+    if (dataset->documents->examples) { /* what alone goes with conversations */
+        ours.mode = FST_PACK_BEST_FIT;
+        ours.cross_documents = 0;
+    }
     fst_status status = fst__options_overlay(&ours, sizeof ours, options, "fst_pack_options");
     return status ? status : fst__dataset_pack(dataset, &ours, packed);
 }

@@ -17,6 +17,7 @@ typedef struct fst__tokens {
     const void *ids;      /* [count] of `type` */
     int32_t type;         /* FST_TOKENS_ value */
     int64_t count;
+    uint8_t *trained; /* [count] ids that a stage trains on; ours; NULL: all of them */
     void *owned; /* ids when they are ours, else NULL */
     void (*release)(void *user);
     void *release_user;
@@ -36,6 +37,7 @@ typedef struct fst__documents {
     int64_t count;
     int64_t bytes; /* of text; 0 if unknown */
     int32_t maximum_id;
+    struct fst__examples *examples; /* which belong together, see examples.h; NULL: plain documents */
 } fst__documents;
 
 /* Ids [offset, offset + count) of a document, placed in a row. */
@@ -68,6 +70,8 @@ void fst__documents_release(fst__documents *documents); /* takes NULL */
 
 /* ids[0 … count) ← tokens[begin …) */
 void fst__tokens_copy(const fst__tokens *tokens, int64_t begin, int64_t count, int32_t *ids);
+/* How many of tokens [begin, end) are trained on. */
+int64_t fst__tokens_trained(const fst__tokens *tokens, int64_t begin, int64_t end);
 /* Bytes of text of tokens [begin, end); 0 if unknown. */
 int64_t fst__tokens_bytes(const fst__tokens *tokens, int64_t begin, int64_t end);
 

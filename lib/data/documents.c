@@ -1,6 +1,7 @@
 #include "data/dataset.h"
 
 #include "base/error.h"
+#include "data/examples.h"
 
 #include <string.h>
 
@@ -27,6 +28,16 @@ void fst__tokens_copy(const fst__tokens *tokens, int64_t begin, int64_t count, i
         ids[i] = (int32_t)token_at(tokens, begin + i);
 }
 
+int64_t fst__tokens_trained(const fst__tokens *tokens, int64_t begin, int64_t end)
+{
+    if (!tokens->trained)
+        return end - begin;
+    int64_t count = 0;
+    for (int64_t i = begin; i < end; ++i)
+        count += tokens->trained[i];
+    return count;
+}
+
 int64_t fst__tokens_bytes(const fst__tokens *tokens, int64_t begin, int64_t end)
 {
     int64_t bytes = 0;
@@ -43,6 +54,7 @@ static void tokens_free(fst__tokens *tokens)
     if (tokens->release)
         tokens->release(tokens->release_user);
     fst__free(&context->allocator, tokens->token_bytes);
+    fst__free(&context->allocator, tokens->trained);
     fst__free(&context->allocator, tokens->owned);
     fst__free(&context->allocator, tokens);
     fst__context_release(context);
@@ -103,6 +115,7 @@ fst_status fst__documents_create(fst_context *context, const fst__tokens *tokens
             fst__free(allocator, documents);
         }
         fst__free(allocator, tokens->token_bytes);
+        fst__free(allocator, tokens->trained);
         fst__free(allocator, tokens->owned);
         return FST_ERR_NO_MEMORY;
     }
@@ -143,6 +156,7 @@ void fst__documents_release(fst__documents *documents)
         return;
     fst__tokens *tokens = documents->tokens;
     fst__allocator *allocator = &tokens->context->allocator;
+    fst__examples_free(documents->examples, allocator);
     fst__free(allocator, documents->starts);
     fst__free(allocator, documents->spans);
     fst__free(allocator, documents);

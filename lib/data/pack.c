@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "data/best_fit.h"
 #include "data/dataset.h"
+#include "data/examples.h"
 
 enum { LONGEST_ROW = 1 << 24 };
 
@@ -36,8 +37,14 @@ static void add_targets(fst_dataset *dataset, int64_t begin, int64_t end)
 {
     if (end <= begin)
         return;
-    dataset->targets += end - begin;
-    dataset->target_bytes += fst__tokens_bytes(dataset->documents->tokens, begin, end);
+    const fst__tokens *tokens = dataset->documents->tokens;
+    dataset->targets += fst__tokens_trained(tokens, begin, end);
+    if (!tokens->trained) {
+        dataset->target_bytes += fst__tokens_bytes(tokens, begin, end);
+        return;
+    }
+    for (int64_t i = begin; i < end; ++i)
+        dataset->target_bytes += tokens->trained[i] ? fst__tokens_bytes(tokens, i, i + 1) : 0;
 }
 
 /* Wrapped: in the one long row of all documents, place p predicts place p + 1, for p < `places`. */
@@ -110,6 +117,28 @@ static fst_status plan(fst_dataset *dataset)
     return FST_OK;
 }
 
+/* Conversations stand whole in their rows and see nothing of each other. */
+static fst_status check_examples(const fst_dataset *dataset, const fst_pack_options *o)
+{
+    const fst__examples *examples = dataset->documents->examples;
+    if (!examples)
+        return FST_OK;
+    if (examples->kind != FST_EXAMPLES_CONVERSATIONS)
+        return fst__fail(FST_ERR_STATE,
+                         "only conversations are packed; read this dataset with "
+                         "fst_dataset_get_example or fst_dataset_collate");
+    if (o->mode != FST_PACK_BEST_FIT || o->cross_documents)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "conversations are packed with mode FST_PACK_BEST_FIT and "
+                         "cross_documents 0, so that they are not cut and do not see each other");
+    if (examples->longest > o->length)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "a conversation has %lld ids, length is %lld; max_length and too_long of "
+                         "fst_example_options say what becomes of longer ones",
+                         (long long)examples->longest, (long long)o->length);
+    return FST_OK;
+}
+
 fst_status fst__dataset_pack(const fst_dataset *dataset, const fst_pack_options *options,
                              fst_dataset **packed)
 {
@@ -117,6 +146,8 @@ fst_status fst__dataset_pack(const fst_dataset *dataset, const fst_pack_options 
         return fst__fail(FST_ERR_STATE,
                          "the dataset is packed already; pack the one it was made from");
     fst_status status = check_options(options);
+    if (!status)
+        status = check_examples(dataset, options);
     if (status)
         return status;
     fst_dataset *result;

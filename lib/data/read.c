@@ -24,6 +24,9 @@ static void append(row *r, const fst__documents *documents, fst__piece piece)
         fst__tokens_copy(tokens, begin + 1, follow, r->targets + at);
         if (follow < piece.count)
             r->targets[at + follow] = FST_IGNORE;
+        for (int64_t i = 0; tokens->trained && i < follow; ++i)
+            if (!tokens->trained[begin + 1 + i])
+                r->targets[at + i] = FST_IGNORE;
     }
     if (r->ids)
         fst__tokens_copy(tokens, begin, piece.count, r->ids + at);

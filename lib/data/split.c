@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "data/dataset.h"
+#include "data/examples.h"
 
 fst_split_options fst__split_defaults(void)
 {
@@ -32,12 +33,13 @@ static void split_tail(const fst__documents *documents, double fraction, sides *
     }
 }
 
+static const uint64_t HASH_START = 0xcbf29ce484222325u;
+
 /* FNV-1a over whole ids, then one Philox round makes it uniform. */
-static uint64_t content_hash(const fst__tokens *tokens, fst__document span)
+static uint64_t content_hash(const fst__tokens *tokens, fst__document span, uint64_t hash)
 {
     enum { BLOCK = 256 };
     int32_t ids[BLOCK];
-    uint64_t hash = 0xcbf29ce484222325u;
     for (int64_t i = span.begin; i < span.end; i += BLOCK) {
         int64_t count = span.end - i < BLOCK ? span.end - i : BLOCK;
         fst__tokens_copy(tokens, i, count, ids);
@@ -55,7 +57,7 @@ static void split_documents(const fst__documents *documents, double fraction, ui
         if (span.begin == span.end)
             continue;
         fst__philox_block block =
-            fst__philox(seed, FST__STREAM_SPLIT, 0, content_hash(documents->tokens, span));
+            fst__philox(seed, FST__STREAM_SPLIT, 0, content_hash(documents->tokens, span, HASH_START));
         if (fst__uniform_double(block.word[0], block.word[1]) < fraction)
             s->validation[s->validation_count++] = span;
         else
@@ -83,6 +85,53 @@ static fst_status make_sides(fst_context *context, fst__documents *documents, co
     return FST_OK;
 }
 
+/* Does the example go to validation? A function of its ids, so that equal ones stay together. */
+static bool is_validation(const fst__documents *documents, int64_t index, double fraction,
+                          uint64_t seed)
+{
+    const fst__examples *examples = documents->examples;
+    uint64_t hash = HASH_START;
+    for (int64_t d = examples->first[index]; d < examples->first[index + 1]; ++d)
+        hash = content_hash(documents->tokens, documents->spans[d], hash);
+    fst__philox_block block = fst__philox(seed, FST__STREAM_SPLIT, 0, hash);
+    return fst__uniform_double(block.word[0], block.word[1]) < fraction;
+}
+
+static fst_status split_examples(const fst_dataset *dataset, const fst_split_options *options,
+                                 fst_dataset **train, fst_dataset **validation)
+{
+    fst__documents *documents = dataset->documents;
+    fst__allocator *allocator = &dataset->context->allocator;
+    int64_t count = documents->examples->count, sizes[2] = {0, 0};
+    int64_t cut = (int64_t)((double)count * (1 - options->fraction));
+    int64_t *order = fst__alloc_array(allocator, 2 * (size_t)count, sizeof(int64_t));
+    fst_dataset *first = NULL;
+    if (!order)
+        return FST_ERR_NO_MEMORY;
+    for (int64_t i = 0; i < count; ++i) {
+        bool held_out = options->mode == FST_SPLIT_TAIL
+                            ? i >= cut
+                            : is_validation(documents, i, options->fraction, dataset->context->seed);
+        order[held_out * count + sizes[held_out]++] = i;
+    }
+    fst_status status = FST_OK;
+    if (sizes[0] == 0 || sizes[1] == 0)
+        status = fst__fail(FST_ERR_INVALID_ARGUMENT,
+                           "a fraction of %g of %lld examples leaves the %s part empty",
+                           options->fraction, (long long)count,
+                           sizes[0] == 0 ? "training" : "validation");
+    if (!status)
+        status = fst__examples_select(dataset, order, sizes[0], &first);
+    if (!status)
+        status = fst__examples_select(dataset, order + count, sizes[1], validation);
+    fst__free(allocator, order);
+    if (status)
+        fst__dataset_destroy(first);
+    else
+        *train = first;
+    return status;
+}
+
 fst_status fst__dataset_split(const fst_dataset *dataset, const fst_split_options *options,
                               fst_dataset **train, fst_dataset **validation)
 {
@@ -98,6 +147,8 @@ fst_status fst__dataset_split(const fst_dataset *dataset, const fst_split_option
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "fraction is %g, expected between 0 and 1",
                          options->fraction);
 
+    if (documents->examples)
+        return split_examples(dataset, options, train, validation);
     fst_status status = FST_ERR_NO_MEMORY;
     sides s = {0};
     s.train = fst__alloc_array(allocator, (size_t)documents->count, sizeof(fst__document));

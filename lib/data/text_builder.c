@@ -278,16 +278,17 @@ fst_status fst__text_builder_flush(fst__text_builder *builder)
     return status;
 }
 
-static fst_status token_bytes(const fst__text_builder *builder, int32_t size, int32_t **out)
+fst_status fst__token_bytes_of(const fst_tokenizer *tokenizer, fst__allocator *allocator,
+                               int32_t size, int32_t **out)
 {
-    int32_t *bytes = fst__alloc_array(&builder->context->allocator, (size_t)size, sizeof *bytes);
+    int32_t *bytes = fst__alloc_array(allocator, (size_t)size, sizeof *bytes);
     if (!bytes)
         return FST_ERR_NO_MEMORY;
     for (int32_t id = 0; id < size; ++id) {
         const char *text;
         size_t length;
         bool special;
-        bool known = fst__tokenizer_token(builder->tokenizer, id, &text, &length, &special);
+        bool known = fst__tokenizer_token(tokenizer, id, &text, &length, &special);
         bytes[id] = known && !special ? (int32_t)length : 0;
     }
     *out = bytes;
@@ -311,7 +312,8 @@ fst_status fst__text_builder_finish(fst__text_builder *builder, fst_dataset **ou
     fst__tokens tokens = {
         .ids = exact, .owned = exact, .type = FST_TOKENS_I32, .count = builder->count};
     tokens.vocabulary = fst__tokenizer_vocabulary_size(builder->tokenizer);
-    status = token_bytes(builder, (int32_t)tokens.vocabulary, &tokens.token_bytes);
+    status = fst__token_bytes_of(builder->tokenizer, &context->allocator,
+                                 (int32_t)tokens.vocabulary, &tokens.token_bytes);
     if (status) {
         fst__free(&context->allocator, exact);
         return status;

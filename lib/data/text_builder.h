@@ -55,4 +55,8 @@ fst_status fst__text_builder_flush(fst__text_builder *builder);
 fst_status fst__text_builder_finish(fst__text_builder *builder, fst_dataset **out);
 void fst__text_builder_close(fst__text_builder *builder);
 
+/* [size] bytes of text each id stands for, 0 for special tokens. */
+fst_status fst__token_bytes_of(const fst_tokenizer *tokenizer, fst__allocator *allocator,
+                               int32_t size, int32_t **out);
+
 #endif
