@@ -597,6 +597,16 @@ PROVIDER_AUTO = 0
 PROVIDER_CBLAS = 1
 PROVIDER_ONEDNN = 2
 PROVIDER_REFERENCE = 3
+TOKENIZER_BPE = 0
+TOKENIZER_CHARACTER = 1
+TOKEN_BOS = 0
+TOKEN_EOS = 1
+TOKEN_PAD = 2
+TOKEN_UNKNOWN = 3
+CHAT_PLAIN = 0
+CHAT_CHATML = 1
+CHAT_LLAMA3 = 2
+CHAT_ALPACA = 3
 DOCUMENT_FILE = 0
 DOCUMENT_LINE = 1
 DOCUMENT_BLOCK = 2
@@ -608,6 +618,20 @@ SPLIT_DOCUMENTS = 1
 PACK_WRAPPED = 0
 PACK_BEST_FIT = 1
 PACK_RANDOM = 2
+EXAMPLES_CONVERSATIONS = 0
+EXAMPLES_LABELLED = 1
+EXAMPLES_PREFERENCES = 2
+EXAMPLES_PROMPTS = 3
+FORMAT_AUTO = 0
+FORMAT_JSONL = 1
+FORMAT_JSON = 2
+FORMAT_CSV = 3
+FORMAT_TSV = 4
+FORMAT_LINES = 5
+TOO_LONG_ERROR = 0
+TOO_LONG_DROP = 1
+TOO_LONG_CUT_START = 2
+TOO_LONG_CUT_END = 3
 F32 = 0
 F64 = 1
 BF16 = 2
@@ -674,12 +698,6 @@ FINISH_STOPPED = 3
 SPIKE_NONE = 0
 SPIKE_SKIP = 1
 SPIKE_ROLL_BACK = 2
-TOKENIZER_BPE = 0
-TOKENIZER_CHARACTER = 1
-TOKEN_BOS = 0
-TOKEN_EOS = 1
-TOKEN_PAD = 2
-TOKEN_UNKNOWN = 3
 
 _FUNCTIONS = {}
 
@@ -777,6 +795,124 @@ class ContextInfo(Struct):
         ("peak_bytes", ctypes.c_int64),
         ("allocations", ctypes.c_int64),
         ("provider_name", ctypes.c_char_p),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class TokenizerTrainOptions(Struct):
+    """Options of fst_tokenizer_train_files and fst_tokenizer_train_texts.
+    Since 0.1
+
+    kind: FST_TOKENIZER_ value; default FST_TOKENIZER_BPE
+    vocabulary_size: BPE: ids to make at most, special tokens and the 256 bytes counted; default
+        30000. CHARACTER: ignored
+    minimum_frequency: BPE: a pair seen less often is not merged; default 0
+    pattern: BPE: where words end. "gpt2" (default, also NULL), "llama3", "qwen2", or a regular
+        expression (PCRE2, Unicode) whose matches and the stretches between them become the words.
+    special_tokens: special_token_count texts; BPE: they get the ids from 0 on, CHARACTER: the ids
+        after the characters
+    special_token_count: default 0
+    add_prefix_space: BPE: 1: a space is put before a text that starts with none; default 0
+    reserved: 0
+    unknown_token: CHARACTER: the special token that stands for a character not seen in training;
+        NULL (default): encoding one is FST_ERR_NOT_FOUND
+    """
+    _init_ = "fst_tokenizer_train_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
+        ("vocabulary_size", ctypes.c_int32),
+        ("minimum_frequency", ctypes.c_int64),
+        ("pattern", ctypes.c_char_p),
+        ("special_tokens", ctypes.POINTER(ctypes.c_char_p)),
+        ("special_token_count", ctypes.c_size_t),
+        ("add_prefix_space", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("unknown_token", ctypes.c_char_p),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class EncodeOptions(Struct):
+    """Options of fst_tokenizer_encode.
+    Since 0.1
+
+    add_special_tokens: 1 (default): what the post-processor puts around a text (e.g. Llama 3's
+        <|begin_of_text|>) is added; GPT-2 adds nothing. 0: never
+    parse_special: 1 (default): a special token spelled out in the text becomes its id; 0: its
+        characters are ordinary text, for text from strangers
+    """
+    _init_ = "fst_encode_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("add_special_tokens", ctypes.c_int32),
+        ("parse_special", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class AddedTokenOptions(Struct):
+    """Options of fst_tokenizer_add_tokens.
+    Since 0.1
+
+    special: 1: decoding may skip it and parse_special governs it; default 0
+    single_word: 1: only where no word character stands next to it; default 0
+    strip_left: 1: takes white space before it along; default 0
+    strip_right: 1: takes white space behind it along; default 0
+    normalized: 1: looked for in the normalised text; default 0: in the text as given
+    reserved: 0
+    """
+    _init_ = "fst_added_token_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("special", ctypes.c_int32),
+        ("single_word", ctypes.c_int32),
+        ("strip_left", ctypes.c_int32),
+        ("strip_right", ctypes.c_int32),
+        ("normalized", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ChatTemplate(Struct):
+    """What stands before and behind each role's content. Texts are borrowed; NULL is "".
+    Since 0.1
+
+    begin: before everything
+    system_prefix: before a system message
+    system_suffix: behind a system message
+    user_prefix: before a user's message
+    user_suffix: behind a user's message
+    assistant_prefix: before an answer; a generation prompt ends with it
+    assistant_suffix: behind an answer
+    default_system: system message of a conversation that begins with none; NULL (default): none
+    trim: 1: white space at both ends of contents is left out, as Llama 3's template does
+    train_suffix: 1 (default): assistant_suffix up to its first special token (all of it, where it
+        has none) is trained on like the answer
+    add_end: 1: the tokenizer's end token stands behind each assistant_suffix and is trained on
+    reserved: 0
+    input_prefix: records of instruction and input: stands between the two in the user's message;
+        NULL (default): "\\\\n"
+    input_system: default_system of records with an input; NULL (default): as default_system
+    """
+    _init_ = "fst_chat_template_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("begin", ctypes.c_char_p),
+        ("system_prefix", ctypes.c_char_p),
+        ("system_suffix", ctypes.c_char_p),
+        ("user_prefix", ctypes.c_char_p),
+        ("user_suffix", ctypes.c_char_p),
+        ("assistant_prefix", ctypes.c_char_p),
+        ("assistant_suffix", ctypes.c_char_p),
+        ("default_system", ctypes.c_char_p),
+        ("trim", ctypes.c_int32),
+        ("train_suffix", ctypes.c_int32),
+        ("add_end", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("input_prefix", ctypes.c_char_p),
+        ("input_system", ctypes.c_char_p),
     ]
     _kinds_ = dict(_fields_)
 
@@ -912,6 +1048,141 @@ class DatasetInfo(Struct):
         ("target_bytes", ctypes.c_int64),
         ("maximum_id", ctypes.c_int32),
         ("cross_documents", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ExampleOptions(Struct):
+    """How records become examples. Texts are borrowed during the call that takes the options.
+    Since 0.1
+
+    kind: files: FST_EXAMPLES_ value; default FST_EXAMPLES_CONVERSATIONS
+    format: files: FST_FORMAT_ value; default FST_FORMAT_AUTO
+    chat: NULL (default): plain for conversations and preferences; labelled texts and prompts as
+        they are
+    max_length: most ids of a sequence; 0 (default): no limit
+    too_long: FST_TOO_LONG_ value; default FST_TOO_LONG_ERROR
+    drop_useless: 1: an example with nothing to train on (a conversation without an answer or with
+        an empty one, answers cut away, no label at all) and one whose answers are identical after
+        cutting is left out and counted; of more than two answers only those that repeat an earlier
+        one. 0 (default): refused.
+    header: CSV, TSV: 1: the first line names the columns; 0 (default): they are called "0", "1", …
+    add_bos: texts without a template: 1: begins with the tokenizer's begin token; default 0
+    add_eos: texts without a template: 1: ends with the tokenizer's end token; default 0
+    latin1: files: 1: bytes are ISO 8859-1; 0 (default): UTF-8
+    maximum_examples: stop after so many; 0 (default): all
+    records: JSON: where the records are, e.g. "data", "*.content.*" (* goes through an array or
+        object); NULL (default): the root
+    text_field: labelled, prompts: the text; NULL (default): "text", for prompts "prompt", … as the
+        layout has it
+    pair_field: labelled: a second text; NULL (default): none
+    prompt_field: the prompt, or instruction; NULL (default): found by the known layouts
+    answer_field: the answer, or a list of them, best first; NULL (default): "completion" or
+        "output"
+    chosen_field: the better answer; NULL (default): "chosen"
+    rejected_field: the worse answer; NULL (default): "rejected"
+    margin_field: preferences: a number; NULL (default): "margin" where there is one, else 0
+    history: labelled files: this many records before it in the same list stand in front (turns of a
+        dialogue); default 0
+    history_separator: between those; special tokens are recognised in it; default "\\\\n"
+    label_fields: [label_count] members or columns; NULL (default): "label"
+    label_values: [label_count] NULL: the value is a number; or "Poor=1,Not Good=2,…": the number
+        for each value, "*=0" for all that are not named; without it a value not named is missing,
+        like null, an empty text and a member that is not there. Of an array the greatest. NULL
+        (default): all numbers.
+    label_count: labels of an example; default 0: one, "label"
+    pair_separator: labelled without a template: between text and pair; special tokens are
+        recognised in it; default "\\\\n"
+    """
+    _init_ = "fst_example_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
+        ("format", ctypes.c_int32),
+        ("chat", ctypes.POINTER(ChatTemplate)),
+        ("max_length", ctypes.c_int64),
+        ("too_long", ctypes.c_int32),
+        ("drop_useless", ctypes.c_int32),
+        ("header", ctypes.c_int32),
+        ("add_bos", ctypes.c_int32),
+        ("add_eos", ctypes.c_int32),
+        ("latin1", ctypes.c_int32),
+        ("maximum_examples", ctypes.c_int64),
+        ("records", ctypes.c_char_p),
+        ("text_field", ctypes.c_char_p),
+        ("pair_field", ctypes.c_char_p),
+        ("prompt_field", ctypes.c_char_p),
+        ("answer_field", ctypes.c_char_p),
+        ("chosen_field", ctypes.c_char_p),
+        ("rejected_field", ctypes.c_char_p),
+        ("margin_field", ctypes.c_char_p),
+        ("history", ctypes.c_int64),
+        ("history_separator", ctypes.c_char_p),
+        ("label_fields", ctypes.POINTER(ctypes.c_char_p)),
+        ("label_values", ctypes.POINTER(ctypes.c_char_p)),
+        ("label_count", ctypes.c_int64),
+        ("pair_separator", ctypes.c_char_p),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ExamplesInfo(Struct):
+    """What a dataset of examples holds; filled by fst_dataset_get_examples_info.
+    Since 0.1
+
+    kind: FST_EXAMPLES_ value
+    reserved: 0
+    examples: examples
+    sequences: sequences of all examples
+    tokens: ids of all sequences
+    trained_tokens: ids that are trained on; of a sequence's first id nothing predicts it, so it
+        never counts
+    longest: ids of the longest sequence
+    label_count: labels of an example; 0 if not labelled
+    dropped_too_long: examples left out by the call that read them, as the next two
+    cut: examples kept and cut
+    dropped_useless: examples, and of more than two answers repeated ones, left out
+    maximum_answers: most sequences of an example
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("examples", ctypes.c_int64),
+        ("sequences", ctypes.c_int64),
+        ("tokens", ctypes.c_int64),
+        ("trained_tokens", ctypes.c_int64),
+        ("longest", ctypes.c_int64),
+        ("label_count", ctypes.c_int64),
+        ("dropped_too_long", ctypes.c_int64),
+        ("cut", ctypes.c_int64),
+        ("dropped_useless", ctypes.c_int64),
+        ("maximum_answers", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class Example(Struct):
+    """One sequence of an example, borrowed while the dataset lives.
+    Since 0.1
+
+    ids: [length]
+    trained: [length] 1 where the id is trained on
+    length: ids of the sequence, at least 1
+    sequences: sequences of the example
+    labels: [label_count] of the example; NULL if not labelled
+    margin: preferences: the pair's margin; else 0
+    prompt_length: ids before the first that is trained on; length where there is none
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("ids", ctypes.POINTER(ctypes.c_int32)),
+        ("trained", ctypes.POINTER(ctypes.c_uint8)),
+        ("length", ctypes.c_int64),
+        ("sequences", ctypes.c_int64),
+        ("labels", ctypes.POINTER(ctypes.c_float)),
+        ("margin", ctypes.c_double),
+        ("prompt_length", ctypes.c_int64),
     ]
     _kinds_ = dict(_fields_)
 
@@ -1776,82 +2047,6 @@ class PretrainOptions(Struct):
     ]
     _kinds_ = dict(_fields_)
 
-
-class TokenizerTrainOptions(Struct):
-    """Options of fst_tokenizer_train_files and fst_tokenizer_train_texts.
-    Since 0.1
-
-    kind: FST_TOKENIZER_ value; default FST_TOKENIZER_BPE
-    vocabulary_size: BPE: ids to make at most, special tokens and the 256 bytes counted; default
-        30000. CHARACTER: ignored
-    minimum_frequency: BPE: a pair seen less often is not merged; default 0
-    pattern: BPE: where words end. "gpt2" (default, also NULL), "llama3", "qwen2", or a regular
-        expression (PCRE2, Unicode) whose matches and the stretches between them become the words.
-    special_tokens: special_token_count texts; BPE: they get the ids from 0 on, CHARACTER: the ids
-        after the characters
-    special_token_count: default 0
-    add_prefix_space: BPE: 1: a space is put before a text that starts with none; default 0
-    reserved: 0
-    unknown_token: CHARACTER: the special token that stands for a character not seen in training;
-        NULL (default): encoding one is FST_ERR_NOT_FOUND
-    """
-    _init_ = "fst_tokenizer_train_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("kind", ctypes.c_int32),
-        ("vocabulary_size", ctypes.c_int32),
-        ("minimum_frequency", ctypes.c_int64),
-        ("pattern", ctypes.c_char_p),
-        ("special_tokens", ctypes.POINTER(ctypes.c_char_p)),
-        ("special_token_count", ctypes.c_size_t),
-        ("add_prefix_space", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
-        ("unknown_token", ctypes.c_char_p),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class EncodeOptions(Struct):
-    """Options of fst_tokenizer_encode.
-    Since 0.1
-
-    add_special_tokens: 1 (default): what the post-processor puts around a text (e.g. Llama 3's
-        <|begin_of_text|>) is added; GPT-2 adds nothing. 0: never
-    parse_special: 1 (default): a special token spelled out in the text becomes its id; 0: its
-        characters are ordinary text, for text from strangers
-    """
-    _init_ = "fst_encode_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("add_special_tokens", ctypes.c_int32),
-        ("parse_special", ctypes.c_int32),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class AddedTokenOptions(Struct):
-    """Options of fst_tokenizer_add_tokens.
-    Since 0.1
-
-    special: 1: decoding may skip it and parse_special governs it; default 0
-    single_word: 1: only where no word character stands next to it; default 0
-    strip_left: 1: takes white space before it along; default 0
-    strip_right: 1: takes white space behind it along; default 0
-    normalized: 1: looked for in the normalised text; default 0: in the text as given
-    reserved: 0
-    """
-    _init_ = "fst_added_token_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("special", ctypes.c_int32),
-        ("single_word", ctypes.c_int32),
-        ("strip_left", ctypes.c_int32),
-        ("strip_right", ctypes.c_int32),
-        ("normalized", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
-    ]
-    _kinds_ = dict(_fields_)
-
 _fst_token_callback = _callback_type(ctypes.c_int32, (_from_pointer,), True, ctypes.POINTER(Token),
         ctypes.c_void_p)
 
@@ -1859,11 +2054,18 @@ STRUCTS = {
     "fst_batch": Batch,
     "fst_context_options": ContextOptions,
     "fst_context_info": ContextInfo,
+    "fst_tokenizer_train_options": TokenizerTrainOptions,
+    "fst_encode_options": EncodeOptions,
+    "fst_added_token_options": AddedTokenOptions,
+    "fst_chat_template": ChatTemplate,
     "fst_dataset_text_options": DatasetTextOptions,
     "fst_dataset_token_options": DatasetTokenOptions,
     "fst_split_options": SplitOptions,
     "fst_pack_options": PackOptions,
     "fst_dataset_info": DatasetInfo,
+    "fst_example_options": ExampleOptions,
+    "fst_examples_info": ExamplesInfo,
+    "fst_example": Example,
     "fst_view": View,
     "fst_model_config": ModelConfig,
     "fst_model_options": ModelOptions,
@@ -1894,9 +2096,6 @@ STRUCTS = {
     "fst_run_info": RunInfo,
     "fst_memory": Memory,
     "fst_pretrain_options": PretrainOptions,
-    "fst_tokenizer_train_options": TokenizerTrainOptions,
-    "fst_encode_options": EncodeOptions,
-    "fst_added_token_options": AddedTokenOptions,
 }
 
 _fst_last_error = _FUNCTIONS["fst_last_error"] = _bind("fst_last_error", ctypes.c_char_p)
@@ -1913,6 +2112,41 @@ _fst_context_get_info = _FUNCTIONS["fst_context_get_info"] = _bind("fst_context_
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_version = _FUNCTIONS["fst_version"] = _bind("fst_version", ctypes.c_char_p)
 _fst_abi_version = _FUNCTIONS["fst_abi_version"] = _bind("fst_abi_version", ctypes.c_int32)
+_fst_tokenizer_train_options_init = _FUNCTIONS["fst_tokenizer_train_options_init"] = _bind("fst_tokenizer_train_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_tokenizer_train_files = _FUNCTIONS["fst_tokenizer_train_files"] = _bind("fst_tokenizer_train_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p)
+_fst_tokenizer_train_texts = _FUNCTIONS["fst_tokenizer_train_texts"] = _bind("fst_tokenizer_train_texts", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p)
+_fst_tokenizer_load = _FUNCTIONS["fst_tokenizer_load"] = _bind("fst_tokenizer_load", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_tokenizer_load_gpt2 = _FUNCTIONS["fst_tokenizer_load_gpt2"] = _bind("fst_tokenizer_load_gpt2",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_tokenizer_save = _FUNCTIONS["fst_tokenizer_save"] = _bind("fst_tokenizer_save", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p)
+_fst_tokenizer_destroy = _FUNCTIONS["fst_tokenizer_destroy"] = _bind("fst_tokenizer_destroy", None,
+        ctypes.c_void_p)
+_fst_tokenizer_vocabulary_size = _FUNCTIONS["fst_tokenizer_vocabulary_size"] = _bind("fst_tokenizer_vocabulary_size", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_encode_options_init = _FUNCTIONS["fst_encode_options_init"] = _bind("fst_encode_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_tokenizer_encode = _FUNCTIONS["fst_tokenizer_encode"] = _bind("fst_tokenizer_encode",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+_fst_tokenizer_encode_batch = _FUNCTIONS["fst_tokenizer_encode_batch"] = _bind("fst_tokenizer_encode_batch", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+_fst_tokenizer_decode = _FUNCTIONS["fst_tokenizer_decode"] = _bind("fst_tokenizer_decode",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+_fst_tokenizer_token = _FUNCTIONS["fst_tokenizer_token"] = _bind("fst_tokenizer_token",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_tokenizer_find = _FUNCTIONS["fst_tokenizer_find"] = _bind("fst_tokenizer_find", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_tokenizer_special_id = _FUNCTIONS["fst_tokenizer_special_id"] = _bind("fst_tokenizer_special_id", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p)
+_fst_tokenizer_set_special_id = _FUNCTIONS["fst_tokenizer_set_special_id"] = _bind("fst_tokenizer_set_special_id", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32)
+_fst_added_token_options_init = _FUNCTIONS["fst_added_token_options_init"] = _bind("fst_added_token_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_tokenizer_add_tokens = _FUNCTIONS["fst_tokenizer_add_tokens"] = _bind("fst_tokenizer_add_tokens", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+_fst_chat_template_init = _FUNCTIONS["fst_chat_template_init"] = _bind("fst_chat_template_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_chat_template_preset = _FUNCTIONS["fst_chat_template_preset"] = _bind("fst_chat_template_preset", ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_chat_encode = _FUNCTIONS["fst_chat_encode"] = _bind("fst_chat_encode", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_dataset_text_options_init = _FUNCTIONS["fst_dataset_text_options_init"] = _bind("fst_dataset_text_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_from_text_files = _FUNCTIONS["fst_dataset_from_text_files"] = _bind("fst_dataset_from_text_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_from_jsonl_files = _FUNCTIONS["fst_dataset_from_jsonl_files"] = _bind("fst_dataset_from_jsonl_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
@@ -1939,6 +2173,20 @@ _fst_dataset_read = _FUNCTIONS["fst_dataset_read"] = _bind("fst_dataset_read", c
 _fst_dataset_get_info = _FUNCTIONS["fst_dataset_get_info"] = _bind("fst_dataset_get_info",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_get_document = _FUNCTIONS["fst_dataset_get_document"] = _bind("fst_dataset_get_document", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_example_options_init = _FUNCTIONS["fst_example_options_init"] = _bind("fst_example_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_from_conversations = _FUNCTIONS["fst_dataset_from_conversations"] = _bind("fst_dataset_from_conversations", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_from_labelled = _FUNCTIONS["fst_dataset_from_labelled"] = _bind("fst_dataset_from_labelled", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_from_preferences = _FUNCTIONS["fst_dataset_from_preferences"] = _bind("fst_dataset_from_preferences", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_from_prompts = _FUNCTIONS["fst_dataset_from_prompts"] = _bind("fst_dataset_from_prompts", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_get_examples_info = _FUNCTIONS["fst_dataset_get_examples_info"] = _bind("fst_dataset_get_examples_info", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_get_example = _FUNCTIONS["fst_dataset_get_example"] = _bind("fst_dataset_get_example",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p,
+        ctypes.c_size_t)
+_fst_dataset_order = _FUNCTIONS["fst_dataset_order"] = _bind("fst_dataset_order", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p)
+_fst_dataset_collate = _FUNCTIONS["fst_dataset_collate"] = _bind("fst_dataset_collate",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dtype_size = _FUNCTIONS["fst_dtype_size"] = _bind("fst_dtype_size", ctypes.c_size_t,
         ctypes.c_int32)
 _fst_dtype_name = _FUNCTIONS["fst_dtype_name"] = _bind("fst_dtype_name", ctypes.c_char_p,
@@ -2094,35 +2342,6 @@ _fst_run_resume = _FUNCTIONS["fst_run_resume"] = _bind("fst_run_resume", ctypes.
 _fst_pretrain_options_init = _FUNCTIONS["fst_pretrain_options_init"] = _bind("fst_pretrain_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_pretrain_create = _FUNCTIONS["fst_pretrain_create"] = _bind("fst_pretrain_create",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_tokenizer_train_options_init = _FUNCTIONS["fst_tokenizer_train_options_init"] = _bind("fst_tokenizer_train_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_tokenizer_train_files = _FUNCTIONS["fst_tokenizer_train_files"] = _bind("fst_tokenizer_train_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p)
-_fst_tokenizer_train_texts = _FUNCTIONS["fst_tokenizer_train_texts"] = _bind("fst_tokenizer_train_texts", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p)
-_fst_tokenizer_load = _FUNCTIONS["fst_tokenizer_load"] = _bind("fst_tokenizer_load", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_tokenizer_load_gpt2 = _FUNCTIONS["fst_tokenizer_load_gpt2"] = _bind("fst_tokenizer_load_gpt2",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_tokenizer_save = _FUNCTIONS["fst_tokenizer_save"] = _bind("fst_tokenizer_save", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_char_p)
-_fst_tokenizer_destroy = _FUNCTIONS["fst_tokenizer_destroy"] = _bind("fst_tokenizer_destroy", None,
-        ctypes.c_void_p)
-_fst_tokenizer_vocabulary_size = _FUNCTIONS["fst_tokenizer_vocabulary_size"] = _bind("fst_tokenizer_vocabulary_size", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_encode_options_init = _FUNCTIONS["fst_encode_options_init"] = _bind("fst_encode_options_init",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_tokenizer_encode = _FUNCTIONS["fst_tokenizer_encode"] = _bind("fst_tokenizer_encode",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
-_fst_tokenizer_encode_batch = _FUNCTIONS["fst_tokenizer_encode_batch"] = _bind("fst_tokenizer_encode_batch", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
-_fst_tokenizer_decode = _FUNCTIONS["fst_tokenizer_decode"] = _bind("fst_tokenizer_decode",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
-_fst_tokenizer_token = _FUNCTIONS["fst_tokenizer_token"] = _bind("fst_tokenizer_token",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_tokenizer_find = _FUNCTIONS["fst_tokenizer_find"] = _bind("fst_tokenizer_find", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_tokenizer_special_id = _FUNCTIONS["fst_tokenizer_special_id"] = _bind("fst_tokenizer_special_id", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p)
-_fst_tokenizer_set_special_id = _FUNCTIONS["fst_tokenizer_set_special_id"] = _bind("fst_tokenizer_set_special_id", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32)
-_fst_added_token_options_init = _FUNCTIONS["fst_added_token_options_init"] = _bind("fst_added_token_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_tokenizer_add_tokens = _FUNCTIONS["fst_tokenizer_add_tokens"] = _bind("fst_tokenizer_add_tokens", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 _last_error = _fst_last_error
 
 
@@ -2457,7 +2676,9 @@ class Dataset(Handle):
         return Dataset._adopt(dataset_out.value, _keep)
 
     def split(self, options=None, **fields):
-        """Splits documents (not rows) in two.
+        """Splits documents (not rows) in two. A dataset of examples is split by whole examples:
+            FST_SPLIT_TAIL takes the last ones, FST_SPLIT_DOCUMENTS draws by the ids of all their
+            sequences.
         options: NULL for defaults.
         Returns train: the caller owns it.
         Returns validation: the caller owns it.
@@ -2474,7 +2695,9 @@ class Dataset(Handle):
         return Dataset._adopt(train_out.value, _keep), Dataset._adopt(validation_out.value, _keep)
 
     def pack(self, options=None, **fields):
-        """Plans rows of equal length over a dataset.
+        """Plans rows of equal length over a dataset. Of datasets of examples, conversations can be
+            packed: with FST_PACK_BEST_FIT and cross_documents 0, each at most `length` ids; options
+            NULL means these two for them. Targets that are not trained on are FST_IGNORE.
         options: NULL for defaults.
         Returns packed: the caller owns it.
         Status: FST_OK; FST_ERR_INVALID_ARGUMENT also where there is not one target; FST_ERR_STATE
@@ -2537,6 +2760,169 @@ class Dataset(Handle):
             _capacity = _count.value
         _check(_status)
         return ids_out[:_count.value]
+
+    @staticmethod
+    def from_conversations(context, tokenizer, roles, contents, offsets, conversations,
+            options=None, **fields):
+        """Makes conversations from memory.
+        context: the context.
+        tokenizer: used during the call only.
+        roles: [offsets[conversations]] as fst_chat_encode's.
+        contents: [offsets[conversations]] UTF-8; not kept.
+        offsets: [conversations + 1] conversation c is messages offsets[c] … offsets[c + 1] − 1;
+            offsets[0] = 0, rising.
+        conversations: at least 1.
+        options: NULL for defaults; what is about files is not looked at.
+        Returns dataset: the caller owns it.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT naming the conversation; FST_ERR_NOT_FOUND where
+            the template wants an end token that the tokenizer does not have.
+        Since 0.1
+        """
+        roles_c, roles_lengths, roles_count = _texts(roles)
+        contents_c, contents_lengths, contents_count = _texts(contents)
+        offsets = _input(offsets, 'int64')
+        options = _filled(ExampleOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, tokenizer, roles_c, contents_c, offsets, options,)
+        _check(_fst_dataset_from_conversations(_handle(Context, context), _handle(Tokenizer,
+                tokenizer), roles_c, contents_c, _address(offsets), _index(conversations),
+                _reference(options), ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
+
+    @staticmethod
+    def from_labelled(context, tokenizer, texts, pairs, labels, examples, options=None, **fields):
+        """Makes labelled texts from memory. With a template the text is a user's message and the pair
+            the answer to it; without one the pair stands behind the text and pair_separator.
+        context: the context.
+        tokenizer: used during the call only.
+        texts: [examples] UTF-8; not kept.
+        pairs: [examples] a second text each; NULL: none.
+        labels: [examples, options.label_count] finite, or NaN: missing.
+        examples: at least 1.
+        options: NULL for defaults: one label. What is about files is not looked at.
+        Returns dataset: the caller owns it.
+        Status: as fst_dataset_from_conversations.
+        Since 0.1
+        """
+        texts_c, texts_lengths, texts_count = _texts(texts)
+        pairs_c, pairs_lengths, pairs_count = _texts(pairs)
+        labels = _input(labels, 'float32')
+        options = _filled(ExampleOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, tokenizer, texts_c, pairs_c, labels, options,)
+        _check(_fst_dataset_from_labelled(_handle(Context, context), _handle(Tokenizer, tokenizer),
+                texts_c, pairs_c, _address(labels), _index(examples), _reference(options),
+                ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
+
+    @staticmethod
+    def from_preferences(context, tokenizer, prompts, answers, offsets, margins, examples,
+            options=None, **fields):
+        """Makes preferences from memory: each prompt is a user's message, each answer the assistant's.
+        context: the context.
+        tokenizer: used during the call only.
+        prompts: [examples] UTF-8; not kept.
+        answers: [offsets[examples]] UTF-8; not kept.
+        offsets: [examples + 1] the answers to prompt i are offsets[i] … offsets[i + 1] − 1, the
+            best first, at least two; offsets[0] = 0.
+        margins: [examples] by how much the first is better; NULL: 0.
+        examples: at least 1.
+        options: NULL for defaults; what is about files is not looked at.
+        Returns dataset: the caller owns it.
+        Status: as fst_dataset_from_conversations.
+        Since 0.1
+        """
+        prompts_c, prompts_lengths, prompts_count = _texts(prompts)
+        answers_c, answers_lengths, answers_count = _texts(answers)
+        offsets = _input(offsets, 'int64')
+        margins = _input(margins, 'float32')
+        options = _filled(ExampleOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, tokenizer, prompts_c, answers_c, offsets, margins, options,)
+        _check(_fst_dataset_from_preferences(_handle(Context, context), _handle(Tokenizer,
+                tokenizer), prompts_c, answers_c, _address(offsets), _address(margins),
+                _index(examples), _reference(options), ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
+
+    @staticmethod
+    def from_prompts(context, tokenizer, texts, options=None, **fields):
+        """Makes prompts from memory: users' messages with the template's generation prompt behind
+            them, or the texts as they are where options.chat is NULL.
+        context: the context.
+        tokenizer: used during the call only.
+        texts: [count] UTF-8; not kept.
+        options: NULL for defaults; what is about files is not looked at.
+        Returns dataset: the caller owns it.
+        Status: as fst_dataset_from_conversations.
+        Since 0.1
+        """
+        texts_c, texts_lengths, texts_count = _texts(texts)
+        options = _filled(ExampleOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, tokenizer, texts_c, options,)
+        _check(_fst_dataset_from_prompts(_handle(Context, context), _handle(Tokenizer, tokenizer),
+                texts_c, texts_count, _reference(options), ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
+
+    def get_examples_info(self):
+        """Returns info
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, or FST_ERR_STATE for a dataset of plain documents.
+        Since 0.1
+        """
+        info_out = ExamplesInfo()
+        object.__setattr__(info_out, 'status',
+                _check(_fst_dataset_get_examples_info(self._pointer(), ctypes.byref(info_out),
+                ctypes.sizeof(info_out))))
+        return info_out
+
+    def get_example(self, index, sequence):
+        """index: 0 ≤ index < examples.
+        sequence: 0 ≤ sequence < the example's sequences.
+        Returns example
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT or FST_ERR_STATE.
+        Since 0.1
+        """
+        example_out = Example()
+        object.__setattr__(example_out, 'status', _check(_fst_dataset_get_example(self._pointer(),
+                _index(index), _index(sequence), ctypes.byref(example_out),
+                ctypes.sizeof(example_out))))
+        return example_out
+
+    def order(self, position, count, shuffle, indices):
+        """Which examples a step of training sees.
+        position: examples read since the training began, ≥ 0: entry i is example (position + i) mod
+            N of epoch ⌊(position + i) / N⌋.
+        count: at least 1.
+        shuffle: 1: each epoch has an order of its own, drawn by the context's seed; 0: as they
+            stand.
+        indices: [count] out.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT or FST_ERR_STATE.
+        Since 0.1
+        """
+        indices = _output(indices, 'int64')
+        return _check(_fst_dataset_order(self._pointer(), _index(position), _index(count),
+                _index(shuffle), _address(indices)))
+
+    def collate(self, examples, sequences, rows, length, ids, targets, lengths):
+        """Copies sequences into rows of equal length, padded with id 0 at the end.
+        examples: [rows] indices.
+        sequences: [rows] which sequence of each; NULL: the first.
+        rows: at least 1.
+        length: at least the longest of those sequences.
+        ids: [rows, length] out; may be NULL, as each of the arrays.
+        targets: [rows, length] out: the id that follows, where that is trained on, else FST_IGNORE.
+        lengths: [rows] out: ids of each sequence.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT, naming the row, also for one longer than length;
+            FST_ERR_STATE.
+        Since 0.1
+        """
+        examples = _input(examples, 'int64')
+        sequences = _input(sequences, 'int64')
+        ids = _output(ids, 'int32')
+        targets = _output(targets, 'int32')
+        lengths = _output(lengths, 'int32')
+        return _check(_fst_dataset_collate(self._pointer(), _address(examples), _address(sequences),
+                _index(rows), _index(length), _address(ids), _address(targets), _address(lengths)))
 
 
 class Model(Handle):
@@ -3039,6 +3425,21 @@ class Run(Handle):
             return _check(_fst_run_resume(self._pointer(), path))
 
 
+def _chat_template_preset(kind):
+    """Fills a template with one of the known ones; its texts are static.
+    kind: FST_CHAT_ value.
+    Returns chat: the template.
+    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    chat_out = ChatTemplate()
+    object.__setattr__(chat_out, 'status', _check(_fst_chat_template_preset(_index(kind),
+            ctypes.byref(chat_out), ctypes.sizeof(chat_out))))
+    return chat_out
+
+
+ChatTemplate.preset = staticmethod(_chat_template_preset)
+
 def _model_config_set_family(self, family):
     """Sets the switches (not the sizes) of a family.
     family: FST_FAMILY_ value.
@@ -3463,6 +3864,42 @@ def abi_version():
     _result = _fst_abi_version()
     _raise_pending()
     return _result
+
+
+def chat_encode(tokenizer, chat, roles, contents, messages, add_generation_prompt, trained=False):
+    """Renders and tokenises one conversation. Call with capacity 0 for the number of ids.
+    tokenizer: the tokenizer. What its post-processor would put around a text is not added.
+    chat: the template; NULL: plain.
+    roles: [messages] "system", "user" or "human", "assistant" or "gpt".
+    contents: [messages] UTF-8.
+    messages: at least 1.
+    add_generation_prompt: 1: ends with assistant_prefix, for a policy to go on.
+    trained: out, [capacity] 1 where the token begins inside an answer (or the part of the suffix
+        that is trained), else 0. NULL: none.
+    Returns ids: [capacity] the ids; may be NULL where capacity is 0.
+    Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL with *count set and nothing written;
+        FST_ERR_INVALID_ARGUMENT for an unknown role, text that is not UTF-8, or two begin tokens in
+        a row; FST_ERR_NOT_FOUND where add_end is 1 and the tokenizer has no end token.
+    Since 0.1
+    """
+    chat = _filled(ChatTemplate, chat, {})
+    roles_c, roles_lengths, roles_count = _texts(roles)
+    contents_c, contents_lengths, contents_count = _texts(contents)
+    _capacity = 256
+    _count = ctypes.c_int64()
+    while True:
+        ids_out = numpy.empty(_capacity, 'int32')
+        trained_out = numpy.empty(_capacity, 'uint8') if trained else None
+        _status = _fst_chat_encode(_handle(Tokenizer, tokenizer), _reference(chat), roles_c,
+                contents_c, _index(messages), _index(add_generation_prompt), _address(ids_out),
+                _address(trained_out), _capacity, ctypes.byref(_count))
+        if _status != ERR_BUFFER_TOO_SMALL:
+            break
+        _capacity = _count.value
+    _check(_status)
+    if trained:
+        return ids_out[:_count.value], trained_out[:_count.value]
+    return ids_out[:_count.value]
 
 
 def dtype_size(dtype):
