@@ -27,13 +27,19 @@ static void fill_weights(double *weights, int count)
         weights[i] = i % 5 == 3 ? 0 : 0.1 + 0.05 * i;
 }
 
+static void fill_advantages(double *advantages)
+{
+    for (int i = 0; i < N; ++i)
+        advantages[i] = (i / 3 % 2 ? 1 : -1) * fixed(i, 2);
+}
+
 #define OK(call) ck_assert_msg((call) == FST_OK, "%s", fst_last_error())
 
 static double policy(const double *x, double *gradient, int variant)
 {
     double old[N], advantages[N], weights[N];
-    fill(old, N, 0.2);
-    fill(advantages, N, 2);
+    fill(old, N, 1.5);
+    fill_advantages(advantages);
     fill_weights(weights, N);
     fst_policy_loss_options options = fst__policy_loss_defaults();
     options.clip_low = 0.3;
@@ -202,22 +208,27 @@ START_TEST(test_gradients)
 }
 END_TEST
 
-/* The policy's cases of sign and side are all among those checked. */
+/* What a clip overrules is among the cases checked, below and above, and what none does. */
 START_TEST(test_policy_covers)
 {
     double x[N], gradient[N], old[N], advantages[N], weights[N];
     fill(x, N, 0.5);
-    fill(old, N, 0.2);
-    fill(advantages, N, 2);
+    fill(old, N, 1.5);
+    fill_advantages(advantages);
     fill_weights(weights, N);
     policy(x, gradient, 1);
-    int clipped = 0, open = 0;
+    int open = 0, below = 0, above = 0, dual = 0;
     for (int i = 0; i < N; ++i) {
-        clipped += weights[i] != 0 && gradient[i] == 0;
+        double ratio = exp(x[i] - old[i]);
         open += gradient[i] != 0;
+        if (weights[i] == 0 || gradient[i] != 0)
+            continue;
+        below += advantages[i] < 0 && ratio < 0.7;
+        above += advantages[i] > 0 && ratio > 1.5;
+        dual += advantages[i] < 0 && ratio > 1.7;
     }
-    ck_assert_int_ge(clipped, 1);
-    ck_assert_int_ge(open, 4);
+    ck_assert_msg(open >= 3 && below >= 1 && above >= 1 && dual >= 1, "%d %d %d %d", open, below,
+                  above, dual);
 }
 END_TEST
 
