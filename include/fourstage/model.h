@@ -132,7 +132,8 @@ FST_API fst_status fst_model_load(fst_context *context, const char *directory,
 
 /**
  * Saves a Hugging Face directory: config.json, model.safetensors (float32) and, if a tokenizer is
- * given, tokenizer.json. Files that exist are replaced whole or not at all.
+ * given, tokenizer.json. Files that exist are replaced whole or not at all. Of a model with an
+ * adapter this is the trunk alone; see fst_model_save_adapter and fst_model_merge_adapter.
  *
  * @param model the model.
  * @param tokenizer NULL: none.
@@ -175,7 +176,8 @@ FST_API fst_status fst_model_parameter(fst_model *model, const char *name, fst_v
 /** A parameter's gradient, float32, of the parameter's shape; backward adds to it. Memory for all
  *  gradients is taken at the first call of this, of backward, or of fst_optimizer_create.
  *  @param model the model. @param name the parameter. @param view out: borrowed while the model
- *  lives. @return FST_OK, FST_ERR_NOT_FOUND, FST_ERR_NO_MEMORY, FST_ERR_INVALID_ARGUMENT.
+ *  lives and nothing is added to it, removed, frozen or thawed. @return FST_OK, FST_ERR_NOT_FOUND,
+ *  FST_ERR_STATE (the parameter is frozen), FST_ERR_NO_MEMORY, FST_ERR_INVALID_ARGUMENT.
  *  @since 0.1 */
 FST_API fst_status fst_model_gradient(fst_model *model, const char *name, fst_view *view);
 

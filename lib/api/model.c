@@ -203,6 +203,8 @@ fst_status fst_model_gradient(fst_model *model, const char *name, fst_view *view
     fst_status status = find(model, name, view, "fst_model_gradient", &parameter);
     if (!status)
         status = fst__parameters_want_gradients(&model->parameters);
+    if (!status && !parameter->gradient)
+        status = fst__fail(FST_ERR_STATE, "fst_model_gradient: \"%s\" is frozen", name);
     if (!status)
         set_view(parameter, parameter->gradient, view);
     return status;
@@ -223,7 +225,7 @@ fst_status fst_model_zero_gradients(fst_model *model)
         status = fst__parameters_want_gradients(&model->parameters);
     if (!status)
         memset(model->parameters.gradients, 0,
-               (size_t)model->parameters.elements * sizeof(fst__real));
+               (size_t)model->parameters.gradient_elements * sizeof(fst__real));
     return status;
 }
 

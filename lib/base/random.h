@@ -18,6 +18,7 @@ typedef enum fst__stream {
     FST__STREAM_AUGMENT = 6,
     FST__STREAM_SPLIT = 7,
     FST__STREAM_WINDOW = 8,
+    FST__STREAM_ADAPTER = 9,
 } fst__stream;
 
 typedef struct fst__philox_block {

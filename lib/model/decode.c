@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "model/adapter.h"
 #include "model/transformer.h"
 #include "nn/attention_decode.h"
 #include "nn/linear.h"
@@ -225,12 +226,16 @@ fst_status fst__model_decode(fst_model *model, fst__kv_cache *cache, const int32
         return status;
     model->phase = FST__PHASE_IDLE;
     model->has_output = false;
+    bool begins = false; /* while a sequence goes on, the weights stay */
     for (int64_t s = 0; s < cache->sequences; ++s) {
+        begins |= counts[s] && cache->lengths[s] == 0;
         cache->new_counts[s] = counts[s];
         cache->lengths[s] += counts[s];
     }
     model->cache = cache;
     status = fst__model_lay_out(model, tokens, 1, false, attention_scratch(model));
+    if (!status && begins)
+        status = fst__adapter_refresh(model);
     if (!status) {
         fill_rows(model, ids);
         status = fst__transformer_forward(model);

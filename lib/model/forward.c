@@ -2,6 +2,7 @@
 #include "model/model.h"
 
 #include "base/error.h"
+#include "model/adapter.h"
 #include "model/transformer.h"
 
 #include <string.h>
@@ -79,7 +80,9 @@ fst_status fst__model_forward(fst_model *model, const fst_batch *batch, bool tra
         copy_row(model, batch, r);
     model->has_targets = batch->targets != NULL;
     model->step = step;
-    status = fst__transformer_forward(model);
+    status = fst__adapter_refresh(model);
+    if (!status)
+        status = fst__transformer_forward(model);
     if (status)
         return status;
     model->has_output = true;

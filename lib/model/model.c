@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "kernels/compute.h"
+#include "model/adapter.h"
 #include "nn/rotary.h"
 
 #include <string.h>
@@ -104,6 +105,7 @@ void fst__model_release(fst_model *model)
     fst__free(allocator, model->layer_activations);
     fst__free(allocator, model->rotary_sine);
     fst__free(allocator, model->rotary_cosine);
+    fst__adapter_destroy(model);
     fst__parameters_destroy(&model->parameters);
     fst__free(allocator, model);
     fst__context_release(context);
@@ -134,12 +136,20 @@ static fst_status check_shape(const fst_model *model, int64_t rows, int64_t leng
     return FST_OK;
 }
 
+/* What one operator may need beyond the plan's own. */
+static size_t scratch_size(const fst_model *model, int64_t tokens, bool training, size_t asked)
+{
+    size_t adapter = fst__adapter_scratch(model, tokens, training);
+    return adapter > asked ? adapter : asked;
+}
+
 static fst_status plan(const fst_model *model, int64_t rows, int64_t length, bool training,
                        size_t least_scratch, size_t *bytes)
 {
     fst_status status = check_shape(model, rows, length);
     if (status)
         return status;
+    least_scratch = scratch_size(model, rows * length, training, least_scratch);
     fst__arena counting = fst__arena_counting();
     fst__activations counted;
     fst__activations_layout(&counted, &counting, NULL, model->context->compute, &model->config,
@@ -201,6 +211,7 @@ fst_status fst__model_lay_out(fst_model *model, int64_t rows, int64_t length, bo
     if (status)
         return status;
     fst__activations *a = &model->activations;
+    least_scratch = scratch_size(model, rows * length, training, least_scratch);
     if (a->rows == rows && a->length == length && a->training == training &&
         a->least_scratch >= least_scratch)
         return FST_OK;

@@ -28,6 +28,8 @@ struct fst_model {
     fst__parameters parameters;
     fst__real *rotary_cosine, *rotary_sine; /* [context, D/2] or NULL */
 
+    int64_t optimizers; /* that live */
+
     void *block; /* holds the activations */
     size_t block_size;
     fst__layer_activations *layer_activations;
@@ -37,6 +39,8 @@ struct fst_model {
     bool has_targets;
     int64_t step;       /* of the last forward's dropout */
     double target_weight; /* Σ weights of the last batch's targets */
+
+    struct fst__adapter *adapter; /* adapter.h; owned; NULL: none */
 
     struct fst__kv_cache *cache; /* of the decode in progress, or NULL */
 

@@ -19,6 +19,7 @@ fst_status fst__model_optimizer_create(fst_model *model, const fst_optimizer_opt
     }
     optimizer->references = 1;
     optimizer->model = fst__model_retain(model);
+    ++model->optimizers;
     *out = optimizer;
     return FST_OK;
 }
@@ -28,6 +29,7 @@ void fst__model_optimizer_release(fst_optimizer *optimizer)
     if (!optimizer || atomic_fetch_sub(&optimizer->references, 1) != 1)
         return;
     fst_model *model = optimizer->model;
+    --model->optimizers;
     fst__optimizer_destroy(optimizer->optimizer);
     fst__free(&model->context->allocator, optimizer);
     fst__model_release(model);

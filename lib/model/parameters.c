@@ -1,5 +1,6 @@
 #include "model/parameters.h"
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "base/random.h"
 #include "kernels/compute.h"
@@ -11,7 +12,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_SIZE = 64, PER_LAYER = 14, OUTSIDE_LAYERS = 5, PAD = FST__ALIGNMENT / sizeof(fst__real) };
+enum {
+    NAME_SIZE = FST__PARAMETER_NAME_SIZE,
+    PER_LAYER = 14,
+    OUTSIDE_LAYERS = 5,
+    ADDED_PER_LAYER = 21,   /* an adapter: seven modules of three */
+    ADDED_OUTSIDE = 64,     /* heads */
+    PAD = FST__ALIGNMENT / sizeof(fst__real),
+};
 
 /* No machine has as many; the allocator refuses them, and sums up to here do not overflow. */
 static const int64_t MOST_ELEMENTS = (int64_t)1 << 58;
@@ -100,18 +108,19 @@ static void list_all(listing *to, const fst_model_config *c)
                                     FST__PARAMETER_DECAY);
 }
 
-static void place(fst__parameters *p, fst__real *values, fst__real *gradients)
+static int64_t padded_size(const fst__parameter *item)
+{
+    return (fst__parameter_size(item) + PAD - 1) / PAD * PAD;
+}
+
+static void place_values(fst__parameters *p)
 {
     int64_t at = 0;
     for (int64_t i = 0; i < p->count; ++i) {
         fst__parameter *item = &p->items[i];
-        if (values) {
-            item->value = values + at;
-            item->working = p->working && item->rank == 2 ? p->working + at : NULL;
-        }
-        if (gradients)
-            item->gradient = gradients + at;
-        at += (fst__parameter_size(item) + PAD - 1) / PAD * PAD;
+        item->value = p->values + at;
+        item->working = p->working && item->rank == 2 ? p->working + at : NULL;
+        at += padded_size(item);
     }
 }
 
@@ -120,7 +129,8 @@ fst_status fst__parameters_create(fst__allocator *allocator, const fst_model_con
 {
     fst__parameters p = {.allocator = allocator};
     size_t most = (size_t)config->layers * PER_LAYER + OUTSIDE_LAYERS;
-    p.items = fst__alloc_array(allocator, most, sizeof *p.items);
+    p.capacity = (int64_t)most + (int64_t)config->layers * ADDED_PER_LAYER + ADDED_OUTSIDE;
+    p.items = fst__alloc_array(allocator, (size_t)p.capacity, sizeof *p.items);
     p.names = fst__alloc_array(allocator, most, NAME_SIZE);
     p.layers = fst__alloc_zero(allocator, (size_t)config->layers * sizeof *p.layers);
     if (!p.items || !p.names || !p.layers)
@@ -128,6 +138,7 @@ fst_status fst__parameters_create(fst__allocator *allocator, const fst_model_con
     listing all = {.parameters = &p};
     list_all(&all, config);
     p.elements = all.elements;
+    p.backbone = p.count;
     p.values = fst__alloc_array(allocator, (size_t)p.elements, sizeof *p.values);
     if (!p.values)
         goto fail;
@@ -137,7 +148,7 @@ fst_status fst__parameters_create(fst__allocator *allocator, const fst_model_con
         if (!p.working)
             goto fail;
     }
-    place(&p, p.values, NULL);
+    place_values(&p);
     *out = p;
     return FST_OK;
 fail:
@@ -150,6 +161,9 @@ void fst__parameters_destroy(fst__parameters *parameters)
     fst__allocator *allocator = parameters->allocator;
     if (!allocator)
         return;
+    if (parameters->backbone) /* 0 in one that could not be made */
+        fst__parameters_remove(parameters, parameters->backbone,
+                               parameters->count - parameters->backbone);
     fst__free(allocator, parameters->working);
     fst__free(allocator, parameters->gradients);
     fst__free(allocator, parameters->values);
@@ -248,16 +262,92 @@ void fst__parameters_initialise(fst__parameters *parameters, const fst__compute 
     fst__parameters_refresh_working(parameters, compute);
 }
 
+static bool is_frozen(const fst__parameter *item)
+{
+    return item->flags & FST__PARAMETER_FROZEN;
+}
+
 fst_status fst__parameters_want_gradients(fst__parameters *parameters)
 {
     if (parameters->gradients)
         return FST_OK;
-    size_t bytes = (size_t)parameters->elements * sizeof *parameters->gradients;
-    parameters->gradients = fst__alloc_zero(parameters->allocator, bytes);
+    int64_t elements = PAD; /* never none, which would look like not asked for */
+    for (int64_t i = 0; i < parameters->count; ++i)
+        elements += is_frozen(&parameters->items[i]) ? 0 : padded_size(&parameters->items[i]);
+    parameters->gradients =
+        fst__alloc_zero(parameters->allocator, (size_t)elements * sizeof *parameters->gradients);
     if (!parameters->gradients)
         return FST_ERR_NO_MEMORY;
-    place(parameters, NULL, parameters->gradients);
+    parameters->gradient_elements = elements;
+    fst__real *at = parameters->gradients;
+    for (int64_t i = 0; i < parameters->count; ++i) {
+        fst__parameter *item = &parameters->items[i];
+        if (is_frozen(item))
+            continue;
+        item->gradient = at;
+        at += padded_size(item);
+    }
     return FST_OK;
+}
+
+static void drop_gradients(fst__parameters *parameters)
+{
+    fst__free(parameters->allocator, parameters->gradients);
+    parameters->gradients = NULL;
+    parameters->gradient_elements = 0;
+    for (int64_t i = 0; i < parameters->count; ++i)
+        parameters->items[i].gradient = NULL;
+}
+
+fst_status fst__parameters_add(fst__parameters *parameters, const char *name, int64_t rows,
+                               int64_t columns, int32_t rank, uint32_t flags)
+{
+    fst__allocator *allocator = parameters->allocator;
+    if (parameters->count == parameters->capacity)
+        return fst__fail(FST_ERR_INTERNAL, "no room for the parameter %s", name);
+    size_t elements;
+    if (!fst__mul_size((size_t)rows, (size_t)columns, &elements))
+        return FST_ERR_NO_MEMORY;
+    fst__parameter item = {.rows = rows, .columns = columns, .rank = rank, .flags = flags};
+    bool half = parameters->working && rank == 2;
+    char *stored = fst__alloc(allocator, NAME_SIZE);
+    item.value = fst__alloc_array(allocator, elements, sizeof *item.value);
+    item.working = half ? fst__alloc_array(allocator, elements, sizeof *item.working) : NULL;
+    if (!stored || !item.value || (half && !item.working)) {
+        fst__free(allocator, item.working);
+        fst__free(allocator, item.value);
+        fst__free(allocator, stored);
+        return FST_ERR_NO_MEMORY;
+    }
+    memset(item.value, 0, elements * sizeof *item.value);
+    if (half)
+        memset(item.working, 0, elements * sizeof *item.working);
+    snprintf(stored, NAME_SIZE, "%s", name);
+    item.name = stored;
+    drop_gradients(parameters);
+    parameters->items[parameters->count++] = item;
+    return FST_OK;
+}
+
+void fst__parameters_remove(fst__parameters *parameters, int64_t first, int64_t count)
+{
+    drop_gradients(parameters);
+    for (int64_t i = first; i < first + count; ++i) {
+        fst__parameter *item = &parameters->items[i];
+        fst__free(parameters->allocator, item->working);
+        fst__free(parameters->allocator, item->value);
+        fst__free(parameters->allocator, (char *)(uintptr_t)item->name);
+    }
+    memmove(parameters->items + first, parameters->items + first + count,
+            (size_t)(parameters->count - first - count) * sizeof *parameters->items);
+    parameters->count -= count;
+}
+
+void fst__parameters_freeze(fst__parameters *parameters, int64_t index, bool frozen)
+{
+    uint32_t *flags = &parameters->items[index].flags;
+    drop_gradients(parameters);
+    *flags = frozen ? *flags | FST__PARAMETER_FROZEN : *flags & ~(uint32_t)FST__PARAMETER_FROZEN;
 }
 
 void fst__parameters_refresh_working(fst__parameters *parameters, const fst__compute *compute)

@@ -8,6 +8,8 @@
 #include "tensor/matrix.h"
 #include "tensor/parameter.h"
 
+#include <stdbool.h>
+
 /* Weights of one block; NULL where the architecture has none. Matrices are [out, in]. */
 typedef struct fst__layer {
     fst__parameter *attention_norm_weight, *attention_norm_bias; /* [C] */
@@ -19,10 +21,13 @@ typedef struct fst__layer {
     fst__parameter *down_weight, *down_bias;                     /* [C, I] */
 } fst__layer;
 
+enum { FST__PARAMETER_NAME_SIZE = 64 };
+
 typedef struct fst__parameters {
     fst__allocator *allocator;
-    fst__parameter *items;
-    int64_t count;
+    fst__parameter *items; /* never move; those behind the backbone's do when one before them goes */
+    int64_t count, capacity;
+    int64_t backbone; /* the first that many are in the block; the others have memory of their own */
     fst__layer *layers;
     fst__parameter *token_embedding;    /* [V, C] */
     fst__parameter *position_embedding; /* [context, C] or NULL */
@@ -30,7 +35,8 @@ typedef struct fst__parameters {
     fst__parameter *head_weight; /* [V, C]; the token embedding if tied */
     int64_t elements;            /* of the block, padding included */
     fst__real *values;
-    fst__real *gradients; /* NULL until asked for */
+    fst__real *gradients; /* of all that are not frozen; NULL until asked for */
+    int64_t gradient_elements;
     uint16_t *working;    /* bfloat16 copies of the matrices, or NULL */
     char *names;
 } fst__parameters;
@@ -44,8 +50,21 @@ void fst__parameters_destroy(fst__parameters *parameters);
 void fst__parameters_initialise(fst__parameters *parameters, const fst__compute *compute,
                                 const fst_model_config *config, uint64_t seed);
 
-/* Takes the gradients' memory, zeroed, if that was not done yet. */
+/* Takes the gradients' memory, zeroed, if that was not done yet. A frozen parameter has none. */
 fst_status fst__parameters_want_gradients(fst__parameters *parameters);
+
+/*
+ * What comes and goes after the backbone: heads, adapters. All of these give up the gradients'
+ * memory, so nobody may hold on to it (optimizers do; see fst_model.optimizers).
+ */
+
+/* Adds one of zeros behind the others, its index being count - 1; rank 1: rows is 1. */
+fst_status fst__parameters_add(fst__parameters *parameters, const char *name, int64_t rows,
+                               int64_t columns, int32_t rank, uint32_t flags);
+/* Takes `count` away, none of the backbone's; those behind them move up. */
+void fst__parameters_remove(fst__parameters *parameters, int64_t first, int64_t count);
+void fst__parameters_freeze(fst__parameters *parameters, int64_t index, bool frozen);
+
 void fst__parameters_refresh_working(fst__parameters *parameters, const fst__compute *compute);
 /* The first that holds a NaN or infinity, or NULL. */
 const fst__parameter *fst__parameters_not_finite(const fst__parameters *parameters);

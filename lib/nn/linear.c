@@ -28,7 +28,8 @@ static void forward_tile(void *context, fst__matrix pre, int64_t row, int64_t ro
                 fst__real *biased = fst__row_target(pre, r, c, scratch);
                 k->add(v, job->bias + c, biased, n);
                 fst__row_write(k, pre, r, c, n, biased);
-                v = biased;
+                /* Rounded as it is kept: what backward, and a separate activation, would read. */
+                v = job->activate ? fst__row_read(k, pre, r, c, n, scratch) : biased;
             }
             if (job->activate) {
                 fst__real *y = fst__row_target(job->y, r, c, activated);

@@ -296,12 +296,11 @@ static fst_status block_backward(const fst__compute *compute, const fst__lora *l
 
 fst_status fst__lora_backward(const fst__compute *compute, const fst__lora *lora, fst__matrix x,
                               fst__matrix weight, fst__matrix dy,
-                              const fst__lora_gradients *gradients, fst__arena *scratch,
-                              fst__matrix *du)
+                              const fst__lora_gradients *gradients, fst__matrix du,
+                              fst__arena *scratch)
 {
     int64_t outputs = dy.columns;
     work w;
-    *du = take(scratch, x.rows, lora->a.rows, x.dtype);
     size_t mark = fst__arena_mark(scratch);
     bool fits = take_work(scratch, x.rows, x.columns, lora->a.rows, lora->gain ? outputs : 0,
                           x.dtype, fst__dropout_on(&lora->dropout), &w);
@@ -313,7 +312,7 @@ fst_status fst__lora_backward(const fst__compute *compute, const fst__lora *lora
         memset(w.sums, 0, (size_t)outputs * sizeof *w.sums);
     fst_status status = FST_OK;
     for (int64_t first = 0; first < x.rows && !status; first += w.rows)
-        status = block_backward(compute, lora, x, weight, dy, *du, first, &w, gradients, scratch);
+        status = block_backward(compute, lora, x, weight, dy, du, first, &w, gradients, scratch);
     if (!status && lora->gain && gradients->magnitude)
         for (int64_t o = 0; o < outputs; ++o)
             gradients->magnitude[o] += lora->norm[o] > 0 ? w.sums[o] / lora->norm[o] : 0;
@@ -353,14 +352,12 @@ size_t fst__lora_scratch(int64_t rows, int64_t inputs, int64_t outputs, int64_t 
         return counting.peak;
     }
     fst__partials partials;
-    take(&counting, rows, rank, dtype);
-    size_t mark = fst__arena_mark(&counting);
     take_work(&counting, rows, inputs, rank, decomposed ? outputs : 0, dtype, dropout, &w);
     if (decomposed) {
         fst__arena_take(&counting, (size_t)outputs, sizeof(fst__real));
         fst__partials_take(&counting, w.rows, outputs, &partials);
     }
-    fst__arena_rewind(&counting, mark);
+    fst__arena_rewind(&counting, 0);
     take_work(&counting, rows, inputs, 0, dropout || half ? inputs : 0, dtype, false, &w);
     return counting.peak;
 }

@@ -35,18 +35,17 @@ fst_status fst__lora_forward(const fst__compute *compute, const fst__lora *lora,
 /*
  * First half: the gradients of the adapter, from x [R, I] and dy [R, O]. weight [O, I]: W, for DoRA
  * alone, which also multiplies dy by g in place: the layer's own backward goes on from that. du
- * [R, r] is taken from scratch for the second half.
+ * [R, r], of x's dtype, is what the second half needs.
  */
 fst_status fst__lora_backward(const fst__compute *compute, const fst__lora *lora, fst__matrix x,
                               fst__matrix weight, fst__matrix dy,
-                              const fst__lora_gradients *gradients, fst__arena *scratch,
-                              fst__matrix *du);
+                              const fst__lora_gradients *gradients, fst__matrix du,
+                              fst__arena *scratch);
 /* Second half: dx [R, I] += the adapter's share, once the layer's own is there. */
 fst_status fst__lora_backward_input(const fst__compute *compute, const fst__lora *lora,
                                     fst__matrix du, fst__matrix dx, fst__arena *scratch);
 
-/* Bytes that the arena needs: of a forward, or of what a backward has taken at once, du included.
- * dtype: of x. */
+/* Bytes that the arena needs: of a forward, or of either half of a backward. dtype: of x. */
 size_t fst__lora_scratch(int64_t rows, int64_t inputs, int64_t outputs, int64_t rank,
                          int32_t dtype, bool dropout, bool decomposed, bool backward);
 

@@ -167,11 +167,13 @@ static int64_t moment_bytes(fst__optimizer *optimizer)
 void fst__training_memory(const fst__training *training, fst_memory *memory)
 {
     const fst__parameters *parameters = &training->model->parameters;
-    memory->weights = memory->gradients = parameters->elements * (int64_t)sizeof(fst__real);
-    memory->working = 0;
+    memory->weights = memory->gradients = memory->working = 0;
     for (int64_t i = 0; i < parameters->count; ++i) {
-        if (parameters->items[i].working)
-            memory->working += 2 * fst__parameter_size(&parameters->items[i]);
+        const fst__parameter *p = &parameters->items[i];
+        int64_t bytes = fst__parameter_size(p) * (int64_t)sizeof(fst__real);
+        memory->weights += bytes;
+        memory->gradients += p->flags & FST__PARAMETER_FROZEN ? 0 : bytes;
+        memory->working += p->working ? 2 * fst__parameter_size(p) : 0;
     }
     memory->moments = moment_bytes(training->optimizer->optimizer);
 }
