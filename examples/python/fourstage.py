@@ -701,6 +701,36 @@ SPIKE_ROLL_BACK = 2
 
 _FUNCTIONS = {}
 
+class AdapterOptions(Struct):
+    """What fst_model_add_adapter adds.
+    Since 0.1
+
+    rank: r, 1 to 65536; default 16
+    rank_stabilized: 1: s = alpha/√r (rsLoRA); 0 (default): alpha/r
+    weight_decomposed: 1: DoRA; default 0
+    reserved: 0
+    alpha: > 0; default 32
+    dropout: probability, [0, 1), on the adapter's input while training; default 0.05
+    modules: Hugging Face's names of the linear layers to adapt, module_count of them: q_proj,
+        k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj; of GPT-2 c_attn, attn.c_proj, c_fc,
+        mlp.c_proj (c_proj: the last of attention and MLP). NULL (default): all that the model has
+    module_count: entries of modules
+    """
+    _init_ = "fst_adapter_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("rank", ctypes.c_int32),
+        ("rank_stabilized", ctypes.c_int32),
+        ("weight_decomposed", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("alpha", ctypes.c_double),
+        ("dropout", ctypes.c_double),
+        ("modules", ctypes.POINTER(ctypes.c_char_p)),
+        ("module_count", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
 class Batch(Struct):
     """A batch of `rows` sequences of `length` positions; arrays are row-major [rows, length] unless
         said otherwise, borrowed for the call that takes the batch.
@@ -2051,6 +2081,7 @@ _fst_token_callback = _callback_type(ctypes.c_int32, (_from_pointer,), True, cty
         ctypes.c_void_p)
 
 STRUCTS = {
+    "fst_adapter_options": AdapterOptions,
     "fst_batch": Batch,
     "fst_context_options": ContextOptions,
     "fst_context_info": ContextInfo,
@@ -2101,6 +2132,19 @@ STRUCTS = {
 _fst_last_error = _FUNCTIONS["fst_last_error"] = _bind("fst_last_error", ctypes.c_char_p)
 _fst_status_name = _FUNCTIONS["fst_status_name"] = _bind("fst_status_name", ctypes.c_char_p,
         ctypes.c_int32)
+_fst_adapter_options_init = _FUNCTIONS["fst_adapter_options_init"] = _bind("fst_adapter_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_add_adapter = _FUNCTIONS["fst_model_add_adapter"] = _bind("fst_model_add_adapter",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_get_adapter = _FUNCTIONS["fst_model_get_adapter"] = _bind("fst_model_get_adapter",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_enable_adapter = _FUNCTIONS["fst_model_enable_adapter"] = _bind("fst_model_enable_adapter", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32)
+_fst_model_merge_adapter = _FUNCTIONS["fst_model_merge_adapter"] = _bind("fst_model_merge_adapter",
+        ctypes.c_int32, ctypes.c_void_p)
+_fst_model_remove_adapter = _FUNCTIONS["fst_model_remove_adapter"] = _bind("fst_model_remove_adapter", ctypes.c_int32, ctypes.c_void_p)
+_fst_model_save_adapter = _FUNCTIONS["fst_model_save_adapter"] = _bind("fst_model_save_adapter",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p)
+_fst_model_load_adapter = _FUNCTIONS["fst_model_load_adapter"] = _bind("fst_model_load_adapter",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p)
 _fst_batch_init = _FUNCTIONS["fst_batch_init"] = _bind("fst_batch_init", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_size_t)
 _fst_context_options_init = _FUNCTIONS["fst_context_options_init"] = _bind("fst_context_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
@@ -2931,6 +2975,83 @@ class Model(Handle):
     """
     _destroy_ = "fst_model_destroy"
 
+    def add_adapter(self, options=None, **fields):
+        """Freezes the weights of the trunk (heads stay as they are) and adds, for each layer L and
+            module, the parameters "layers.L.MODULE.lora_A" [r, in], "layers.L.MODULE.lora_B" [out,
+            r] and, for DoRA, "layers.L.MODULE.lora_magnitude" [out]. A is uniform in ±1/√in, as
+            PEFT draws it, from the context's seed; B is 0 and the magnitude the norm of W's rows,
+            so the model computes what it did before, bit for bit. Frozen weights cost no gradient
+            memory and no products in backward.
+        options: NULL for defaults.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT (the text names the field), FST_ERR_STATE (there is
+            an adapter, or an optimizer of the model lives), FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        options = _filled(AdapterOptions, options, fields)
+        return _check(_fst_model_add_adapter(self._pointer(), _reference(options)))
+
+    def get_adapter(self):
+        """What the model's adapter was made with; `modules` lists those that are adapted.
+        Returns options: `modules` is borrowed until the adapter goes.
+        Status: FST_OK, FST_ERR_NOT_FOUND (there is none), FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        options_out = AdapterOptions()
+        object.__setattr__(options_out, 'status', _check(_fst_model_get_adapter(self._pointer(),
+                ctypes.byref(options_out), ctypes.sizeof(options_out))))
+        return options_out
+
+    def enable_adapter(self, enabled):
+        """Switches the adapter off and on, for training, evaluation and generation. Off, the model
+            computes what its trunk alone does, bit for bit: the reference of reinforcement
+            learning. A forward that awaits its backward is forgotten.
+        enabled: 0 or 1.
+        Status: FST_OK, FST_ERR_NOT_FOUND (there is none), FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        return _check(_fst_model_enable_adapter(self._pointer(), _index(enabled)))
+
+    def merge_adapter(self):
+        """Puts the adapter into the weights, W ← W + s·B·A (DoRA: times m/‖W + s·B·A‖ by rows), and
+            removes it; the trunk is trainable again.
+        Status: FST_OK, FST_ERR_NOT_FOUND (there is none), FST_ERR_STATE (an optimizer of the model
+            lives), FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        return _check(_fst_model_merge_adapter(self._pointer()))
+
+    def remove_adapter(self):
+        """Drops the adapter; the trunk is what it was and trainable again.
+        Status: FST_OK, FST_ERR_NOT_FOUND (there is none), FST_ERR_STATE (an optimizer of the model
+            lives).
+        Since 0.1
+        """
+        return _check(_fst_model_remove_adapter(self._pointer()))
+
+    def save_adapter(self, directory):
+        """Saves a PEFT directory: adapter_config.json and adapter_model.safetensors (float32), which
+            peft.PeftModel.from_pretrained loads over the directory of the trunk. fst_model_save
+            writes the trunk alone. Files that exist are replaced whole or not at all.
+        directory: created if missing (its parent must exist).
+        Status: FST_OK, FST_ERR_NOT_FOUND (no adapter), FST_ERR_IO, FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        directory = _text(directory)
+        return _check(_fst_model_save_adapter(self._pointer(), directory))
+
+    def load_adapter(self, directory):
+        """Adds the adapter of a PEFT directory: peft_type LORA with one rank for the same modules of
+            every layer, plain, rsLoRA or DoRA. On failure the model is as it was.
+        directory: path in the file system's own bytes.
+        Status: FST_OK, FST_ERR_UNSUPPORTED (a setting that is not done here: the text names the
+            field), FST_ERR_NOT_FOUND (a file or tensor is missing), FST_ERR_MISMATCH (a shape
+            differs, or there is a tensor of another module), FST_ERR_IO, FST_ERR_FORMAT,
+            FST_ERR_STATE (as fst_model_add_adapter), FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        directory = _text(directory)
+        return _check(_fst_model_load_adapter(self._pointer(), directory))
+
     @staticmethod
     def create(context, config, options=None, **fields):
         """Creates a model with fresh weights, drawn from the context's seed as GPT-2 initialises.
@@ -2979,7 +3100,9 @@ class Model(Handle):
 
     def save(self, tokenizer, directory):
         """Saves a Hugging Face directory: config.json, model.safetensors (float32) and, if a tokenizer
-            is given, tokenizer.json. Files that exist are replaced whole or not at all.
+            is given, tokenizer.json. Files that exist are replaced whole or not at all. Of a model
+            with an adapter this is the trunk alone; see fst_model_save_adapter and
+            fst_model_merge_adapter.
         tokenizer: NULL: none.
         directory: created if missing (its parent must exist).
         Status: FST_OK, FST_ERR_UNSUPPORTED (a switch that the family's class cannot have: the text
@@ -3039,8 +3162,10 @@ class Model(Handle):
             all gradients is taken at the first call of this, of backward, or of
             fst_optimizer_create.
         name: the parameter.
-        Returns view: borrowed while the model lives.
-        Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_NO_MEMORY, FST_ERR_INVALID_ARGUMENT.
+        Returns view: borrowed while the model lives and nothing is added to it, removed, frozen or
+            thawed.
+        Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_STATE (the parameter is frozen),
+            FST_ERR_NO_MEMORY, FST_ERR_INVALID_ARGUMENT.
         Since 0.1
         """
         name = _text(name)
