@@ -28,7 +28,7 @@ struct fst_model {
     fst__parameters parameters;
     fst__real *rotary_cosine, *rotary_sine; /* [context, D/2] or NULL */
 
-    int64_t optimizers; /* that live */
+    _Atomic int64_t optimizers; /* that live: their parameters must stay where they are */
 
     void *block; /* holds the activations */
     size_t block_size;

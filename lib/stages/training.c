@@ -1,6 +1,7 @@
 #include "stages/training.h"
 
 #include "base/error.h"
+#include "model/adapter.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -84,6 +85,15 @@ static const fst__setting memory_settings[] = {
     FIELD(fst_model_options, dtype, FST__SETTING_I32, 0),
 };
 
+/* Of a model that has an adapter; its modules show in the names of the weights. */
+static const fst__setting adapter_settings[] = {
+    FIELD(fst_adapter_options, rank, FST__SETTING_I32, 1),
+    FIELD(fst_adapter_options, rank_stabilized, FST__SETTING_I32, 1),
+    FIELD(fst_adapter_options, weight_decomposed, FST__SETTING_I32, 1),
+    FIELD(fst_adapter_options, alpha, FST__SETTING_F64, 1),
+    FIELD(fst_adapter_options, dropout, FST__SETTING_F64, 0),
+};
+
 #define I32(field, strict) FIELD(fst_optimizer_options, field, FST__SETTING_I32, strict)
 #define I64(field, strict) FIELD(fst_optimizer_options, field, FST__SETTING_I64, strict)
 #define F64(field, strict) FIELD(fst_optimizer_options, field, FST__SETTING_F64, strict)
@@ -119,6 +129,10 @@ void fst__training_visit(fst__training *training, fst__visitor *visitor, bool wi
     const fst_model *model = training->model;
     fst__visit_settings(visitor, "model", model_settings, COUNT(model_settings), &model->config);
     fst__visit_settings(visitor, "model", memory_settings, COUNT(memory_settings), &model->options);
+    const fst_adapter_options *adapter;
+    fst__visit_setting_text(visitor, "adapter", model->adapter ? "lora" : "none", 1);
+    if (model->adapter && !fst__model_get_adapter(model, &adapter))
+        fst__visit_settings(visitor, "adapter", adapter_settings, COUNT(adapter_settings), adapter);
     fst__visit_settings(visitor, "optimizer", optimizer_settings, COUNT(optimizer_settings),
                         fst__optimizer_options(training->optimizer->optimizer));
     for (int64_t i = 0; i < model->parameters.count; ++i) {

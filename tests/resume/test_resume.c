@@ -8,12 +8,14 @@
 
 #define OK(call) ck_assert_msg((call) == FST_OK, "%s: %s", #call, fst_last_error())
 
-static small_config configs[5];
+enum { CONFIGS = 7 };
+
+static small_config configs[CONFIGS];
 
 /* Different optimizers, families and safeguards; the epoch ends inside a step in all of them. */
 static void make_configs(void)
 {
-    for (int i = 0; i < 5; ++i) {
+    for (int i = 0; i < CONFIGS; ++i) {
         configs[i] = small_defaults();
         configs[i].run.evaluate_every = 2;
     }
@@ -36,6 +38,12 @@ static void make_configs(void)
     configs[4].pretrain.rows = 5;
     configs[4].pretrain.shuffle = 0;
     configs[4].without_optimizer = true;
+    configs[5].adapter.rank = 3;
+    configs[5].adapter.dropout = 0.2;
+    configs[6].adapter.rank = 2;
+    configs[6].adapter.weight_decomposed = 1;
+    configs[6].dtype = FST_BF16;
+    fst_model_config_set_family(&configs[6].model, FST_FAMILY_QWEN2);
 }
 
 static void advance(fst_run *run, int count)
@@ -130,6 +138,35 @@ START_TEST(test_stopped_by_callback)
     ck_assert(small_same_file(small_path(folder, "straight"), small_path(folder, "went-on")));
     ck_assert(small_same_file(small_path(folder, "straight"), small_path(folder, "resumed")));
     small_destroy(&small);
+    small_folder_remove(folder);
+}
+END_TEST
+
+/* A checkpoint fits the adapter that it was made with, and no other model. */
+START_TEST(test_other_adapters)
+{
+    char *folder = small_folder();
+    small_config config = small_defaults();
+    config.adapter.rank = 3;
+    small_run small;
+    small_create_checked(&small, &config);
+    advance(small.run, 2);
+    OK(fst_run_save(small.run, small_path(folder, "adapted")));
+    small_destroy(&small);
+    static const char *const named[] = {"adapter.alpha", "adapter.rank_stabilized", "adapter.rank",
+                                        "adapter.weight_decomposed", "adapter was lora"};
+    for (int i = 0; i < 5; ++i) {
+        small_config other = config;
+        other.adapter.alpha = i == 0 ? 7 : config.adapter.alpha;
+        other.adapter.rank_stabilized = i == 1;
+        other.adapter.rank = i == 2 ? 4 : i == 4 ? 0 : 3;
+        other.adapter.weight_decomposed = i == 3;
+        small_create_checked(&small, &other);
+        ck_assert_int_lt(fst_run_resume(small.run, small_path(folder, "adapted")), FST_OK);
+        ck_assert_msg(strstr(fst_last_error(), named[i]) != NULL, "%s: %s", named[i],
+                      fst_last_error());
+        small_destroy(&small);
+    }
     small_folder_remove(folder);
 }
 END_TEST
@@ -247,9 +284,10 @@ int main(void)
     Suite *suite = suite_create("resume");
     TCase *cases = tcase_create("resume");
     tcase_set_timeout(cases, 300);
-    tcase_add_loop_test(cases, test_every_micro_batch, 0, 5);
+    tcase_add_loop_test(cases, test_every_micro_batch, 0, CONFIGS);
     tcase_add_test(cases, test_over_another_state);
     tcase_add_test(cases, test_stopped_by_callback);
+    tcase_add_test(cases, test_other_adapters);
     tcase_add_loop_test(cases, test_threads, 0, 3);
     tcase_add_test(cases, test_custom_loop);
     tcase_add_test(cases, test_accumulation);

@@ -48,6 +48,8 @@ small_config small_defaults(void)
     fst_optimizer_options_init(&c.optimizer, sizeof c.optimizer);
     fst_pretrain_options_init(&c.pretrain, sizeof c.pretrain);
     fst_run_options_init(&c.run, sizeof c.run);
+    fst_adapter_options_init(&c.adapter, sizeof c.adapter);
+    c.adapter.rank = 0;
     c.provider = FST_PROVIDER_CBLAS;
     c.model.vocabulary_size = 17;
     c.model.context_length = 12;
@@ -116,6 +118,8 @@ fst_status small_create(small_run *s, const small_config *c)
     fst_status status = fst_context_create(&context, &s->context);
     if (!status)
         status = fst_model_create(s->context, &c->model, &model, &s->model);
+    if (!status && c->adapter.rank)
+        status = fst_model_add_adapter(s->model, &c->adapter);
     if (!status && !c->without_optimizer)
         status = fst_optimizer_create(s->model, &c->optimizer, &s->optimizer);
     if (!status)

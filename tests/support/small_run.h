@@ -5,6 +5,7 @@
 #ifndef TESTS_SUPPORT_SMALL_RUN_H
 #define TESTS_SUPPORT_SMALL_RUN_H
 
+#include "fourstage/adapter.h"
 #include "fourstage/context.h"
 #include "fourstage/dataset.h"
 #include "fourstage/model.h"
@@ -35,6 +36,7 @@ typedef struct small_config {
     fst_model_config model;
     int32_t dtype;
     int32_t checkpointing;
+    fst_adapter_options adapter; /* rank 0: none */
     fst_optimizer_options optimizer;
     fst_pretrain_options pretrain; /* handles are filled in */
     fst_run_options run;
