@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/options.h"
 #include "tokenizer/unicode.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -113,19 +113,6 @@ void fst__strip(const char **content, size_t *length)
         end -= step;
     *content = (const char *)begin;
     *length = (size_t)(end - begin);
-}
-
-bool fst__is_utf8(const char *text, size_t length, size_t *wrong)
-{
-    const unsigned char *bytes = (const unsigned char *)text;
-    size_t step;
-    for (size_t at = 0; at < length; at += step) {
-        if (fst__utf8_decode(bytes + at, bytes + length, &step) == FST__INVALID_BYTE) {
-            *wrong = at;
-            return false;
-        }
-    }
-    return true;
 }
 
 static fst_status render_message(const fst__chat *chat, fst__rendering *rendering,

@@ -105,6 +105,5 @@ fst_status fst__chat_encode(const fst__chat *chat, fst__rendering *rendering,
 
 /* The content without white space at both ends, as Python's str.strip. */
 void fst__strip(const char **content, size_t *length);
-bool fst__is_utf8(const char *text, size_t length, size_t *wrong);
 
 #endif

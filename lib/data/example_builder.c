@@ -1,6 +1,7 @@
 #include "data/example_builder.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "data/text_builder.h"
 
 #include <math.h>

@@ -2,9 +2,8 @@
 #include "base/error.h"
 #include "data/text_builder.h"
 #include "formats/file.h"
-#include "formats/json.h"
+#include "formats/records.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const size_t FILE_LIMIT = (size_t)1 << 46; /* what a machine has bounds it before */
@@ -98,52 +97,43 @@ static fst_status add_text_file(fst__text_builder *builder, const source *s)
     }
 }
 
-static fst_status add_object(fst__text_builder *builder, const source *s, const char *bytes,
-                             size_t length, int64_t line, const char *name)
+static fst_status add_record(fst__text_builder *builder, const char *path,
+                             const fst__records *records, const json_t *record)
 {
     const char *field = builder->options.field ? builder->options.field : "text";
-    json_t *root;
-    fst_status status = fst__json_parse(bytes, length, name, &root);
+    const char *text;
+    fst_status status =
+        fst__json_get_string(record, field, fst__records_place(records), true, &text);
     if (status)
         return status;
-    const char *text;
-    status = fst__json_get_string(root, field, name, true, &text);
-    if (!status) {
-        fst__text_document document = {.text = text,
-                                       .length = strlen(text),
-                                       .source = s->path,
-                                       .place = line,
-                                       .place_kind = FST__PLACE_LINE};
-        status = fst__text_builder_add(builder, &document, true);
-    }
-    json_decref(root);
-    return status;
+    fst__text_document document = {.text = text,
+                                   .length = strlen(text),
+                                   .source = path,
+                                   .place = fst__records_number(records),
+                                   .place_kind = FST__PLACE_LINE};
+    return fst__text_builder_add(builder, &document, true);
 }
 
-static fst_status add_jsonl_file(fst__text_builder *builder, const source *s)
+static fst_status add_jsonl_file(fst__text_builder *builder, const char *path)
 {
-    fst__allocator *allocator = &builder->context->allocator;
-    size_t name_size = strlen(s->path) + 32;
-    char *name = fst__alloc(allocator, name_size);
-    if (!name)
-        return FST_ERR_NO_MEMORY;
-    fst_status status = FST_OK;
-    size_t begin = after_byte_order_mark(s);
-    for (int64_t line = 1; !status && begin < s->length && !fst__text_builder_full(builder);
-         ++line) {
-        size_t next, end = line_end(s, begin, &next);
-        snprintf(name, name_size, "%s: line %lld", s->path, (long long)line);
-        if (!is_blank(s, begin, end))
-            status = add_object(builder, s, s->text + begin, end - begin, line, name);
-        begin = next;
+    const fst__records_options options = {.format = FST__RECORDS_JSONL};
+    fst__records *records;
+    fst_status status =
+        fst__records_open(&builder->context->allocator, path, &options, &records);
+    if (status)
+        return status;
+    while (!status && !fst__text_builder_full(builder)) {
+        json_t *record;
+        status = fst__records_next(records, &record);
+        if (status || !record)
+            break;
+        status = add_record(builder, path, records, record);
     }
-    fst__free(allocator, name);
+    fst__records_close(records);
     return status;
 }
 
-typedef fst_status (*file_reader)(fst__text_builder *builder, const source *s);
-
-static fst_status add_file(fst__text_builder *builder, const char *path, file_reader reader)
+static fst_status add_plain_file(fst__text_builder *builder, const char *path)
 {
     fst__allocator *allocator = &builder->context->allocator;
     source s = {.path = path};
@@ -152,12 +142,14 @@ static fst_status add_file(fst__text_builder *builder, const char *path, file_re
     if (status)
         return status;
     s.text = text;
-    status = reader(builder, &s);
+    status = add_text_file(builder, &s);
     if (!status)
         status = fst__text_builder_flush(builder); /* while its text is there */
     fst__free(allocator, text);
     return status;
 }
+
+typedef fst_status (*file_reader)(fst__text_builder *builder, const char *path);
 
 static fst_status from_files(fst_context *context, const fst_tokenizer *tokenizer,
                              const char *const *paths, int64_t count,
@@ -168,7 +160,7 @@ static fst_status from_files(fst_context *context, const fst_tokenizer *tokenize
     fst_status status = fst__text_builder_open(&builder, context, tokenizer, options);
     for (int64_t i = 0; i < count && !status && !fst__text_builder_full(&builder); ++i)
         status = paths[i]
-                     ? add_file(&builder, paths[i], reader)
+                     ? reader(&builder, paths[i])
                      : fst__fail(FST_ERR_INVALID_ARGUMENT, "paths[%lld] is NULL", (long long)i);
     if (!status)
         status = fst__text_builder_finish(&builder, out);
@@ -180,7 +172,7 @@ fst_status fst__dataset_from_text_files(fst_context *context, const fst_tokenize
                                         const char *const *paths, int64_t count,
                                         const fst_dataset_text_options *options, fst_dataset **out)
 {
-    return from_files(context, tokenizer, paths, count, options, add_text_file, out);
+    return from_files(context, tokenizer, paths, count, options, add_plain_file, out);
 }
 
 fst_status fst__dataset_from_jsonl_files(fst_context *context, const fst_tokenizer *tokenizer,

@@ -1,7 +1,7 @@
 #include "data/text_builder.h"
 
 #include "base/error.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

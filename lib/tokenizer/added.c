@@ -4,7 +4,7 @@
  */
 #include "base/error.h"
 #include "tokenizer/internal.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 

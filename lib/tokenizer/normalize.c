@@ -5,7 +5,7 @@
  */
 #include "base/error.h"
 #include "tokenizer/internal.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <utf8proc.h>

@@ -1,6 +1,6 @@
 #include "base/error.h"
 #include "tokenizer/internal.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 static fst_status emit(fst__scratch *scratch, fst__piece piece, size_t begin, size_t end)
 {

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "formats/file.h"
 #include "formats/json.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 static fst_status insert_special(fst_tokenizer *tokenizer, const char *token)
 {

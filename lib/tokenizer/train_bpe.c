@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "tokenizer/hash.h"
 #include "tokenizer/train.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 typedef struct pair_state {
     uint64_t key; /* left << 32 | right */

@@ -1,6 +1,6 @@
 #include "tokenizer/unicode.h"
 
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 #include <utf8proc.h>

@@ -1,7 +1,7 @@
 #include "base/error.h"
 #include "tokenizer/hash.h"
 #include "tokenizer/internal.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 uint32_t fst__alphabet_point(unsigned char byte)
 {

@@ -4,7 +4,7 @@
  * PCRE2 running the pattern itself.
  */
 #include "tokenizer/pattern.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 static inline int class_at(const fst__unicode *unicode, const unsigned char *at, const unsigned char *end,
                            size_t *length)

@@ -2,7 +2,7 @@
 #include "../support/scratch.h"
 #include "fourstage/tokenizer.h"
 #include "tokenizer/internal.h"
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 #include <pthread.h>
 

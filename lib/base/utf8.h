@@ -1,7 +1,8 @@
 /* UTF-8 a code point at a time, over bytes that may not be UTF-8 at all. */
-#ifndef FST_TOKENIZER_UTF8_H
-#define FST_TOKENIZER_UTF8_H
+#ifndef FST_BASE_UTF8_H
+#define FST_BASE_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -72,6 +73,20 @@ static inline size_t fst__utf8_encode(uint32_t point, unsigned char *out)
     out[2] = (unsigned char)(0x80 | (point >> 6 & 0x3F));
     out[3] = (unsigned char)(0x80 | (point & 0x3F));
     return 4;
+}
+
+/* False: *wrong is where the first byte that is not UTF-8 stands. */
+static inline bool fst__is_utf8(const char *text, size_t length, size_t *wrong)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t step;
+    for (size_t at = 0; at < length; at += step) {
+        if (fst__utf8_decode(bytes + at, bytes + length, &step) == FST__INVALID_BYTE) {
+            *wrong = at;
+            return false;
+        }
+    }
+    return true;
 }
 
 #endif
