@@ -12,10 +12,6 @@
 extern "C" {
 #endif
 
-#define FST_SPIKE_NONE 0      /**< a spike is counted and the update made. @since 0.1 */
-#define FST_SPIKE_SKIP 1      /**< the update is left out, also where loss or gradient is not finite. @since 0.1 */
-#define FST_SPIKE_ROLL_BACK 2 /**< as skip; after spike_patience spikes in a row the newest checkpoint is loaded and training goes on with the data that follows. @since 0.1 */
-
 /** Options of fst_pretrain_create. @since 0.1 */
 typedef struct fst_pretrain_options {
     size_t struct_size;         /**< set by fst_pretrain_options_init */

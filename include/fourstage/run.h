@@ -36,6 +36,11 @@ typedef struct fst_run_progress {
     int32_t finished;          /**< 1: total_steps are done, or the run stopped early */
 } fst_run_progress;
 
+/* What a stage does about a loss or gradient norm far above its running mean. */
+#define FST_SPIKE_NONE 0      /**< a spike is counted and the update made. @since 0.1 */
+#define FST_SPIKE_SKIP 1      /**< the update is left out, also where loss or gradient is not finite. @since 0.1 */
+#define FST_SPIKE_ROLL_BACK 2 /**< as skip; after spike_patience spikes in a row the newest checkpoint is loaded and training goes on with the data that follows. @since 0.1 */
+
 /** What all stages have in common; handed to a stage's create function. @since 0.1 */
 typedef struct fst_run_options {
     size_t struct_size;        /**< set by fst_run_options_init */

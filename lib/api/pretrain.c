@@ -3,6 +3,7 @@
 #include "api/check.h"
 #include "base/options.h"
 #include "stages/pretrain/pretrain.h"
+#include "stages/run.h"
 
 fst_status fst_pretrain_options_init(fst_pretrain_options *options, size_t size)
 {
