@@ -70,11 +70,6 @@ fst_status fst__example_builder_preference(fst__example_builder *builder, fst__m
     for (int64_t i = 0; i < prompt; ++i)
         messages[i].trained = false;
     for (int64_t a = 0; a < count && !status; ++a) {
-        const char *content = answers[a];
-        size_t length = strlen(content);
-        fst__strip(&content, &length);
-        if (length == 0)
-            return fst__example_builder_useless(builder, "it has an empty answer", place);
         messages[prompt] =
             (fst__message){FST__ROLE_ASSISTANT, answers[a], strlen(answers[a]), true};
         status = fst__example_builder_messages(builder, messages, prompt + 1, false, input_system);

@@ -1,6 +1,7 @@
 #include "chains.h"
 
 #include "fourstage/dataset.h"
+#include "fourstage/examples.h"
 #include "fourstage/model.h"
 #include "fourstage/optimizer.h"
 #include "fourstage/policy.h"
@@ -400,12 +401,69 @@ done:
     return status;
 }
 
+/* Examples of each kind from memory: split, packed, read, collated. */
+static fst_status run_examples(const fst_context_options *options, const char *folder)
+{
+    (void)folder;
+    enum { TURNS = 12, PAIRS = 2 };
+    static const char *const roles[TURNS] = {"user", "gpt", "user", "gpt", "user", "gpt",
+                                             "user", "gpt", "user", "gpt", "user", "gpt"};
+    static const char *const contents[TURNS] = {"a", "b", "cd", "ef", "g", "h",
+                                                "i", "j", "k",  "l",  "m", "nopq"};
+    static const int64_t offsets[] = {0, 2, 6, 8, 10, 12}, pairs[] = {0, 2, 5};
+    static const float labels[] = {1, 0, 2};
+    fst_context *context = NULL;
+    fst_tokenizer *tokenizer = NULL;
+    fst_dataset *talks = NULL, *train = NULL, *rest = NULL, *packed = NULL, *made = NULL;
+    fst_status status;
+    TRY(fst_context_create(options, &context));
+    TRY(train_tokenizer(context, FST_TOKENIZER_BPE, &tokenizer));
+    fst_chat_template chat;
+    TRY(fst_chat_template_preset(FST_CHAT_CHATML, &chat, sizeof chat));
+    fst_example_options how;
+    TRY(fst_example_options_init(&how, sizeof how));
+    how.chat = &chat;
+    TRY(fst_dataset_from_conversations(context, tokenizer, roles, contents, offsets, 5, &how, &talks));
+    TRY(fst_dataset_split(talks, NULL, &train, &rest));
+    fst_pack_options pack;
+    TRY(fst_pack_options_init(&pack, sizeof pack));
+    pack.mode = FST_PACK_BEST_FIT;
+    pack.cross_documents = 0;
+    TRY(fst_dataset_pack(train, &pack, &packed));
+    int32_t ids[256], targets[256], lengths[PAIRS];
+    TRY(fst_dataset_read(packed, 0, 1, 1, ids, targets, NULL, NULL));
+    how.max_length = 100;
+    how.too_long = FST_TOO_LONG_CUT_START;
+    TRY(fst_dataset_from_preferences(context, tokenizer, contents, contents + 2, pairs, labels, PAIRS,
+                                     &how, &made));
+    int64_t order[PAIRS];
+    TRY(fst_dataset_order(made, 3, PAIRS, 1, order));
+    TRY(fst_dataset_collate(made, order, NULL, PAIRS, 100, NULL, NULL, lengths));
+    fst_dataset_destroy(made);
+    made = NULL;
+    how.chat = NULL;
+    TRY(fst_dataset_from_labelled(context, tokenizer, contents, roles, labels, 3, &how, &made));
+    fst_dataset_destroy(made);
+    made = NULL;
+    TRY(fst_dataset_from_prompts(context, tokenizer, contents, 3, &how, &made));
+done:
+    fst_tokenizer_destroy(tokenizer);
+    fst_context_destroy(context);
+    fst_dataset_destroy(talks);
+    fst_dataset_destroy(made);
+    fst_dataset_destroy(packed);
+    fst_dataset_destroy(rest);
+    fst_dataset_destroy(train);
+    return status;
+}
+
 const chain chains[] = {
     {"context", run_context},     {"gpt2", run_gpt2},
     {"llama", run_llama},         {"qwen_bf16", run_qwen_bf16},
     {"model_files", run_model_files}, {"tokenizer", run_tokenizer},
     {"dataset", run_dataset},     {"pretrain", run_pretrain},
     {"generate", run_generate},   {"text_files", run_text_files},
+    {"examples", run_examples},
 };
 const int chain_count = sizeof chains / sizeof *chains;
 

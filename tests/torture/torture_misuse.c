@@ -7,6 +7,7 @@
 #include "misuse.h"
 
 #include "fourstage/dataset.h"
+#include "fourstage/examples.h"
 #include "fourstage/model.h"
 #include "fourstage/optimizer.h"
 #include "fourstage/pretrain.h"
@@ -225,6 +226,14 @@ START_TEST(options_of_another_age)
     INITIALISED(fst_dataset_text_options, text_options);
     OVERLAY(fst_dataset_text_options, text_options, fst_dataset_destroy(new_dataset),
             fst_dataset_from_texts(context, tokenizer, texts, NULL, 1, options, &new_dataset));
+    INITIALISED(fst_example_options, example_options);
+    OVERLAY(fst_example_options, example_options, fst_dataset_destroy(new_dataset),
+            fst_dataset_from_prompts(context, tokenizer, texts, 1, options, &new_dataset));
+    INITIALISED(fst_chat_template, chat);
+    const char *roles[] = {"user"};
+    int64_t chat_count;
+    OVERLAY(fst_chat_template, chat, (void)0,
+            fst_chat_encode(tokenizer, options, roles, texts, 1, 0, some_ids, NULL, 100, &chat_count));
     INITIALISED(fst_split_options, split_options);
     OVERLAY(fst_split_options, split_options,
             (fst_dataset_destroy(new_dataset), fst_dataset_destroy(validation)),
@@ -468,6 +477,41 @@ START_TEST(options_out_of_range)
 #undef BAD
     pack.length = LENGTH;
     NOT_CREATED(FST_ERR_STATE, made, fst_dataset_pack(packed, &pack, &made));
+    const char *texts[] = {"a text", "another"};
+    fst_example_options examples;
+    fst_example_options_init(&examples, sizeof examples);
+#define BAD(field, value) \
+    BAD_FIELD(examples, field, value, made, \
+              fst_dataset_from_prompts(context, tokenizer, texts, 2, &bad, &made))
+    BAD(max_length, -1);
+    BAD(max_length, INT64_MAX);
+    BAD(too_long, 4);
+    BAD(too_long, -1);
+    BAD(drop_useless, 2);
+    BAD(add_bos, -1);
+    BAD(header, 3);
+    BAD(latin1, 2);
+    BAD(maximum_examples, -1);
+    BAD(history, -1);
+    BAD(history, INT64_MAX);
+    BAD(label_count, INT64_MAX);
+#undef BAD
+    fst_chat_template bare;
+    fst_chat_template_init(&bare, sizeof bare);
+    examples.chat = &bare;
+    const int64_t falling[] = {0, 2, 1}, huge[] = {0, INT64_MIN};
+    const float label = INFINITY;
+    NOT_CREATED(FST_ERR_INVALID_ARGUMENT, made,
+                fst_dataset_from_conversations(context, tokenizer, texts, texts, falling, 2, &examples, &made));
+    NOT_CREATED(FST_ERR_INVALID_ARGUMENT, made,
+                fst_dataset_from_preferences(context, tokenizer, texts, texts, huge, NULL, 1, &examples, &made));
+    NOT_CREATED(FST_ERR_INVALID_ARGUMENT, made,
+                fst_dataset_from_labelled(context, tokenizer, texts, NULL, &label, 1, &examples, &made));
+    NOT_CREATED(FST_ERR_INVALID_ARGUMENT, made,
+                fst_dataset_from_prompts(context, tokenizer, texts, 0, &examples, &made));
+    int64_t index = 0;
+    REFUSED(FST_ERR_STATE, fst_dataset_order(dataset, 0, 1, 0, &index));
+    REFUSED(FST_ERR_STATE, fst_dataset_collate(dataset, &index, NULL, 1, 1, NULL, NULL, NULL));
     fst_split_options split;
     fst_split_options_init(&split, sizeof split);
     fst_dataset *validation = NULL;
