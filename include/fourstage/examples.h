@@ -56,7 +56,7 @@ typedef struct fst_example_options {
     int32_t latin1;                /**< files: 1: bytes are ISO 8859-1; 0 (default): UTF-8 */
     int64_t maximum_examples;      /**< stop after so many; 0 (default): all */
     const char *records;           /**< JSON: where the records are, e.g. "data", "*.content.*" (* goes through an array or object); NULL (default): the root */
-    const char *text_field;        /**< labelled, prompts: the text; NULL (default): "text", for prompts "prompt", … as the layout has it */
+    const char *text_field;        /**< labelled, prompts: the text; conversations, prompts: the list of messages; NULL (default): "text", "messages" or "conversations" */
     const char *pair_field;        /**< labelled: a second text; NULL (default): none */
     const char *prompt_field;      /**< the prompt, or instruction; NULL (default): found by the known layouts */
     const char *answer_field;      /**< the answer, or a list of them, best first; NULL (default): "completion" or "output" */
@@ -77,6 +77,37 @@ typedef struct fst_example_options {
 /** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
  *  @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
 FST_API fst_status fst_example_options_init(fst_example_options *options, size_t size);
+
+/**
+ * Reads files of records. The layouts known without naming a field:
+ *
+ *     {"messages": [{"role", "content"}, …]}          conversations
+ *     {"conversations": [{"from", "value"}, …]}       as ShareGPT
+ *     {"prompt", "completion"}
+ *     {"instruction", "input", "output"}              as Alpaca; output may be a list, best first
+ *     {"prompt", "chosen", "rejected"}                preferences; the three may be lists of messages
+ *     {"instruction", "input", "chosen", "rejected"}
+ *     {"chosen", "rejected"}                          transcripts "\n\nHuman: …\n\nAssistant: …"
+ *     {"text", "label"}                               labelled
+ *
+ * Each kind takes from a layout what it needs: prompts leave the answers away, conversations take
+ * the best of several answers.
+ *
+ * @param context the context.
+ * @param tokenizer used during the call only.
+ * @param paths [count] files, read in this order.
+ * @param count at least 1.
+ * @param options NULL for defaults.
+ * @param dataset out: the caller owns it.
+ * @return FST_OK; FST_ERR_IO, FST_ERR_NOT_FOUND; FST_ERR_FORMAT with file and line or record;
+ *         FST_ERR_UNSUPPORTED for .gz where the library was built without zlib;
+ *         FST_ERR_INVALID_ARGUMENT, also where not one example is left.
+ * @since 0.1
+ */
+FST_API fst_status fst_dataset_load_examples(fst_context *context, const fst_tokenizer *tokenizer,
+                                             const char *const *paths, int64_t count,
+                                             const fst_example_options *options,
+                                             fst_dataset **dataset);
 
 /**
  * Makes conversations from memory.

@@ -30,6 +30,20 @@ static fst_status prepare(const char *function, const argument *arguments, size_
     return fst__options_overlay(ours, sizeof *ours, options, "fst_example_options");
 }
 
+fst_status fst_dataset_load_examples(fst_context *context, const fst_tokenizer *tokenizer,
+                                     const char *const *paths, int64_t count,
+                                     const fst_example_options *options, fst_dataset **dataset)
+{
+    const argument arguments[] = {
+        {"context", context}, {"tokenizer", tokenizer}, {"paths", paths}, {"dataset", dataset}};
+    fst_example_options ours;
+    fst_status status =
+        prepare("fst_dataset_load_examples", arguments, sizeof arguments / sizeof *arguments, count,
+                options, &ours);
+    return status ? status
+                  : fst__dataset_load_examples(context, tokenizer, paths, count, &ours, dataset);
+}
+
 fst_status fst_dataset_from_conversations(fst_context *context, const fst_tokenizer *tokenizer,
                                           const char *const *roles, const char *const *contents,
                                           const int64_t *offsets, int64_t conversations,

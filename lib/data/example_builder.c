@@ -70,6 +70,12 @@ static fst_status open_texts(fst__example_builder *builder)
     fst_status status = FST_OK;
     if (builder->has_chat)
         status = fst__chat_open(&builder->chat, builder->tokenizer, o->chat);
+    const fst__chat *chat = &builder->chat;
+    if (!status && (o->kind == FST_EXAMPLES_CONVERSATIONS || o->kind == FST_EXAMPLES_PREFERENCES) &&
+        chat->end_id < 0 && chat->suffix[FST__ROLE_ASSISTANT].special_count == 0)
+        fst__log_write(&builder->context->log, FST_LOG_WARNING,
+                       "the template ends answers with no special token of this tokenizer, so that "
+                       "generation has none to stop at");
     if (!status)
         status = find_special(builder, o->add_bos, FST_TOKEN_BOS, "add_bos", &builder->bos_id);
     if (!status)
@@ -229,9 +235,19 @@ fst_status fst__example_builder_useless(fst__example_builder *builder, const cha
 static fst_status make_documents(fst__example_builder *builder, fst__documents **out)
 {
     fst_context *context = builder->context;
-    fst__tokens tokens = {.ids = builder->ids.ids,
-                          .owned = builder->ids.ids,
-                          .trained = builder->ids.trained,
+    size_t count = (size_t)builder->ids.count;
+    int32_t *ids =
+        fst__realloc_array(&context->allocator, builder->ids.ids, count, sizeof(int32_t));
+    if (!ids)
+        return FST_ERR_NO_MEMORY;
+    builder->ids.ids = ids;
+    uint8_t *trained = fst__realloc(&context->allocator, builder->ids.trained, count);
+    if (!trained)
+        return FST_ERR_NO_MEMORY;
+    builder->ids.trained = trained;
+    fst__tokens tokens = {.ids = ids,
+                          .owned = ids,
+                          .trained = trained,
                           .type = FST_TOKENS_I32,
                           .count = builder->ids.count};
     tokens.vocabulary = fst__tokenizer_vocabulary_size(builder->tokenizer);

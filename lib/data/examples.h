@@ -41,6 +41,9 @@ int64_t fst__examples_prompt_length(const fst__documents *documents, int64_t doc
 /* ---- the api room's bodies; options are overlaid, pointers checked ---- */
 
 fst_example_options fst__example_defaults(void);
+fst_status fst__dataset_load_examples(fst_context *context, const fst_tokenizer *tokenizer,
+                                      const char *const *paths, int64_t count,
+                                      const fst_example_options *options, fst_dataset **out);
 fst_status fst__dataset_from_conversations(fst_context *context, const fst_tokenizer *tokenizer,
                                            const char *const *roles, const char *const *contents,
                                            const int64_t *offsets, int64_t conversations,
