@@ -1103,8 +1103,8 @@ class ExampleOptions(Struct):
     maximum_examples: stop after so many; 0 (default): all
     records: JSON: where the records are, e.g. "data", "*.content.*" (* goes through an array or
         object); NULL (default): the root
-    text_field: labelled, prompts: the text; NULL (default): "text", for prompts "prompt", … as the
-        layout has it
+    text_field: labelled, prompts: the text; conversations, prompts: the list of messages; NULL
+        (default): "text", "messages" or "conversations"
     pair_field: labelled: a second text; NULL (default): none
     prompt_field: the prompt, or instruction; NULL (default): found by the known layouts
     answer_field: the answer, or a list of them, best first; NULL (default): "completion" or
@@ -2218,6 +2218,7 @@ _fst_dataset_get_info = _FUNCTIONS["fst_dataset_get_info"] = _bind("fst_dataset_
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_get_document = _FUNCTIONS["fst_dataset_get_document"] = _bind("fst_dataset_get_document", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_example_options_init = _FUNCTIONS["fst_example_options_init"] = _bind("fst_example_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_load_examples = _FUNCTIONS["fst_dataset_load_examples"] = _bind("fst_dataset_load_examples", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_from_conversations = _FUNCTIONS["fst_dataset_from_conversations"] = _bind("fst_dataset_from_conversations", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_from_labelled = _FUNCTIONS["fst_dataset_from_labelled"] = _bind("fst_dataset_from_labelled", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_from_preferences = _FUNCTIONS["fst_dataset_from_preferences"] = _bind("fst_dataset_from_preferences", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
@@ -2804,6 +2805,34 @@ class Dataset(Handle):
             _capacity = _count.value
         _check(_status)
         return ids_out[:_count.value]
+
+    @staticmethod
+    def load_examples(context, tokenizer, paths, options=None, **fields):
+        """Reads files of records. The layouts known without naming a field:
+        {"messages": [{"role", "content"}, …]} conversations {"conversations": [{"from", "value"},
+            …]} as ShareGPT {"prompt", "completion"} {"instruction", "input", "output"} as Alpaca;
+            output may be a list, best first {"prompt", "chosen", "rejected"} preferences; the three
+            may be lists of messages {"instruction", "input", "chosen", "rejected"} {"chosen",
+            "rejected"} transcripts "\\n\\nHuman: …\\n\\nAssistant: …" {"text", "label"} labelled
+        Each kind takes from a layout what it needs: prompts leave the answers away, conversations
+            take the best of several answers.
+        context: the context.
+        tokenizer: used during the call only.
+        paths: [count] files, read in this order.
+        options: NULL for defaults.
+        Returns dataset: the caller owns it.
+        Status: FST_OK; FST_ERR_IO, FST_ERR_NOT_FOUND; FST_ERR_FORMAT with file and line or record;
+            FST_ERR_UNSUPPORTED for .gz where the library was built without zlib;
+            FST_ERR_INVALID_ARGUMENT, also where not one example is left.
+        Since 0.1
+        """
+        paths_c, paths_lengths, paths_count = _texts(paths)
+        options = _filled(ExampleOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, tokenizer, paths_c, options,)
+        _check(_fst_dataset_load_examples(_handle(Context, context), _handle(Tokenizer, tokenizer),
+                paths_c, paths_count, _reference(options), ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
 
     @staticmethod
     def from_conversations(context, tokenizer, roles, contents, offsets, conversations,

@@ -363,6 +363,57 @@ done:
     return status;
 }
 
+/* Preferences from JSON lines, and labelled turns of dialogues with what went before. */
+static fst_status run_example_files(const fst_context_options *options, const char *folder)
+{
+    static const char *const fields[] = {"grade"}, *const values[] = {"good=1,bad=0"};
+    fst_context *context = NULL;
+    fst_tokenizer *tokenizer = NULL;
+    fst_dataset *pairs = NULL, *turns = NULL;
+    fst_status status;
+    char pairs_path[512], turns_path[512];
+    const char *pairs_paths[] = {pairs_path}, *turns_paths[] = {turns_path};
+    snprintf(pairs_path, sizeof pairs_path, "%s/pairs.jsonl", folder);
+    snprintf(turns_path, sizeof turns_path, "%s/turns.json", folder);
+    FILE *lines = fopen(pairs_path, "w"), *document = fopen(turns_path, "w");
+    if (!lines || !document ||
+        fputs("{\"chosen\":\"\\n\\nHuman: a\\n\\nAssistant: b\",\"rejected\":\"\\n\\nHuman: a\\n\\n"
+              "Assistant: c\"}\n{\"instruction\":\"d\",\"input\":\"e\",\"output\":[\"f\",\"g\",\"g\"]}\n",
+              lines) < 0 ||
+        fputs("{\"x\":[{\"text\":\"a\",\"grade\":\"good\"},{\"text\":\"b\"},{\"text\":\"c\",\"grade\":\"bad\"}]}",
+              document) < 0)
+        abort();
+    fclose(lines);
+    fclose(document);
+    TRY(fst_context_create(options, &context));
+    TRY(train_tokenizer(context, FST_TOKENIZER_BPE, &tokenizer));
+    fst_chat_template chat;
+    TRY(fst_chat_template_preset(FST_CHAT_LLAMA3, &chat, sizeof chat));
+    fst_example_options how;
+    TRY(fst_example_options_init(&how, sizeof how));
+    how.kind = FST_EXAMPLES_PREFERENCES;
+    how.chat = &chat;
+    how.drop_useless = 1;
+    TRY(fst_dataset_load_examples(context, tokenizer, pairs_paths, 1, &how, &pairs));
+    how.kind = FST_EXAMPLES_LABELLED;
+    how.records = "*.*";
+    how.history = 1;
+    how.label_fields = fields;
+    how.label_values = values;
+    how.label_count = 1;
+    TRY(fst_dataset_load_examples(context, tokenizer, turns_paths, 1, &how, &turns));
+    fst_examples_info info;
+    TRY(fst_dataset_get_examples_info(turns, &info, sizeof info));
+    if (info.examples != 2)
+        status = FST_ERR_INTERNAL;
+done:
+    fst_tokenizer_destroy(tokenizer);
+    fst_context_destroy(context);
+    fst_dataset_destroy(turns);
+    fst_dataset_destroy(pairs);
+    return status;
+}
+
 /* Documents from a text file and from JSON lines. */
 static fst_status run_text_files(const fst_context_options *options, const char *folder)
 {
@@ -463,7 +514,7 @@ const chain chains[] = {
     {"model_files", run_model_files}, {"tokenizer", run_tokenizer},
     {"dataset", run_dataset},     {"pretrain", run_pretrain},
     {"generate", run_generate},   {"text_files", run_text_files},
-    {"examples", run_examples},
+    {"examples", run_examples},   {"example_files", run_example_files},
 };
 const int chain_count = sizeof chains / sizeof *chains;
 
