@@ -2,7 +2,8 @@
  * One training step – forward, loss, backward, AdamW – and the same step's matrix products alone,
  * in one process per line:
  *
- *   bench_step NAME DTYPE [SECONDS]      NAME: see `shapes`; DTYPE: f32 or bf16
+ *   bench_step NAME DTYPE [SECONDS [ADAPTER]]   NAME: see `shapes`; DTYPE: f32 or bf16;
+ *                                               ADAPTER: lora or dora, of rank 16 in all modules
  *
  * Prints one line of JSON. tests/bench/step.py runs all of them with PyTorch beside.
  */
@@ -99,7 +100,15 @@ static void training_step(bench *b)
     require(fst_optimizer_step(b->optimizer, NULL, 0), "optimizer");
 }
 
-static bench prepare(const shape *s, int32_t dtype)
+static void adapt(fst_model *model, const char *name)
+{
+    fst_adapter_options options;
+    require(fst_adapter_options_init(&options, sizeof options), "options");
+    options.weight_decomposed = strcmp(name, "dora") == 0;
+    require(fst_model_add_adapter(model, &options), "adapter");
+}
+
+static bench prepare(const shape *s, int32_t dtype, const char *adapter)
 {
     bench b = {0};
     require(fst_context_create(NULL, &b.context), "context");
@@ -118,6 +127,8 @@ static bench prepare(const shape *s, int32_t dtype)
     require(fst_model_options_init(&options, sizeof options), "options");
     options.dtype = dtype;
     require(fst_model_create(b.context, &config, &options, &b.model), "model");
+    if (adapter)
+        adapt(b.model, adapter);
     fst_optimizer_options adamw;
     require(fst_optimizer_options_init(&adamw, sizeof adamw), "options");
     adamw.learning_rate = 1e-4;
@@ -220,12 +231,12 @@ int main(int argc, char **argv)
             s = &shapes[i];
     }
     if (!s) {
-        fprintf(stderr, "usage: bench_step NAME f32|bf16 [SECONDS]\n");
+        fprintf(stderr, "usage: bench_step NAME f32|bf16 [SECONDS [lora|dora]]\n");
         return 2;
     }
     int32_t dtype = strcmp(argv[2], "bf16") == 0 ? FST_BF16 : FST_F32;
     double seconds = argc > 3 ? atof(argv[3]) : 5;
-    bench b = prepare(s, dtype);
+    bench b = prepare(s, dtype, argc > 4 ? argv[4] : NULL);
     training_step(&b);
     fst_context_info before, after;
     training_step(&b);
