@@ -189,6 +189,21 @@ FST_API fst_status fst_model_weights_changed(fst_model *model);
  *  FST_ERR_INVALID_ARGUMENT. @since 0.1 */
 FST_API fst_status fst_model_zero_gradients(fst_model *model);
 
+/**
+ * Freezes or thaws parameters. A frozen one has no gradient, and an optimizer made later leaves it
+ * alone; backward goes down no further than the lowest layer that has something to train. Drops
+ * the gradients gathered so far.
+ *
+ * @param model the model. Parameters are trainable when they are made; while a model has an adapter
+ *        its trunk is frozen.
+ * @param pattern of names, in which * stands for any text and ? for one character: "layers.0.*".
+ * @param trainable 1 or 0.
+ * @return FST_OK, FST_ERR_NOT_FOUND (no name matches), FST_ERR_STATE (an optimizer of the model
+ *         lives), FST_ERR_INVALID_ARGUMENT.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_set_trainable(fst_model *model, const char *pattern, int32_t trainable);
+
 #define FST_FORWARD_EVALUATE 0 /**< no dropout, nothing kept for backward. @since 0.1 */
 #define FST_FORWARD_TRAIN 1    /**< dropout, activations kept for backward. @since 0.1 */
 

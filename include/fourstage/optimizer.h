@@ -105,6 +105,7 @@ typedef struct fst_optimizer_options {
     const double *group_learning_rates; /**< factor of the learning rate, ≥ 0; NULL: 1. 0 leaves the weights as they are */
     const double *group_weight_decays;  /**< factor of the weight decay, ≥ 0; NULL: 1 */
     int64_t group_count;   /**< default 0 */
+    double layer_decay;    /**< factor of the learning rate for each layer downward, as ELECTRA and BEiT finetune: heads and the last norm 1, the top one of L layers d, the lowest d^L, embeddings d^(L+1); on top of the group's factor; ≥ 0, default 1 */
 } fst_optimizer_options;
 
 /** Fills the options with their defaults. @param options to fill. @param size sizeof *options.

@@ -5,6 +5,7 @@
 #include "model/config.h"
 #include "model/model.h"
 #include "model/save.h"
+#include "model/trainable.h"
 #include "tokenizer/tokenizer.h"
 
 #include <math.h>
@@ -227,6 +228,18 @@ fst_status fst_model_zero_gradients(fst_model *model)
         memset(model->parameters.gradients, 0,
                (size_t)model->parameters.gradient_elements * sizeof(fst__real));
     return status;
+}
+
+fst_status fst_model_set_trainable(fst_model *model, const char *pattern, int32_t trainable)
+{
+    fst_status status = fst__check_pointer(model, "fst_model_set_trainable", "model");
+    if (!status)
+        status = fst__check_pointer(pattern, "fst_model_set_trainable", "pattern");
+    if (!status && trainable != 0 && trainable != 1)
+        status = fst__fail(FST_ERR_INVALID_ARGUMENT,
+                           "fst_model_set_trainable: trainable is %d, expected 0 or 1",
+                           (int)trainable);
+    return status ? status : fst__model_set_trainable(model, pattern, trainable);
 }
 
 static fst_status check_mode(int32_t mode, const char *function)

@@ -55,3 +55,26 @@ void fst__text_destroy(fst__text *text)
     fst__free(text->allocator, text->data);
     *text = fst__text_create(text->allocator);
 }
+
+/* After a mismatch only the last * has to be tried again, one byte further. */
+bool fst__text_matches(const char *pattern, const char *text)
+{
+    const char *star = NULL, *resume = NULL;
+    while (*text) {
+        if (*pattern == '*') {
+            star = ++pattern;
+            resume = text;
+        } else if (*pattern == '?' || *pattern == *text) {
+            ++pattern;
+            ++text;
+        } else if (star) {
+            pattern = star;
+            text = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*')
+        ++pattern;
+    return !*pattern;
+}

@@ -24,4 +24,7 @@ void fst__text_append_string(fst__text *text, const char *string);
 void fst__text_printf(fst__text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void fst__text_destroy(fst__text *text);
 
+/* Whether a pattern, in which * stands for any text and ? for one character, matches all of a text. */
+bool fst__text_matches(const char *pattern, const char *text);
+
 #endif

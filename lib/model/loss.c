@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "model/trainable.h"
 #include "model/transformer.h"
 #include "nn/linear.h"
 #include "nn/loss_head.h"
@@ -44,9 +45,10 @@ fst_status fst__model_loss(fst_model *model, const fst_loss_options *options, fs
         .z_loss = (fst__real)options->z_loss,
     };
     fst__loss_result result;
+    bool trunk = a->training && fst__model_lowest_trainable(model) <= model->config.layers;
     fst_status status = fst__loss_head_run(
         model->context->compute, &settings, a->hidden, fst__weight_matrix(head), NULL, NULL, NULL,
-        a->training ? &a->d_normed : NULL, a->training ? fst__gradient_or_null(head) : NULL, NULL,
+        trunk ? &a->d_normed : NULL, a->training ? fst__gradient_or_null(head) : NULL, NULL,
         &a->scratch, &result);
     if (status)
         return status;

@@ -1,11 +1,16 @@
 #include "model/optimizer.h"
 
+#include "base/error.h"
+#include "model/trainable.h"
+
 fst_status fst__model_optimizer_create(fst_model *model, const fst_optimizer_options *options,
                                        fst_optimizer **out)
 {
     fst__allocator *allocator = &model->context->allocator;
     const fst__parameter *parameters;
     int64_t count;
+    if (fst__model_is_frozen(model))
+        return fst__fail(FST_ERR_STATE, "every parameter of the model is frozen");
     fst_status status = fst__model_parameters(model, &parameters, &count);
     if (status)
         return status;

@@ -38,7 +38,8 @@ fst_status fst__transformer_forward(fst_model *model);
 /* One block up to `up`, from layer->input; what the MLP adds is left in `branch` if with_mlp. */
 fst_status fst__block_forward(fst_model *model, int32_t index, bool with_mlp);
 
-/* From the gradient of `hidden` in d_normed to all parameters. */
+/* From the gradient of `hidden` in d_normed to all parameters that are trained; stops below the
+ * lowest of them. */
 fst_status fst__transformer_backward(fst_model *model);
 
 #endif

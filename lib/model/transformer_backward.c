@@ -1,6 +1,7 @@
 #include "model/transformer.h"
 
 #include "model/projection.h"
+#include "model/trainable.h"
 #include "nn/activation.h"
 #include "nn/embedding.h"
 #include "nn/rotary.h"
@@ -76,8 +77,8 @@ static void heads_backward(fst_model *model, int32_t index)
 }
 
 /* From d_branch (of what attention added) to d_stream and, in d_branch, what the block before
- * added. */
-static fst_status attention_backward(fst_model *model, int32_t index)
+ * added; `lowest`: nothing before the block is trained. */
+static fst_status attention_backward(fst_model *model, int32_t index, bool lowest)
 {
     const fst__compute *compute = model->context->compute;
     const fst__layer *weights = &model->parameters.layers[index];
@@ -102,15 +103,17 @@ static fst_status attention_backward(fst_model *model, int32_t index)
     fst__norm norm =
         fst__norm_of(model, weights->attention_norm_weight, weights->attention_norm_bias);
     norm_again(model, &norm, layer->input, layer->attention_mean, layer->attention_rstd);
+    fst__real *d_gamma = fst__gradient_or_null(weights->attention_norm_weight);
+    fst__real *d_beta = fst__gradient_or_null(weights->attention_norm_bias);
+    bool last = lowest && !d_gamma && !d_beta;
     status = fst__projection_backward(model, index, FST__PROJECTION_QKV, a->normed, a->d_qkv,
-                                      &a->d_normed);
-    if (status)
+                                      last ? NULL : &a->d_normed);
+    if (status || last)
         return status;
     fst__dropout dropout = fst__dropout_at(model, FST__DROPOUT_MLP_BRANCH, index - 1);
     fst__norm_backward(compute, &norm, layer->input, layer->attention_mean, layer->attention_rstd,
                        a->d_normed, a->d_stream, true, index ? &a->d_branch : NULL, &dropout,
-                       fst__gradient_or_null(weights->attention_norm_weight),
-                       fst__gradient_or_null(weights->attention_norm_bias), &a->scratch);
+                       d_gamma, d_beta, &a->scratch);
     return FST_OK;
 }
 
@@ -130,21 +133,25 @@ fst_status fst__transformer_backward(fst_model *model)
     const fst__compute *compute = model->context->compute;
     const fst__parameters *p = &model->parameters;
     fst__activations *a = &model->activations;
-    int32_t count = model->config.layers;
+    int32_t count = model->config.layers, lowest = fst__model_lowest_trainable(model);
+    if (lowest > count)
+        return FST_OK;
     fst__norm norm = fst__norm_of(model, p->norm_weight, p->norm_bias);
     fst__dropout dropout = fst__dropout_at(model, FST__DROPOUT_MLP_BRANCH, count - 1);
     fst__norm_backward(compute, &norm, a->output, a->mean, a->rstd, a->d_normed, a->d_stream, false,
                        &a->d_branch, &dropout, fst__gradient_or_null(p->norm_weight),
                        fst__gradient_or_null(p->norm_bias), &a->scratch);
-    for (int32_t i = count - 1; i >= 0; --i) {
+    for (int32_t i = count - 1; i >= lowest && i >= 0; --i) {
         fst_status status = a->checkpointing ? block_again(model, i) : FST_OK;
         if (!status)
             status = mlp_backward(model, i);
         if (!status)
-            status = attention_backward(model, i);
+            status = attention_backward(model, i, i == lowest);
         if (status)
             return status;
     }
+    if (lowest >= 0)
+        return FST_OK;
     fst__dropout embedding_dropout = fst__dropout_at(model, FST__DROPOUT_EMBEDDING, 0);
     fst__embedding_backward(compute, a->ids, a->positions, NULL, &embedding_dropout, a->d_stream,
                             fst__gradient_or_null(p->token_embedding),

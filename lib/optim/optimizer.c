@@ -74,7 +74,7 @@ static fst_status check_parameter(const fst__parameter *p, int64_t index)
 }
 
 static fst_status slot_init(fst__optimizer *optimizer, slot *s, const fst__parameter *parameter,
-                            const fst_optimizer_options *options)
+                            const fst_optimizer_options *options, int64_t layers)
 {
     double decay_factor;
     s->parameter = *parameter;
@@ -82,6 +82,7 @@ static fst_status slot_init(fst__optimizer *optimizer, slot *s, const fst__param
     s->muon =
         options->kind == FST_OPTIMIZER_MUON && parameter->flags & FST__PARAMETER_HIDDEN_MATRIX;
     fst__optimizer_group(options, parameter->name, &s->rate_factor, &decay_factor);
+    s->rate_factor *= fst__optimizer_layer_factor(options, parameter->name, layers);
     double decay = s->muon ? options->muon_weight_decay : options->weight_decay;
     s->weight_decay = parameter->flags & FST__PARAMETER_DECAY ? decay * decay_factor : 0;
 
@@ -115,13 +116,14 @@ static fst_status make_slots(fst__optimizer *optimizer, const fst__parameter *pa
     if (!optimizer->slots)
         return FST_ERR_NO_MEMORY;
     memset(optimizer->slots, 0, (size_t)count * sizeof(slot));
+    int64_t layers = fst__optimizer_layers(parameters, count);
     for (int64_t i = 0; i < count; ++i) {
         if (parameters[i].flags & FST__PARAMETER_FROZEN)
             continue;
         fst_status status = check_parameter(&parameters[i], i);
         if (!status) /* counted first, so that destroy frees a half-made one */
             status = slot_init(optimizer, &optimizer->slots[optimizer->slot_count++],
-                               &parameters[i], options);
+                               &parameters[i], options, layers);
         if (status)
             return status;
     }

@@ -1,9 +1,11 @@
 #include "optim/options.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <math.h>
-#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 
 fst_optimizer_options fst__optimizer_defaults(void)
 {
@@ -21,6 +23,7 @@ fst_optimizer_options fst__optimizer_defaults(void)
         .muon_momentum = 0.95,
         .muon_nesterov = 1,
         .muon_iterations = 5,
+        .layer_decay = 1,
     };
 }
 
@@ -71,6 +74,7 @@ static fst_status check_numbers(const fst_optimizer_options *o)
         {o->muon_learning_rate, INFINITY, "muon_learning_rate"},
         {o->muon_momentum, 1, "muon_momentum"},
         {o->muon_weight_decay, INFINITY, "muon_weight_decay"},
+        {o->layer_decay, INFINITY, "layer_decay"},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; ++i) {
         fst_status status = check_number(numbers[i].value, numbers[i].below, numbers[i].name);
@@ -135,35 +139,12 @@ fst_status fst__optimizer_check(const fst_optimizer_options *options)
     return fst__schedule_check(&schedule);
 }
 
-/* Wildcards * and ?; after a mismatch only the last * has to be tried again, one byte further. */
-static bool matches(const char *pattern, const char *text)
-{
-    const char *star = NULL, *resume = NULL;
-    while (*text) {
-        if (*pattern == '*') {
-            star = ++pattern;
-            resume = text;
-        } else if (*pattern == '?' || *pattern == *text) {
-            ++pattern;
-            ++text;
-        } else if (star) {
-            pattern = star;
-            text = ++resume;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*')
-        ++pattern;
-    return !*pattern;
-}
-
 void fst__optimizer_group(const fst_optimizer_options *options, const char *name,
                           double *learning_rate, double *weight_decay)
 {
     *learning_rate = *weight_decay = 1;
     for (int64_t i = 0; i < options->group_count; ++i) {
-        if (!matches(options->group_patterns[i], name))
+        if (!fst__text_matches(options->group_patterns[i], name))
             continue;
         if (options->group_learning_rates)
             *learning_rate = options->group_learning_rates[i];
@@ -171,4 +152,30 @@ void fst__optimizer_group(const fst_optimizer_options *options, const char *name
             *weight_decay = options->group_weight_decays[i];
         return;
     }
+}
+
+/* L of "layers.L.…", or -1. */
+static int64_t layer_of(const char *name)
+{
+    long long layer;
+    return sscanf(name, "layers.%lld.", &layer) == 1 && layer >= 0 ? layer : -1;
+}
+
+int64_t fst__optimizer_layers(const fst__parameter *parameters, int64_t count)
+{
+    int64_t layers = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        int64_t layer = parameters[i].name ? layer_of(parameters[i].name) : -1;
+        layers = layer >= layers ? layer + 1 : layers;
+    }
+    return layers;
+}
+
+double fst__optimizer_layer_factor(const fst_optimizer_options *options, const char *name,
+                                   int64_t layers)
+{
+    int64_t layer = layer_of(name), depth = layer >= 0 ? layers - layer : 0;
+    if (strncmp(name, "embedding.", 10) == 0)
+        depth = layers + 1;
+    return pow(options->layer_decay, (double)depth);
 }

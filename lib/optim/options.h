@@ -13,4 +13,10 @@ fst_schedule_options fst__optimizer_schedule(const fst_optimizer_options *option
 void fst__optimizer_group(const fst_optimizer_options *options, const char *name,
                           double *learning_rate, double *weight_decay);
 
+/* Blocks of the model, by its parameters' names "layers.L.…". */
+int64_t fst__optimizer_layers(const fst__parameter *parameters, int64_t count);
+/* layer_decay to the number of blocks from the top; "embedding.…" lies below all, the rest above. */
+double fst__optimizer_layer_factor(const fst_optimizer_options *options, const char *name,
+                                   int64_t layers);
+
 #endif

@@ -1,0 +1,63 @@
+#include "model/trainable.h"
+
+#include "base/error.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_frozen(const fst__parameter *parameter)
+{
+    return parameter->flags & FST__PARAMETER_FROZEN;
+}
+
+fst_status fst__model_set_trainable(fst_model *model, const char *pattern, bool trainable)
+{
+    fst__parameters *parameters = &model->parameters;
+    if (model->optimizers)
+        return fst__fail(FST_ERR_STATE,
+                         "fst_model_set_trainable while an optimizer of the model lives");
+    int64_t found = 0;
+    for (int64_t i = 0; i < parameters->count; ++i) {
+        if (!fst__text_matches(pattern, parameters->items[i].name))
+            continue;
+        ++found;
+        if (is_frozen(&parameters->items[i]) == trainable)
+            fst__parameters_freeze(parameters, i, !trainable);
+    }
+    if (!found)
+        return fst__fail(FST_ERR_NOT_FOUND, "no parameter matches \"%s\"", pattern);
+    return FST_OK;
+}
+
+bool fst__model_is_frozen(const fst_model *model)
+{
+    for (int64_t i = 0; i < model->parameters.count; ++i) {
+        if (!is_frozen(&model->parameters.items[i]))
+            return false;
+    }
+    return true;
+}
+
+static int32_t place_of(const char *name, int32_t layers)
+{
+    int layer;
+    if (strncmp(name, "embedding.", 10) == 0)
+        return -1;
+    if (sscanf(name, "layers.%d.", &layer) == 1)
+        return layer;
+    return strncmp(name, "norm.", 5) == 0 ? layers : layers + 1;
+}
+
+int32_t fst__model_lowest_trainable(const fst_model *model)
+{
+    int32_t layers = model->config.layers, lowest = layers + 1;
+    for (int64_t i = 0; i < model->parameters.count; ++i) {
+        const fst__parameter *parameter = &model->parameters.items[i];
+        if (is_frozen(parameter))
+            continue;
+        int32_t place = place_of(parameter->name, layers);
+        lowest = place < lowest ? place : lowest;
+    }
+    return lowest;
+}
