@@ -1741,6 +1741,9 @@ class OptimizerOptions(Struct):
         are
     group_weight_decays: factor of the weight decay, ≥ 0; NULL: 1
     group_count: default 0
+    layer_decay: factor of the learning rate for each layer downward, as ELECTRA and BEiT finetune:
+        heads and the last norm 1, the top one of L layers d, the lowest d^L, embeddings d^(L+1); on
+        top of the group's factor; ≥ 0, default 1
     """
     _init_ = "fst_optimizer_options_init"
     _fields_ = [
@@ -1772,6 +1775,7 @@ class OptimizerOptions(Struct):
         ("group_learning_rates", ctypes.POINTER(ctypes.c_double)),
         ("group_weight_decays", ctypes.POINTER(ctypes.c_double)),
         ("group_count", ctypes.c_int64),
+        ("layer_decay", ctypes.c_double),
     ]
     _kinds_ = dict(_fields_)
 
@@ -2259,6 +2263,8 @@ _fst_model_gradient = _FUNCTIONS["fst_model_gradient"] = _bind("fst_model_gradie
         ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 _fst_model_weights_changed = _FUNCTIONS["fst_model_weights_changed"] = _bind("fst_model_weights_changed", ctypes.c_int32, ctypes.c_void_p)
 _fst_model_zero_gradients = _FUNCTIONS["fst_model_zero_gradients"] = _bind("fst_model_zero_gradients", ctypes.c_int32, ctypes.c_void_p)
+_fst_model_set_trainable = _FUNCTIONS["fst_model_set_trainable"] = _bind("fst_model_set_trainable",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32)
 _fst_forward_options_init = _FUNCTIONS["fst_forward_options_init"] = _bind("fst_forward_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_model_reserve = _FUNCTIONS["fst_model_reserve"] = _bind("fst_model_reserve", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p)
@@ -3215,6 +3221,19 @@ class Model(Handle):
         Since 0.1
         """
         return _check(_fst_model_zero_gradients(self._pointer()))
+
+    def set_trainable(self, pattern, trainable):
+        """Freezes or thaws parameters. A frozen one has no gradient, and an optimizer made later
+            leaves it alone; backward goes down no further than the lowest layer that has something
+            to train. Drops the gradients gathered so far.
+        pattern: of names, in which * stands for any text and ? for one character: "layers.0.*".
+        trainable: 1 or 0.
+        Status: FST_OK, FST_ERR_NOT_FOUND (no name matches), FST_ERR_STATE (an optimizer of the
+            model lives), FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        pattern = _text(pattern)
+        return _check(_fst_model_set_trainable(self._pointer(), pattern, _index(trainable)))
 
     def reserve(self, rows, length, mode):
         """Plans and takes the memory of a step of this shape, so that steps of this shape or smaller
