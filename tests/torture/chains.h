@@ -14,6 +14,9 @@ typedef struct chain {
     fst_status (*run)(const fst_context_options *options, const char *folder);
 } chain;
 
+/* In files of their own. */
+fst_status chain_adapter(const fst_context_options *options, const char *folder);
+
 extern const chain chains[];
 extern const int chain_count;
 
