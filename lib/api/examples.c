@@ -37,9 +37,8 @@ fst_status fst_dataset_load_examples(fst_context *context, const fst_tokenizer *
     const argument arguments[] = {
         {"context", context}, {"tokenizer", tokenizer}, {"paths", paths}, {"dataset", dataset}};
     fst_example_options ours;
-    fst_status status =
-        prepare("fst_dataset_load_examples", arguments, sizeof arguments / sizeof *arguments, count,
-                options, &ours);
+    fst_status status = prepare("fst_dataset_load_examples", arguments,
+                                sizeof arguments / sizeof *arguments, count, options, &ours);
     return status ? status
                   : fst__dataset_load_examples(context, tokenizer, paths, count, &ours, dataset);
 }
@@ -47,12 +46,11 @@ fst_status fst_dataset_load_examples(fst_context *context, const fst_tokenizer *
 fst_status fst_dataset_from_conversations(fst_context *context, const fst_tokenizer *tokenizer,
                                           const char *const *roles, const char *const *contents,
                                           const int64_t *offsets, int64_t conversations,
-                                          const fst_example_options *options,
-                                          fst_dataset **dataset)
+                                          const fst_example_options *options, fst_dataset **dataset)
 {
-    const argument arguments[] = {{"context", context},   {"tokenizer", tokenizer},
-                                  {"roles", roles},       {"contents", contents},
-                                  {"offsets", offsets},   {"dataset", dataset}};
+    const argument arguments[] = {{"context", context}, {"tokenizer", tokenizer},
+                                  {"roles", roles},     {"contents", contents},
+                                  {"offsets", offsets}, {"dataset", dataset}};
     fst_example_options ours;
     fst_status status =
         prepare("fst_dataset_from_conversations", arguments, sizeof arguments / sizeof *arguments,
@@ -73,9 +71,8 @@ fst_status fst_dataset_from_labelled(fst_context *context, const fst_tokenizer *
                                   {"labels", labels},
                                   {"dataset", dataset}};
     fst_example_options ours;
-    fst_status status =
-        prepare("fst_dataset_from_labelled", arguments, sizeof arguments / sizeof *arguments,
-                examples, options, &ours);
+    fst_status status = prepare("fst_dataset_from_labelled", arguments,
+                                sizeof arguments / sizeof *arguments, examples, options, &ours);
     return status ? status
                   : fst__dataset_from_labelled(context, tokenizer, texts, pairs, labels, examples,
                                                &ours, dataset);
@@ -87,13 +84,12 @@ fst_status fst_dataset_from_preferences(fst_context *context, const fst_tokenize
                                         int64_t examples, const fst_example_options *options,
                                         fst_dataset **dataset)
 {
-    const argument arguments[] = {{"context", context},   {"tokenizer", tokenizer},
-                                  {"prompts", prompts},   {"answers", answers},
-                                  {"offsets", offsets},   {"dataset", dataset}};
+    const argument arguments[] = {{"context", context}, {"tokenizer", tokenizer},
+                                  {"prompts", prompts}, {"answers", answers},
+                                  {"offsets", offsets}, {"dataset", dataset}};
     fst_example_options ours;
-    fst_status status =
-        prepare("fst_dataset_from_preferences", arguments, sizeof arguments / sizeof *arguments,
-                examples, options, &ours);
+    fst_status status = prepare("fst_dataset_from_preferences", arguments,
+                                sizeof arguments / sizeof *arguments, examples, options, &ours);
     return status ? status
                   : fst__dataset_from_preferences(context, tokenizer, prompts, answers, offsets,
                                                   margins, examples, &ours, dataset);
@@ -103,14 +99,11 @@ fst_status fst_dataset_from_prompts(fst_context *context, const fst_tokenizer *t
                                     const char *const *texts, int64_t count,
                                     const fst_example_options *options, fst_dataset **dataset)
 {
-    const argument arguments[] = {{"context", context},
-                                  {"tokenizer", tokenizer},
-                                  {"texts", texts},
-                                  {"dataset", dataset}};
+    const argument arguments[] = {
+        {"context", context}, {"tokenizer", tokenizer}, {"texts", texts}, {"dataset", dataset}};
     fst_example_options ours;
-    fst_status status =
-        prepare("fst_dataset_from_prompts", arguments, sizeof arguments / sizeof *arguments,
-                count, options, &ours);
+    fst_status status = prepare("fst_dataset_from_prompts", arguments,
+                                sizeof arguments / sizeof *arguments, count, options, &ours);
     return status ? status
                   : fst__dataset_from_prompts(context, tokenizer, texts, count, &ours, dataset);
 }

@@ -160,8 +160,8 @@ static fst_status check_contents(const fst__message *messages, int64_t count)
     size_t wrong;
     for (int64_t i = 0; i < count; ++i) {
         if (!fst__is_utf8(messages[i].content, messages[i].length, &wrong))
-            return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                             "message %lld is not UTF-8 at its byte %zu", (long long)i, wrong);
+            return fst__fail(FST_ERR_INVALID_ARGUMENT, "message %lld is not UTF-8 at its byte %zu",
+                             (long long)i, wrong);
     }
     return FST_OK;
 }

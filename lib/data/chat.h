@@ -42,8 +42,8 @@ typedef struct fst__chat {
     const fst_tokenizer *tokenizer;
     fst_chat_template options;
     fst__chat_text begin, prefix[3], suffix[3]; /* by role */
-    size_t trained_suffix;                      /* bytes of the assistant's suffix that are trained */
-    int32_t end_id, begin_id;                   /* −1: none */
+    size_t trained_suffix;    /* bytes of the assistant's suffix that are trained */
+    int32_t end_id, begin_id; /* −1: none */
 } fst__chat;
 
 /* A growing list of ids and whether each is trained on. */

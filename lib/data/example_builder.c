@@ -18,13 +18,16 @@ fst_example_options fst__example_defaults(void)
 static fst_status check_options(const fst_example_options *o)
 {
     if (o->too_long < FST_TOO_LONG_ERROR || o->too_long > FST_TOO_LONG_CUT_END)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "too_long %d is none of the FST_TOO_LONG_ values",
-                         o->too_long);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "too_long %d is none of the FST_TOO_LONG_ values", o->too_long);
     const struct {
         const char *name;
         int32_t value;
-    } flags[] = {{"drop_useless", o->drop_useless}, {"header", o->header}, {"add_bos", o->add_bos},
-                 {"add_eos", o->add_eos},           {"latin1", o->latin1}};
+    } flags[] = {{"drop_useless", o->drop_useless},
+                 {"header", o->header},
+                 {"add_bos", o->add_bos},
+                 {"add_eos", o->add_eos},
+                 {"latin1", o->latin1}};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; ++i) {
         if (flags[i].value != 0 && flags[i].value != 1)
             return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s is %d, expected 0 or 1", flags[i].name,
@@ -109,8 +112,8 @@ fst_status fst__example_builder_open(fst__example_builder *builder, fst_context 
         return status;
     if (kind == FST_EXAMPLES_LABELLED)
         builder->label_count = options->label_count ? options->label_count : 1;
-    builder->has_chat = options->chat || kind == FST_EXAMPLES_CONVERSATIONS ||
-                        kind == FST_EXAMPLES_PREFERENCES;
+    builder->has_chat =
+        options->chat || kind == FST_EXAMPLES_CONVERSATIONS || kind == FST_EXAMPLES_PREFERENCES;
     return open_texts(builder);
 }
 
@@ -150,8 +153,8 @@ static fst_status begin_sequence(fst__example_builder *builder)
     fst_status status = FST_OK;
     if (builder->sequences + 2 > builder->offset_capacity) {
         int64_t larger = builder->offset_capacity ? 2 * builder->offset_capacity : 64;
-        status = grow(&builder->context->allocator, (void **)&builder->offsets, larger,
-                      sizeof(int64_t));
+        status =
+            grow(&builder->context->allocator, (void **)&builder->offsets, larger, sizeof(int64_t));
         if (status)
             return status;
         builder->offset_capacity = larger;

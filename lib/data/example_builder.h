@@ -14,7 +14,7 @@ typedef struct fst__example_builder {
     fst_example_options options;
     fst_status refusal; /* status of an example that is refused: of the caller's or of a file */
     fst__chat chat;
-    bool has_chat; /* texts are messages of a template */
+    bool has_chat;          /* texts are messages of a template */
     int32_t bos_id, eos_id; /* around texts without a template; −1: none */
     fst__chat_text pair_separator, history_separator;
     fst__rendering rendering;
@@ -41,7 +41,8 @@ bool fst__example_builder_full(const fst__example_builder *builder);
 fst_status fst__example_builder_messages(fst__example_builder *builder,
                                          const fst__message *messages, int64_t count,
                                          bool generation_prompt, const char *input_system);
-/* Without a template: the texts of `history` [history_count], then text, then pair (may be NULL). */
+/* Without a template: the texts of `history` [history_count], then text, then pair (may be NULL).
+ */
 fst_status fst__example_builder_text(fst__example_builder *builder, const char *const *history,
                                      int64_t history_count, const char *text, const char *pair);
 
@@ -51,11 +52,13 @@ fst_status fst__example_builder_commit(fst__example_builder *builder, const floa
                                        double margin, const char *place);
 /* Forgets the sequences added since the last commit. */
 void fst__example_builder_abandon(fst__example_builder *builder);
-/* The same for an example that is useless before it has a sequence: refused with `why`, or counted. */
+/* The same for an example that is useless before it has a sequence: refused with `why`, or counted.
+ */
 fst_status fst__example_builder_useless(fst__example_builder *builder, const char *why,
                                         const char *place);
 
-/* ---- an example of each kind (example_kinds.c), begun, committed, or refused naming `place` ---- */
+/* ---- an example of each kind (example_kinds.c), begun, committed, or refused naming `place` ----
+ */
 
 fst_status fst__example_builder_conversation(fst__example_builder *builder, fst__message *messages,
                                              int64_t count, const char *input_system,

@@ -169,7 +169,8 @@ static const char *useless(pending *p, const float *labels, bool cut)
     for (int64_t s = 1; s < p->count && !builder->options.drop_useless; ++s)
         for (int64_t earlier = 0; earlier < s; ++earlier)
             if (same_ids(p, earlier, s))
-                return cut ? "two answers are identical after cutting" : "two answers are identical";
+                return cut ? "two answers are identical after cutting"
+                           : "two answers are identical";
     if (builder->options.drop_useless)
         remove_repeated(p);
     return p->count < 2 ? "the answers are identical" : NULL;
@@ -188,8 +189,7 @@ static fst_status reserve(fst__example_builder *builder)
         return FST_ERR_NO_MEMORY;
     builder->first = first;
     builder->first[0] = 0;
-    float *values =
-        fst__realloc_array(allocator, builder->labels, larger * sizeof(float), labels);
+    float *values = fst__realloc_array(allocator, builder->labels, larger * sizeof(float), labels);
     if (!values)
         return FST_ERR_NO_MEMORY;
     builder->labels = values;

@@ -7,13 +7,10 @@ static fst_status add_file(fst__layout *layout, const char *path, int64_t index)
 {
     const fst__example_builder *builder = layout->builder;
     const fst_example_options *o = &builder->options;
-    const fst__records_options options = {.format = o->format,
-                                          .header = o->header,
-                                          .latin1 = o->latin1,
-                                          .path = o->records};
+    const fst__records_options options = {
+        .format = o->format, .header = o->header, .latin1 = o->latin1, .path = o->records};
     fst__records *records;
-    fst_status status =
-        fst__records_open(&builder->context->allocator, path, &options, &records);
+    fst_status status = fst__records_open(&builder->context->allocator, path, &options, &records);
     if (status)
         return status;
     fst__layout_file(layout);

@@ -47,9 +47,9 @@ fst_status fst__example_builder_labelled(fst__example_builder *builder, const ch
         fst__text_append_string(&joined, text);
         fst__message messages[2] = {{FST__ROLE_USER, joined.data, joined.length, false},
                                     {FST__ROLE_ASSISTANT, pair, pair ? strlen(pair) : 0, false}};
-        status = joined.failed ? FST_ERR_NO_MEMORY
-                               : fst__example_builder_messages(builder, messages, pair ? 2 : 1,
-                                                               false, NULL);
+        status = joined.failed
+                     ? FST_ERR_NO_MEMORY
+                     : fst__example_builder_messages(builder, messages, pair ? 2 : 1, false, NULL);
         fst__text_destroy(&joined);
     } else {
         status = fst__example_builder_text(builder, history, history_count, text, pair);
@@ -84,8 +84,7 @@ fst_status fst__example_builder_preference(fst__example_builder *builder, fst__m
 fst_status fst__example_builder_prompt(fst__example_builder *builder, const fst__message *messages,
                                        int64_t count, const char *input_system, const char *place)
 {
-    fst_status status =
-        fst__example_builder_messages(builder, messages, count, true, input_system);
+    fst_status status = fst__example_builder_messages(builder, messages, count, true, input_system);
     if (status) {
         fst__example_builder_abandon(builder);
         return fst__fail_in(status, "%s", place);

@@ -16,8 +16,8 @@ fst__examples *fst__examples_alloc(fst__allocator *allocator, int32_t kind, int6
     examples->label_count = label_count;
     examples->first = fst__alloc_array(allocator, (size_t)count + 1, sizeof(int64_t));
     if (label_count > 0)
-        examples->labels = fst__alloc_array(allocator, (size_t)count * sizeof(float),
-                                            (size_t)label_count);
+        examples->labels =
+            fst__alloc_array(allocator, (size_t)count * sizeof(float), (size_t)label_count);
     if (margins)
         examples->margins = fst__alloc_array(allocator, (size_t)count, sizeof(double));
     if (!examples->first || (label_count > 0 && !examples->labels) ||
@@ -83,10 +83,9 @@ fst_status fst__examples_select(const fst_dataset *dataset, const int64_t *indic
     fst__documents *from = dataset->documents, *list;
     const fst__examples *examples = from->examples;
     fst__allocator *allocator = &dataset->context->allocator;
-    fst__document *spans =
-        fst__alloc_array(allocator, (size_t)from->count, sizeof(fst__document));
-    fst__examples *chosen = fst__examples_alloc(
-        allocator, examples->kind, count, examples->label_count, examples->margins != NULL);
+    fst__document *spans = fst__alloc_array(allocator, (size_t)from->count, sizeof(fst__document));
+    fst__examples *chosen = fst__examples_alloc(allocator, examples->kind, count,
+                                                examples->label_count, examples->margins != NULL);
     fst_status status = spans && chosen ? FST_OK : FST_ERR_NO_MEMORY;
     if (!status) {
         copy_chosen(from, indices, chosen, spans);
@@ -151,10 +150,10 @@ void fst__examples_order(const fst_dataset *dataset, int64_t position, int64_t c
     int64_t examples = dataset->documents->examples->count;
     for (int64_t i = 0; i < count; ++i) {
         int64_t epoch = (position + i) / examples, index = (position + i) % examples;
-        indices[i] = shuffle ? (int64_t)fst__permute(dataset->context->seed, FST__STREAM_SHUFFLE,
-                                                     (uint64_t)epoch, (uint64_t)index,
-                                                     (uint64_t)examples)
-                             : index;
+        indices[i] =
+            shuffle ? (int64_t)fst__permute(dataset->context->seed, FST__STREAM_SHUFFLE,
+                                            (uint64_t)epoch, (uint64_t)index, (uint64_t)examples)
+                    : index;
     }
 }
 
@@ -183,9 +182,8 @@ static fst_status check_row(const fst_dataset *dataset, int64_t row, int64_t ind
                          (long long)row, (long long)index, (long long)examples->count - 1);
     int64_t count = examples->first[index + 1] - examples->first[index];
     if (sequence < 0 || sequence >= count)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                         "sequences[%lld] is %lld, example %lld has %lld", (long long)row,
-                         (long long)sequence, (long long)index, (long long)count);
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "sequences[%lld] is %lld, example %lld has %lld",
+                         (long long)row, (long long)sequence, (long long)index, (long long)count);
     fst__document span = documents->spans[examples->first[index] + sequence];
     if (span.end - span.begin > length)
         return fst__fail(FST_ERR_INVALID_ARGUMENT,

@@ -60,8 +60,8 @@ fst_status fst__dataset_from_conversations(fst_context *context, const fst_token
 {
     fst__example_builder builder;
     fst_status status =
-        fst__example_builder_open(&builder, context, tokenizer, options,
-                                  FST_EXAMPLES_CONVERSATIONS, FST_ERR_INVALID_ARGUMENT);
+        fst__example_builder_open(&builder, context, tokenizer, options, FST_EXAMPLES_CONVERSATIONS,
+                                  FST_ERR_INVALID_ARGUMENT);
     if (!status)
         status = check_offsets(offsets, conversations, 1);
     int64_t most = 0;
@@ -101,8 +101,8 @@ fst_status fst__dataset_from_labelled(fst_context *context, const fst_tokenizer 
                                       const fst_example_options *options, fst_dataset **out)
 {
     fst__example_builder builder;
-    fst_status status = fst__example_builder_open(
-        &builder, context, tokenizer, options, FST_EXAMPLES_LABELLED, FST_ERR_INVALID_ARGUMENT);
+    fst_status status = fst__example_builder_open(&builder, context, tokenizer, options,
+                                                  FST_EXAMPLES_LABELLED, FST_ERR_INVALID_ARGUMENT);
     for (int64_t i = 0; i < examples && !status && !fst__example_builder_full(&builder); ++i) {
         if (!texts[i] || (pairs && !pairs[i]))
             status = missing(!texts[i] ? "texts" : "pairs", i);
@@ -140,9 +140,8 @@ fst_status fst__dataset_from_preferences(fst_context *context, const fst_tokeniz
                                          fst_dataset **out)
 {
     fst__example_builder builder;
-    fst_status status =
-        fst__example_builder_open(&builder, context, tokenizer, options, FST_EXAMPLES_PREFERENCES,
-                                  FST_ERR_INVALID_ARGUMENT);
+    fst_status status = fst__example_builder_open(
+        &builder, context, tokenizer, options, FST_EXAMPLES_PREFERENCES, FST_ERR_INVALID_ARGUMENT);
     if (!status)
         status = check_offsets(offsets, examples, 2);
     for (int64_t i = 0; i < examples && !status && !fst__example_builder_full(&builder); ++i)
@@ -156,8 +155,8 @@ fst_status fst__dataset_from_prompts(fst_context *context, const fst_tokenizer *
                                      const fst_example_options *options, fst_dataset **out)
 {
     fst__example_builder builder;
-    fst_status status = fst__example_builder_open(
-        &builder, context, tokenizer, options, FST_EXAMPLES_PROMPTS, FST_ERR_INVALID_ARGUMENT);
+    fst_status status = fst__example_builder_open(&builder, context, tokenizer, options,
+                                                  FST_EXAMPLES_PROMPTS, FST_ERR_INVALID_ARGUMENT);
     for (int64_t i = 0; i < examples && !status && !fst__example_builder_full(&builder); ++i) {
         char place[PLACE];
         snprintf(place, sizeof place, "texts[%lld]", (long long)i);

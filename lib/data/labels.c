@@ -99,7 +99,8 @@ fst_status fst__labels_open(fst__labels *labels, fst__allocator *allocator,
         fst__label *label = &labels->labels[i];
         label->field = options->label_fields ? options->label_fields[i] : "label";
         if (!label->field)
-            status = fst__fail(FST_ERR_INVALID_ARGUMENT, "label_fields[%lld] is NULL", (long long)i);
+            status =
+                fst__fail(FST_ERR_INVALID_ARGUMENT, "label_fields[%lld] is NULL", (long long)i);
         else if (options->label_values && options->label_values[i])
             status = parse_values(allocator, label, options->label_values[i], i);
     }

@@ -1,4 +1,5 @@
-/* Labels of records: numbers, or names that a list such as "Poor=1,Not Good=2,*=0" gives numbers. */
+/* Labels of records: numbers, or names that a list such as "Poor=1,Not Good=2,*=0" gives numbers.
+ */
 #ifndef FST_DATA_LABELS_H
 #define FST_DATA_LABELS_H
 
@@ -38,7 +39,8 @@ void fst__labels_close(fst__labels *labels);
  * record it was. */
 fst_status fst__labels_read(fst__labels *labels, const json_t *record, int64_t file_index);
 
-/* A member; a name with dots goes through objects where no member has the whole of it. NULL: none. */
+/* A member; a name with dots goes through objects where no member has the whole of it. NULL: none.
+ */
 json_t *fst__record_field(const json_t *record, const char *name);
 /* The number that a text is, written as JSON writes it. */
 bool fst__parse_number(const char *text, size_t length, double *value);

@@ -66,8 +66,8 @@ static fst_status grow(const fst__layout *layout, void **array, int64_t *capacit
     if (count + 2 <= *capacity)
         return FST_OK;
     int64_t larger = *capacity ? 2 * *capacity : 16;
-    void *block = fst__realloc_array(&layout->builder->context->allocator, *array, (size_t)larger,
-                                     size);
+    void *block =
+        fst__realloc_array(&layout->builder->context->allocator, *array, (size_t)larger, size);
     if (!block)
         return FST_ERR_NO_MEMORY;
     *array = block;
@@ -153,15 +153,16 @@ static fst_status add_labelled(fst__layout *layout, const json_t *record, int64_
     if (list != layout->list)
         fst__layout_file(layout);
     layout->list = list;
-    fst_status status = get_text(layout, record, o->text_field ? o->text_field : "text", true, &text);
+    fst_status status =
+        get_text(layout, record, o->text_field ? o->text_field : "text", true, &text);
     if (!status && o->pair_field)
         status = get_text(layout, record, o->pair_field, true, &pair);
     if (!status && (status = fst__labels_read(&layout->labels, record, file_index)))
         status = fst__fail_in(status, "%s", layout->place);
     if (!status)
         status = fst__example_builder_labelled(
-            layout->builder, (const char *const *)layout->history, layout->history_count, text, pair,
-            layout->labels.row, layout->place);
+            layout->builder, (const char *const *)layout->history, layout->history_count, text,
+            pair, layout->labels.row, layout->place);
     return status ? status : push_history(layout, text);
 }
 
@@ -285,9 +286,10 @@ static fst_status find_answers(fst__layout *layout, const json_t *record)
         return status;
     }
     if (!answers)
-        return fst__layout_fail(layout, pair ? "there is a prompt, and no answers: neither \"%.60s\" "
-                                               "nor \"chosen\" and \"rejected\""
-                                             : "there is a prompt, and no answer in \"%.60s\"",
+        return fst__layout_fail(layout,
+                                pair ? "there is a prompt, and no answers: neither \"%.60s\" "
+                                       "nor \"chosen\" and \"rejected\""
+                                     : "there is a prompt, and no answer in \"%.60s\"",
                                 name);
     return read_answers(layout, answers, name);
 }
@@ -350,10 +352,9 @@ static fst_status add_preference(fst__layout *layout, const json_t *record)
     if (member && !json_is_number(member) &&
         (!text || !fst__parse_number(text, strlen(text), &margin)))
         return fst__layout_fail(layout, "\"%.60s\" is not a number", name);
-    return fst__example_builder_preference(layout->builder, layout->messages,
-                                           layout->message_count, layout->answers,
-                                           layout->answer_count, margin, layout->input_system,
-                                           layout->place);
+    return fst__example_builder_preference(layout->builder, layout->messages, layout->message_count,
+                                           layout->answers, layout->answer_count, margin,
+                                           layout->input_system, layout->place);
 }
 
 /* Up to the last message that is not the assistant's. */

@@ -46,8 +46,8 @@ const char *fst__layout_keep(fst__layout *layout, const char *text, size_t lengt
 
 /* Appends {"role", "content"} or {"from", "value"} objects (messages.c). */
 fst_status fst__layout_messages(fst__layout *layout, const json_t *list, const char *name);
-/* chosen and rejected without a prompt: transcripts or lists of messages whose common beginning is the
- * prompt; rejected may be NULL: chosen is the conversation (transcripts.c). */
+/* chosen and rejected without a prompt: transcripts or lists of messages whose common beginning is
+ * the prompt; rejected may be NULL: chosen is the conversation (transcripts.c). */
 fst_status fst__layout_pair(fst__layout *layout, const json_t *chosen, const json_t *rejected);
 
 #endif

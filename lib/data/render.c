@@ -1,6 +1,7 @@
 /*
- * Rendered text to ids. Special tokens of the template cut the text; what stands between two of them
- * is tokenised as one, and offsets tell which of the tokens begin inside a span that is trained.
+ * Rendered text to ids. Special tokens of the template cut the text; what stands between two of
+ * them is tokenised as one, and offsets tell which of the tokens begin inside a span that is
+ * trained.
  */
 #include "base/error.h"
 #include "data/chat.h"

@@ -22,10 +22,11 @@ fst_status fst__layout_messages(fst__layout *layout, const json_t *list, const c
         const char *content = text_member(message, "content", "value");
         fst__role parsed;
         if (!role || !content)
-            return fst__layout_fail(layout, "\"%.60s\" has a message %zu without a text \"%s\"", name,
-                                    i, !role ? "role\" or \"from" : "content\" or \"value");
+            return fst__layout_fail(layout, "\"%.60s\" has a message %zu without a text \"%s\"",
+                                    name, i, !role ? "role\" or \"from" : "content\" or \"value");
         if (fst__role_parse(role, &parsed))
-            return fst__fail_in(FST_ERR_FORMAT, "%s: \"%.60s\" message %zu", layout->place, name, i);
+            return fst__fail_in(FST_ERR_FORMAT, "%s: \"%.60s\" message %zu", layout->place, name,
+                                i);
         status = fst__layout_message(layout, parsed, content, strlen(content));
     }
     return status;
@@ -48,9 +49,8 @@ static fst_status read_transcript(fst__layout *layout, const char *text, const c
     fst__role role, next_role;
     const char *mark = find_mark(text, &role);
     if (mark != text)
-        return fst__layout_fail(layout,
-                                "\"%s\" does not begin with \"\\n\\nHuman:\" or \"\\n\\nAssistant:\"",
-                                name);
+        return fst__layout_fail(
+            layout, "\"%s\" does not begin with \"\\n\\nHuman:\" or \"\\n\\nAssistant:\"", name);
     fst_status status = FST_OK;
     while (mark && !status) {
         const char *content = mark + strlen(marks[role == FST__ROLE_ASSISTANT]);
@@ -99,8 +99,9 @@ static fst_status add_rest(fst__layout *layout, const json_t *side, const fst__m
     if (json_is_string(side))
         return fst__layout_answer(layout, rest->content);
     if (count != 1)
-        return fst__layout_fail(layout, "\"%s\" has %lld messages behind the common ones, expected 1",
-                                name, (long long)count);
+        return fst__layout_fail(layout,
+                                "\"%s\" has %lld messages behind the common ones, expected 1", name,
+                                (long long)count);
     return fst__layout_answer(layout, rest->content);
 }
 
@@ -118,8 +119,9 @@ fst_status fst__layout_pair(fst__layout *layout, const json_t *chosen, const jso
     int64_t a_count = middle - first, b_count = layout->message_count - middle;
     int64_t shared = common_prompt(a, a_count, b, b_count);
     if (shared == 0)
-        return fst__layout_fail(layout, "\"chosen\" and \"rejected\" have no common beginning with an "
-                                        "answer of the assistant's behind it");
+        return fst__layout_fail(layout,
+                                "\"chosen\" and \"rejected\" have no common beginning with an "
+                                "answer of the assistant's behind it");
     status = add_rest(layout, chosen, a + shared, a_count - shared, "chosen");
     if (!status)
         status = add_rest(layout, rejected, b + shared, b_count - shared, "rejected");

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const special[] = {"<|endoftext|>",     "<|im_start|>",        "<|im_end|>",
-                                      "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
-                                      "<|eot_id|>"};
+static const char *const special[] = {
+    "<|endoftext|>",       "<|im_start|>",      "<|im_end|>", "<|begin_of_text|>",
+    "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"};
 enum { SPECIAL = sizeof special / sizeof *special, MOST = 4096 };
 
 static fst_context *context;
@@ -107,10 +107,10 @@ START_TEST(test_llama3)
     fst_chat_template chat = preset(FST_CHAT_LLAMA3);
     const char *const padded[] = {"\n be kind\t", "hi ", "\x1F hello\xE3\x80\x80 ", " bye", "ciao"};
     ck_assert_int_eq(encode(&chat, roles, padded, 3, 0), FST_OK);
-    ck_assert_str_eq(spell(),
-                     "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nbe kind<|eot_id|>"
-                     "<|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|>"
-                     "<|start_header_id|>assistant<|end_header_id|>\n\n[hello<|eot_id|>]");
+    ck_assert_str_eq(
+        spell(), "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nbe kind<|eot_id|>"
+                 "<|start_header_id|>user<|end_header_id|>\n\nhi<|eot_id|>"
+                 "<|start_header_id|>assistant<|end_header_id|>\n\n[hello<|eot_id|>]");
 }
 END_TEST
 
@@ -118,9 +118,10 @@ START_TEST(test_alpaca)
 {
     fst_chat_template chat = preset(FST_CHAT_ALPACA);
     ck_assert_int_eq(encode(&chat, roles + 1, contents + 1, 2, 0), FST_OK);
-    ck_assert_str_eq(spell(), "Below is an instruction that describes a task. Write a response that "
-                              "appropriately completes the request.\n\n### Instruction:\nhi\n\n"
-                              "### Response:[hello <|endoftext|>]");
+    ck_assert_str_eq(spell(),
+                     "Below is an instruction that describes a task. Write a response that "
+                     "appropriately completes the request.\n\n### Instruction:\nhi\n\n"
+                     "### Response:[hello <|endoftext|>]");
 }
 END_TEST
 
@@ -187,8 +188,9 @@ START_TEST(test_two_calls)
     fst_chat_template chat = preset(FST_CHAT_CHATML);
     int64_t needed, again;
     int32_t few[3] = {-1, -1, -1};
-    ck_assert_int_eq(fst_chat_encode(tokenizer, &chat, roles, contents, 5, 0, NULL, NULL, 0, &needed),
-                     FST_ERR_BUFFER_TOO_SMALL);
+    ck_assert_int_eq(
+        fst_chat_encode(tokenizer, &chat, roles, contents, 5, 0, NULL, NULL, 0, &needed),
+        FST_ERR_BUFFER_TOO_SMALL);
     ck_assert_int_eq(fst_chat_encode(tokenizer, &chat, roles, contents, 5, 0, few, NULL, 3, &again),
                      FST_ERR_BUFFER_TOO_SMALL);
     ck_assert_int_eq(needed, again);

@@ -1,4 +1,5 @@
-/* Reads the data sets of instructions, preferences, grades and sentiment, and prints what is in them. */
+/* Reads the data sets of instructions, preferences, grades and sentiment, and prints what is in
+ * them. */
 #include "fourstage/examples.h"
 
 #include <check.h>
@@ -27,7 +28,8 @@ static void setup(void)
     train.special_tokens = special;
     train.special_token_count = 3;
     train.vocabulary_size = 259;
-    ck_assert_int_eq(fst_tokenizer_train_texts(context, texts, NULL, 1, &train, &tokenizer), FST_OK);
+    ck_assert_int_eq(fst_tokenizer_train_texts(context, texts, NULL, 1, &train, &tokenizer),
+                     FST_OK);
     ck_assert_int_eq(fst_tokenizer_set_special_id(tokenizer, FST_TOKEN_EOS, 0), FST_OK);
     ck_assert_int_eq(fst_example_options_init(&options, sizeof options), FST_OK);
 }
@@ -50,7 +52,8 @@ static fst_dataset *load(const char *first, const char *second, const char *thir
         list[count] = paths[count];
     }
     fst_dataset *dataset = NULL;
-    fst_status status = fst_dataset_load_examples(context, tokenizer, list, count, &options, &dataset);
+    fst_status status =
+        fst_dataset_load_examples(context, tokenizer, list, count, &options, &dataset);
     ck_assert_msg(status == FST_OK, "%s", fst_last_error());
     ck_assert_int_eq(fst_dataset_get_examples_info(dataset, info, sizeof *info), FST_OK);
     printf("%-52s %6lld examples %6lld sequences %8lld ids %8lld trained, longest %6lld, "
@@ -155,9 +158,9 @@ static void print_labels(const fst_dataset *dataset, const fst_examples_info *in
 START_TEST(test_grades)
 {
     static const char *const fields[] = {"turn_rating", "knowledge_source", "sentiment"};
-    static const char *const values[] = {"Poor=1,Not Good=2,Passable=3,Good=4,Excellent=5",
-                                         "Personal Knowledge=0,*=1",
-                                         "Happy=1,Curious to dive deeper=1,Surprised=1,Neutral=0,*=-1"};
+    static const char *const values[] = {
+        "Poor=1,Not Good=2,Passable=3,Good=4,Excellent=5", "Personal Knowledge=0,*=1",
+        "Happy=1,Curious to dive deeper=1,Surprised=1,Neutral=0,*=-1"};
     fst_examples_info info;
     options.kind = FST_EXAMPLES_LABELLED;
     options.records = "*.content.*";
@@ -213,9 +216,8 @@ START_TEST(test_sentiment)
     options.text_field = NULL;
     options.label_fields = file;
     fst_examples_info info;
-    fst_dataset *dataset =
-        load("sentiment/rt-polarity/rt-polarity.neg", "sentiment/rt-polarity/rt-polarity.pos", NULL,
-             &info);
+    fst_dataset *dataset = load("sentiment/rt-polarity/rt-polarity.neg",
+                                "sentiment/rt-polarity/rt-polarity.pos", NULL, &info);
     print_labels(dataset, &info);
     ck_assert_int_eq(info.examples, 2 * 5331);
     fst_example first, last;
@@ -230,7 +232,8 @@ END_TEST
 int main(void)
 {
     const char *data = getenv("FOURSTAGE_DATA");
-    snprintf(folder, sizeof folder, "%s", data && *data ? data : FOURSTAGE_SOURCE "/../shared/data");
+    snprintf(folder, sizeof folder, "%s",
+             data && *data ? data : FOURSTAGE_SOURCE "/../shared/data");
     if (access(folder, R_OK) != 0) {
         printf("skipped: there is no folder %s (FOURSTAGE_DATA names another)\n", folder);
         return 77;

@@ -26,7 +26,8 @@ static void setup(void)
     train.special_tokens = special;
     train.special_token_count = 2;
     train.vocabulary_size = 258;
-    ck_assert_int_eq(fst_tokenizer_train_texts(context, texts, NULL, 1, &train, &tokenizer), FST_OK);
+    ck_assert_int_eq(fst_tokenizer_train_texts(context, texts, NULL, 1, &train, &tokenizer),
+                     FST_OK);
     ck_assert_int_eq(fst_tokenizer_set_special_id(tokenizer, FST_TOKEN_EOS, 0), FST_OK);
     ck_assert_int_eq(fst_tokenizer_set_special_id(tokenizer, FST_TOKEN_BOS, 1), FST_OK);
     ck_assert_int_eq(fst_example_options_init(&options, sizeof options), FST_OK);
@@ -74,8 +75,8 @@ static const char *spell(const fst_dataset *dataset, int64_t index, int64_t sequ
     return text;
 }
 
-static const char *const roles[] = {"user", "assistant", "system", "user", "gpt",
-                                    "human", "assistant"};
+static const char *const roles[] = {"user", "assistant", "system",   "user",
+                                    "gpt",  "human",     "assistant"};
 static const char *const contents[] = {"hi", "hello", "S", "a", "bcd", "e", "fg"};
 static const int64_t offsets[] = {0, 2, 7};
 
@@ -113,17 +114,32 @@ START_TEST(test_conversation_refusals)
         int32_t drop_useless;
         fst_status status;
     } cases[] = {
-        {{"user", "assistant"}, {"hi", ""}, "conversation 1: it has an empty answer", 0,
+        {{"user", "assistant"},
+         {"hi", ""},
+         "conversation 1: it has an empty answer",
+         0,
          FST_ERR_INVALID_ARGUMENT},
-        {{"user", "assistant"}, {"hi", " \n"}, "conversation 1: it has an empty answer", 0,
+        {{"user", "assistant"},
+         {"hi", " \n"},
+         "conversation 1: it has an empty answer",
+         0,
          FST_ERR_INVALID_ARGUMENT},
-        {{"user", "user"}, {"hi", "ho"}, "conversation 1: it has no answer", 0,
+        {{"user", "user"},
+         {"hi", "ho"},
+         "conversation 1: it has no answer",
+         0,
          FST_ERR_INVALID_ARGUMENT},
-        {{"user", "bot"}, {"hi", "ho"}, "conversation 1: message 1: the role is \"bot\"", 1,
+        {{"user", "bot"},
+         {"hi", "ho"},
+         "conversation 1: message 1: the role is \"bot\"",
+         1,
          FST_ERR_INVALID_ARGUMENT},
         {{"user", NULL}, {"hi", "ho"}, "roles[3] is NULL", 1, FST_ERR_INVALID_ARGUMENT},
         {{"user", "gpt"}, {"hi", NULL}, "contents[3] is NULL", 1, FST_ERR_INVALID_ARGUMENT},
-        {{"user", "gpt"}, {"\xC3", "ho"}, "conversation 1: message 0 is not UTF-8", 1,
+        {{"user", "gpt"},
+         {"\xC3", "ho"},
+         "conversation 1: message 0 is not UTF-8",
+         1,
          FST_ERR_INVALID_ARGUMENT},
         {{"user", "assistant"}, {"hi", ""}, NULL, 1, FST_OK},
         {{"user", "user"}, {"hi", "ho"}, NULL, 1, FST_OK},
@@ -200,14 +216,14 @@ START_TEST(test_labelled)
     const float labels[] = {1, NAN, 0, 0.5f, NAN, NAN};
     fst_dataset *dataset = NULL;
     options.label_count = 2;
-    ck_assert_int_eq(fst_dataset_from_labelled(context, tokenizer, texts, NULL, labels, 3, &options,
-                                               &dataset),
-                     FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(
+        fst_dataset_from_labelled(context, tokenizer, texts, NULL, labels, 3, &options, &dataset),
+        FST_ERR_INVALID_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(fst_last_error(), "example 2: all of its labels are missing"));
     options.drop_useless = options.add_bos = options.add_eos = 1;
-    ck_assert_int_eq(fst_dataset_from_labelled(context, tokenizer, texts, pairs, labels, 3, &options,
-                                               &dataset),
-                     FST_OK);
+    ck_assert_int_eq(
+        fst_dataset_from_labelled(context, tokenizer, texts, pairs, labels, 3, &options, &dataset),
+        FST_OK);
     ck_assert_str_eq(spell(dataset, 0, 0), "<bos>good\nx$");
     ck_assert_str_eq(spell(dataset, 1, 0), "<bos>bad\ny$");
     ck_assert_float_eq(example_of(dataset, 0, 0).labels[0], 1);
@@ -221,9 +237,9 @@ START_TEST(test_labelled)
     options.max_length = 4; /* the begin token stays */
     options.too_long = FST_TOO_LONG_CUT_START;
     options.pair_separator = "<|endoftext|>";
-    ck_assert_int_eq(fst_dataset_from_labelled(context, tokenizer, texts, pairs, labels, 3, &options,
-                                               &dataset),
-                     FST_OK);
+    ck_assert_int_eq(
+        fst_dataset_from_labelled(context, tokenizer, texts, pairs, labels, 3, &options, &dataset),
+        FST_OK);
     ck_assert_str_eq(spell(dataset, 0, 0), "<bos>$x$");
     fst_dataset_destroy(dataset);
 
@@ -232,24 +248,24 @@ START_TEST(test_labelled)
     chat.default_system = NULL;
     options.chat = &chat;
     options.max_length = 0;
-    ck_assert_int_eq(fst_dataset_from_labelled(context, tokenizer, texts, pairs, labels, 3, &options,
-                                               &dataset),
-                     FST_ERR_INVALID_ARGUMENT); /* add_bos with a template */
+    ck_assert_int_eq(
+        fst_dataset_from_labelled(context, tokenizer, texts, pairs, labels, 3, &options, &dataset),
+        FST_ERR_INVALID_ARGUMENT); /* add_bos with a template */
     options.add_bos = options.add_eos = 0;
-    ck_assert_int_eq(fst_dataset_from_labelled(context, tokenizer, texts, pairs, labels, 3, &options,
-                                               &dataset),
-                     FST_OK);
+    ck_assert_int_eq(
+        fst_dataset_from_labelled(context, tokenizer, texts, pairs, labels, 3, &options, &dataset),
+        FST_OK);
     ck_assert_str_eq(spell(dataset, 0, 0), "### Instruction:\ngood\n\n### Response:x$");
     fst_dataset_destroy(dataset);
     const float infinite[] = {1, INFINITY};
-    ck_assert_int_eq(fst_dataset_from_labelled(context, tokenizer, texts, NULL, infinite, 1,
-                                               &options, &dataset),
-                     FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(
+        fst_dataset_from_labelled(context, tokenizer, texts, NULL, infinite, 1, &options, &dataset),
+        FST_ERR_INVALID_ARGUMENT);
     static const char *const empty[] = {""};
     options.drop_useless = 0;
-    ck_assert_int_eq(fst_dataset_from_labelled(context, tokenizer, empty, NULL, labels, 1, &options,
-                                               &dataset),
-                     FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(
+        fst_dataset_from_labelled(context, tokenizer, empty, NULL, labels, 1, &options, &dataset),
+        FST_ERR_INVALID_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(fst_last_error(), "example 0: its text is empty"));
 }
 END_TEST
@@ -315,8 +331,8 @@ START_TEST(test_preferences)
     preferences(not_a_number, 1, FST_ERR_INVALID_ARGUMENT);
     const int64_t single[] = {0, 1};
     dataset = NULL;
-    ck_assert_int_eq(fst_dataset_from_preferences(context, tokenizer, prompts, answers, single, NULL,
-                                                  1, NULL, &dataset),
+    ck_assert_int_eq(fst_dataset_from_preferences(context, tokenizer, prompts, answers, single,
+                                                  NULL, 1, NULL, &dataset),
                      FST_ERR_INVALID_ARGUMENT);
 }
 END_TEST
@@ -371,9 +387,11 @@ START_TEST(test_order_and_collate)
     const fst_example e = example_of(dataset, 0, 1);
     ck_assert_mem_eq(ids + 7, e.ids, 6 * sizeof *ids);
     ck_assert_int_eq(ids[13], 0);
-    const int32_t expected[7] = {FST_IGNORE, e.ids[2], e.ids[3], e.ids[4], 0, FST_IGNORE, FST_IGNORE};
+    const int32_t expected[7] = {FST_IGNORE, e.ids[2],   e.ids[3],  e.ids[4],
+                                 0,          FST_IGNORE, FST_IGNORE};
     ck_assert_mem_eq(targets + 7, expected, sizeof expected);
-    ck_assert_int_eq(fst_dataset_collate(dataset, examples, NULL, 2, 7, NULL, NULL, lengths), FST_OK);
+    ck_assert_int_eq(fst_dataset_collate(dataset, examples, NULL, 2, 7, NULL, NULL, lengths),
+                     FST_OK);
     ck_assert_int_eq(lengths[1], 7);
     ck_assert_int_eq(fst_dataset_collate(dataset, examples, NULL, 2, 6, ids, targets, lengths),
                      FST_ERR_INVALID_ARGUMENT);
@@ -404,8 +422,8 @@ static fst_dataset *many(void)
         begins[i + 1] = 2 * (i + 1);
     }
     fst_dataset *dataset = NULL;
-    ck_assert_int_eq(fst_dataset_from_conversations(context, tokenizer, all_roles, all, begins, MANY,
-                                                    &options, &dataset),
+    ck_assert_int_eq(fst_dataset_from_conversations(context, tokenizer, all_roles, all, begins,
+                                                    MANY, &options, &dataset),
                      FST_OK);
     return dataset;
 }
@@ -430,7 +448,8 @@ START_TEST(test_split)
     ck_assert_int_eq(sides[0].tokens + sides[1].tokens, 2 * (30 * 31 / 2 + 30 * 2));
     ck_assert_int_gt(sides[1].examples, 4);
     for (int64_t i = 0; i < sides[1].examples; i += 2) /* twins stay together */
-        ck_assert_int_eq(example_of(validation, i, 0).length, example_of(validation, i + 1, 0).length);
+        ck_assert_int_eq(example_of(validation, i, 0).length,
+                         example_of(validation, i + 1, 0).length);
     fst_dataset_destroy(train);
     fst_dataset_destroy(validation);
 
@@ -492,7 +511,8 @@ START_TEST(test_pack)
     fst_example unused;
     ck_assert_int_eq(fst_dataset_get_example(packed, 0, 0, &unused, sizeof unused), FST_ERR_STATE);
     fst_dataset_destroy(packed);
-    ck_assert_int_eq(fst_dataset_pack(dataset, NULL, &packed), FST_OK); /* what fits conversations */
+    ck_assert_int_eq(fst_dataset_pack(dataset, NULL, &packed),
+                     FST_OK); /* what fits conversations */
     fst_dataset_destroy(packed);
     fst_dataset_destroy(dataset);
     options.drop_useless = 1;
@@ -511,7 +531,8 @@ START_TEST(test_plain_documents)
     fst_examples_info info;
     fst_dataset *dataset;
     ck_assert_int_eq(fst_dataset_from_tokens(context, ids, 3, NULL, 0, NULL, &dataset), FST_OK);
-    ck_assert_int_eq(fst_dataset_get_example(dataset, 0, 0, &example, sizeof example), FST_ERR_STATE);
+    ck_assert_int_eq(fst_dataset_get_example(dataset, 0, 0, &example, sizeof example),
+                     FST_ERR_STATE);
     ck_assert_int_eq(fst_dataset_get_examples_info(dataset, &info, sizeof info), FST_ERR_STATE);
     ck_assert_int_eq(fst_dataset_order(dataset, 0, 1, 0, &index), FST_ERR_STATE);
     ck_assert_int_eq(fst_dataset_collate(dataset, &index, NULL, 1, 1, NULL, NULL, NULL),
