@@ -26,6 +26,10 @@ typedef struct fst_batch {
     const int32_t *documents; /**< index within the row at which the token's document begins: attention does not cross it; NULL: one document a row */
     const int32_t *lengths;   /**< [rows] tokens that count in each row, the rest is padding; NULL: all */
     const float *weights;     /**< weight of each position's loss; NULL: 1 */
+    /** [rows, length, ⌈vocabulary/8⌉] bit v % 8 of byte v / 8 is 1 where id v may be the target at that
+     *  position; all other ids have probability 0 in losses, log-probabilities and entropies, as a
+     *  sampler with top-k, top-p or min-p had it. The target itself always may. NULL: all ids. */
+    const uint8_t *kept;
 } fst_batch;
 
 /** Zeroes the batch and sets struct_size. @param batch to fill. @param size sizeof *batch.

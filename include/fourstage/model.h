@@ -185,6 +185,52 @@ FST_API fst_status fst_model_gradient(fst_model *model, const char *name, fst_vi
  *  @param model the model. @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
 FST_API fst_status fst_model_weights_changed(fst_model *model);
 
+#define FST_HEAD_SEQUENCE 0 /**< one row of outputs for each sequence, of its pooled hidden state. @since 0.1 */
+#define FST_HEAD_TOKEN 1    /**< one row of outputs for each position. @since 0.1 */
+
+#define FST_POOL_LAST 0  /**< the last token that counts (fst_batch.lengths). @since 0.1 */
+#define FST_POOL_FIRST 1 /**< the first token. @since 0.1 */
+#define FST_POOL_MEAN 2  /**< the mean over the tokens that count. @since 0.1 */
+
+/** A linear head over the hidden states. @since 0.1 */
+typedef struct fst_head_options {
+    size_t struct_size; /**< set by fst_head_options_init */
+    const char *name;   /**< 1 to 31 of a–z, 0–9 and _, not the name of another output; copied */
+    int32_t kind;       /**< FST_HEAD_ value; default FST_HEAD_SEQUENCE */
+    int32_t pooling;    /**< sequence heads: FST_POOL_ value; default FST_POOL_LAST */
+    int64_t outputs;    /**< K ≥ 1; default 1 */
+    int32_t bias;       /**< 1 (default): y = W·h + b; 0: no b */
+    int32_t reserved;   /**< 0 */
+    double init_std;    /**< standard deviation of the initial weights; 0: zeros, as a value head wants; default 0.02 */
+    double dropout;     /**< on the head's input, in training, 0 ≤ p < 1; default 0 */
+} fst_head_options;
+
+/** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
+ *  @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_head_options_init(fst_head_options *options, size_t size);
+
+/**
+ * Adds a head, an output of its name, with the parameters "heads.NAME.weight" [K, width] and
+ * "heads.NAME.bias" [K]. Gradients gathered so far are dropped.
+ *
+ * @param model with less than 16 heads.
+ * @param options the name is needed.
+ * @return FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_STATE while an
+ *         optimizer of the model lives; FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_add_head(fst_model *model, const fst_head_options *options);
+
+/** @param model the model. @param count out: its heads. @return FST_OK or FST_ERR_INVALID_ARGUMENT.
+ *  @since 0.1 */
+FST_API fst_status fst_model_head_count(const fst_model *model, int64_t *count);
+
+/** A head's options. @param model the model. @param index 0 ≤ index < count. @param head out; its
+ *  name is borrowed while the model lives. @param size sizeof *head. @return FST_OK or
+ *  FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_model_get_head(const fst_model *model, int64_t index, fst_head_options *head,
+                                      size_t size);
+
 /** Sets all gradients to zero. @param model the model. @return FST_OK, FST_ERR_NO_MEMORY or
  *  FST_ERR_INVALID_ARGUMENT. @since 0.1 */
 FST_API fst_status fst_model_zero_gradients(fst_model *model);
@@ -211,8 +257,9 @@ FST_API fst_status fst_model_set_trainable(fst_model *model, const char *pattern
 typedef struct fst_forward_options {
     size_t struct_size; /**< set by fst_forward_options_init */
     int32_t mode;       /**< FST_FORWARD_ value; default FST_FORWARD_TRAIN */
-    int32_t reserved;   /**< 0 */
+    int32_t dropout;    /**< 1 (default): dropout as configured, in training; 0: none, though activations are kept for backward */
     int64_t step;       /**< number of the draw of dropout masks: the same step gives the same masks; default 0 */
+    double temperature; /**< > 0: logits are divided by it in losses, log-probabilities and entropies ("logits" are not); default 1 */
 } fst_forward_options;
 
 /** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
@@ -247,13 +294,23 @@ FST_API fst_status fst_model_forward(fst_model *model, const fst_batch *batch,
                                      const fst_forward_options *options);
 
 /**
- * A named output of the last forward: "hidden" [rows, length, width], after the last norm, or
- * "logits" [rows, length, vocabulary], computed when asked for; float32.
+ * A named output of the last forward, float32, computed when asked for:
+ *
+ * - "hidden" [rows, length, width], after the last norm;
+ * - "logits" [rows, length, vocabulary];
+ * - "log_probabilities" [rows, length]: log p of the batch's targets at the forward's temperature, 0
+ *   where ignored; and "entropy" [rows, length] of that distribution, likewise. Both come from one
+ *   pass by row blocks that never holds all logits; asking for the second costs nothing more. The
+ *   same batch gives the same bits in either mode, unless dropout is on;
+ * - a head's name: [rows, outputs] of a sequence head, [rows, length, outputs] of a token head.
  *
  * @param model the model.
- * @param name "hidden" or "logits".
- * @param view out: borrowed until the next forward or output; only before the forward's backward.
- * @return FST_OK, FST_ERR_NOT_FOUND, FST_ERR_STATE (no forward yet), FST_ERR_NO_MEMORY.
+ * @param name of the output.
+ * @param view out: borrowed until the next forward, or the next time this output is asked for; only
+ *        before the forward's backward.
+ * @return FST_OK, FST_ERR_NOT_FOUND, FST_ERR_STATE (no forward yet, or no targets for
+ *         "log_probabilities"), FST_ERR_NUMERIC (a log-probability or entropy is not finite: the text
+ *         names row and position), FST_ERR_NO_MEMORY.
  * @since 0.1
  */
 FST_API fst_status fst_model_output(fst_model *model, const char *name, fst_view *view);
@@ -295,11 +352,27 @@ FST_API fst_status fst_model_loss(fst_model *model, const fst_loss_options *opti
                                   size_t size);
 
 /**
- * Adds the gradients of all parameters. Once per forward.
+ * Adds to what fst_model_backward will start from: the gradient of the caller's own objective with
+ * respect to an output. Any number of calls for any outputs, also beside fst_model_loss. For
+ * "log_probabilities" and "entropy" the head's product is done once more, by row blocks.
  *
- * @param model after fst_model_loss (output NULL), or after fst_model_forward in training mode.
- * @param output NULL: of the loss; "logits" or "hidden": of the caller's own function of them.
- * @param gradient with output: float32, of the output's shape, any strides; else NULL.
+ * @param model after fst_model_forward in training mode, before its backward.
+ * @param output as fst_model_output.
+ * @param gradient float32, of the output's shape, any strides; copied.
+ * @return FST_OK, FST_ERR_STATE, FST_ERR_MISMATCH, FST_ERR_NOT_FOUND, FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_add_gradient(fst_model *model, const char *output,
+                                          const fst_view *gradient);
+
+/**
+ * Adds the gradients of all parameters that are not frozen. Once per forward. It goes down no further
+ * than to the lowest layer that has something to train.
+ *
+ * @param model after fst_model_loss or fst_model_add_gradient (output NULL: the sum of all of these),
+ *        or after fst_model_forward in training mode.
+ * @param output NULL; or an output, which is fst_model_add_gradient and then this.
+ * @param gradient with output: as fst_model_add_gradient; else NULL.
  * @return FST_OK, FST_ERR_STATE, FST_ERR_MISMATCH, FST_ERR_NOT_FOUND, FST_ERR_NO_MEMORY.
  * @since 0.1
  */

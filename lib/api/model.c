@@ -16,12 +16,6 @@ static fst_model_options default_model_options(void)
     return (fst_model_options){.struct_size = sizeof(fst_model_options), .dtype = FST_F32};
 }
 
-static fst_forward_options default_forward_options(void)
-{
-    return (fst_forward_options){.struct_size = sizeof(fst_forward_options),
-                                 .mode = FST_FORWARD_TRAIN};
-}
-
 static fst_loss_options default_loss_options(void)
 {
     return (fst_loss_options){.struct_size = sizeof(fst_loss_options)};
@@ -58,7 +52,7 @@ fst_status fst_model_options_init(fst_model_options *options, size_t size)
 
 fst_status fst_forward_options_init(fst_forward_options *options, size_t size)
 {
-    fst_forward_options defaults = default_forward_options();
+    fst_forward_options defaults = fst__forward_defaults();
     return fst__options_init(options, size, &defaults, sizeof defaults, "fst_forward_options");
 }
 
@@ -268,7 +262,7 @@ fst_status fst_model_forward(fst_model *model, const fst_batch *batch,
     if (!status)
         status = fst__check_pointer(batch, "fst_model_forward", "batch");
     fst_batch b = {.struct_size = sizeof b};
-    fst_forward_options o = default_forward_options();
+    fst_forward_options o = fst__forward_defaults();
     if (!status)
         status = fst__options_overlay(&b, sizeof b, batch, "fst_batch");
     if (!status)
@@ -277,9 +271,16 @@ fst_status fst_model_forward(fst_model *model, const fst_batch *batch,
         status = fst__check_pointer(b.ids, "fst_model_forward", "batch->ids");
     if (!status)
         status = check_mode(o.mode, "fst_model_forward");
+    if (!status && o.dropout != 0 && o.dropout != 1)
+        status = fst__fail(FST_ERR_INVALID_ARGUMENT,
+                           "fst_forward_options.dropout is %d, expected 0 or 1", (int)o.dropout);
+    if (!status && !(o.temperature > 0 && isfinite(o.temperature)))
+        status = fst__fail(FST_ERR_INVALID_ARGUMENT,
+                           "fst_forward_options.temperature is %g, expected a finite value > 0",
+                           o.temperature);
     if (status)
         return status;
-    return fst__model_forward(model, &b, o.mode == FST_FORWARD_TRAIN, o.step);
+    return fst__model_forward_with(model, &b, &o);
 }
 
 fst_status fst_model_output(fst_model *model, const char *name, fst_view *view)
@@ -322,8 +323,17 @@ fst_status fst_model_backward(fst_model *model, const char *output, const fst_vi
     fst_status status = fst__check_pointer(model, "fst_model_backward", "model");
     if (status)
         return status;
-    if (!output)
-        return fst__model_backward(model);
-    status = fst__check_pointer(gradient, "fst_model_backward", "gradient");
-    return status ? status : fst__model_backward_from(model, output, gradient);
+    if (output)
+        status = fst_model_add_gradient(model, output, gradient);
+    return status ? status : fst__model_backward(model);
+}
+
+fst_status fst_model_add_gradient(fst_model *model, const char *output, const fst_view *gradient)
+{
+    fst_status status = fst__check_pointer(model, "fst_model_add_gradient", "model");
+    if (!status)
+        status = fst__check_pointer(output, "fst_model_add_gradient", "output");
+    if (!status)
+        status = fst__check_pointer(gradient, "fst_model_add_gradient", "gradient");
+    return status ? status : fst__model_add_gradient(model, output, gradient);
 }

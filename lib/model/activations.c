@@ -149,6 +149,7 @@ void fst__activations_layout(fst__activations *out, fst__arena *arena,
     out->first_key = take_ints(&to);
     out->end_key = take_ints(&to);
     out->row_weights = take_reals(&to, to.tokens);
+    out->row_lengths = fst__arena_take(arena, (size_t)rows, sizeof *out->row_lengths);
     take_layers(&to, config, out);
     out->hidden = take_working(&to, config->width);
     out->mean = take_reals(&to, to.tokens);

@@ -36,6 +36,7 @@ typedef struct fst__activations {
 
     int32_t *ids, *targets, *positions, *first_key, *end_key; /* [R] */
     fst__real *row_weights;                                   /* [R] */
+    int32_t *row_lengths;                                     /* [rows] tokens that count */
 
     fst__layer_activations *layers; /* one per layer */
     fst__matrix output;             /* [R, C] real: the stream after the last block */

@@ -97,14 +97,6 @@ static void freeze_trunk(fst_model *model, int64_t count, bool frozen)
     }
 }
 
-/* What was computed is no longer what the model computes; plans may no longer fit. */
-static void forget_forward(fst_model *model)
-{
-    model->phase = FST__PHASE_IDLE;
-    model->has_output = false;
-    model->activations.rows = 0;
-}
-
 static fst_status check_free(const fst_model *model, const char *what)
 {
     if (!model->optimizers)
@@ -319,7 +311,7 @@ static void remove_adapter(fst_model *model, int64_t first, int64_t count)
     fst__parameters_remove(&model->parameters, first, count);
     fst__adapter_destroy(model);
     freeze_trunk(model, model->parameters.count, false);
-    forget_forward(model);
+    fst__model_forget_forward(model);
 }
 
 fst_status fst__model_add_adapter(fst_model *model, const fst_adapter_options *options,
@@ -351,7 +343,7 @@ fst_status fst__model_add_adapter(fst_model *model, const fst_adapter_options *o
     }
     fst__parameters_refresh_working(&model->parameters, model->context->compute);
     freeze_trunk(model, before, true);
-    forget_forward(model);
+    fst__model_forget_forward(model);
     return FST_OK;
 }
 

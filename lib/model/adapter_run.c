@@ -26,7 +26,8 @@ int32_t fst__adapter_modules(const fst_model *model, int32_t layer, fst__project
 /* The adapter's masks lie behind those of the blocks. */
 static fst__dropout dropout_of(const fst_model *model, const fst__adapter_module *module)
 {
-    double probability = model->activations.training ? model->adapter->options.dropout : 0;
+    bool on = model->activations.training && model->dropout;
+    double probability = on ? model->adapter->options.dropout : 0;
     uint64_t site = (uint64_t)1 << 23 |
                     (uint64_t)(module->layer * FST__ADAPTER_MODULES + module->kind);
     return (fst__dropout){

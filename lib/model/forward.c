@@ -1,6 +1,7 @@
 /* From the caller's batch to the hidden states: checks, copies, and derives each token's keys. */
 #include "model/model.h"
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "model/adapter.h"
 #include "model/transformer.h"
@@ -48,6 +49,7 @@ static void copy_row(fst_model *model, const fst_batch *batch, int64_t r)
     fst__activations *a = &model->activations;
     int32_t window = model->config.window;
     int64_t valid = batch->lengths ? batch->lengths[r] : batch->length;
+    a->row_lengths[r] = (int32_t)valid;
     for (int64_t t = 0; t < batch->length; ++t) {
         int64_t i = r * batch->length + t;
         bool padding = t >= valid;
@@ -66,20 +68,70 @@ static void copy_row(fst_model *model, const fst_batch *batch, int64_t r)
     }
 }
 
-fst_status fst__model_forward(fst_model *model, const fst_batch *batch, bool training, int64_t step)
+static fst_status copy_kept(fst_model *model, const fst_batch *batch)
+{
+    model->has_kept = batch->kept != NULL;
+    if (!batch->kept)
+        return FST_OK;
+    size_t row = ((size_t)model->config.vocabulary_size + 7) / 8, size;
+    if (!fst__mul_size((size_t)(batch->rows * batch->length), row, &size))
+        return FST_ERR_NO_MEMORY;
+    if (size > model->kept_size) {
+        fst__free(&model->context->allocator, model->kept);
+        model->kept_size = 0;
+        model->kept = fst__alloc(&model->context->allocator, size);
+        if (!model->kept)
+            return FST_ERR_NO_MEMORY;
+        model->kept_size = size;
+    }
+    memcpy(model->kept, batch->kept, size);
+    return FST_OK;
+}
+
+/* Nothing is known yet of the batch to come. */
+static void begin(fst_model *model, const fst_forward_options *options)
 {
     model->phase = FST__PHASE_IDLE;
-    model->has_output = false;
+    model->has_output = model->has_loss = model->has_gradient = false;
+    model->outputs.has_distribution = false;
+    model->outputs.has_d_log_probabilities = model->outputs.has_d_entropies = false;
+    for (int32_t i = 0; i < model->head_count; ++i)
+        model->heads[i].has_gradient = false;
+    model->dropout = options->dropout;
+    model->step = options->step;
+    model->temperature = options->temperature;
+}
+
+fst_forward_options fst__forward_defaults(void)
+{
+    return (fst_forward_options){.struct_size = sizeof(fst_forward_options),
+                                 .mode = FST_FORWARD_TRAIN, .dropout = 1, .temperature = 1};
+}
+
+fst_status fst__model_forward(fst_model *model, const fst_batch *batch, bool training, int64_t step)
+{
+    fst_forward_options options = fst__forward_defaults();
+    options.mode = training ? FST_FORWARD_TRAIN : FST_FORWARD_EVALUATE;
+    options.step = step;
+    return fst__model_forward_with(model, batch, &options);
+}
+
+fst_status fst__model_forward_with(fst_model *model, const fst_batch *batch,
+                                   const fst_forward_options *options)
+{
+    bool training = options->mode == FST_FORWARD_TRAIN;
+    begin(model, options);
     fst_status status = fst__model_lay_out(model, batch->rows, batch->length, training, 0);
     if (!status)
         status = check_ids(model, batch);
+    if (!status)
+        status = copy_kept(model, batch);
     if (status)
         return status;
     model->target_weight = 0;
     for (int64_t r = 0; r < batch->rows; ++r)
         copy_row(model, batch, r);
     model->has_targets = batch->targets != NULL;
-    model->step = step;
     status = fst__adapter_refresh(model);
     if (!status)
         status = fst__transformer_forward(model);

@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "kernels/compute.h"
 #include "model/adapter.h"
+#include "model/heads.h"
+#include "model/outputs.h"
 #include "nn/rotary.h"
 
 #include <string.h>
@@ -99,8 +101,9 @@ void fst__model_release(fst_model *model)
         return;
     fst_context *context = model->context;
     fst__allocator *allocator = &context->allocator;
-    for (int i = 0; i < FST__OUTPUTS; ++i)
-        fst__free(allocator, model->outputs[i].data);
+    fst__outputs_destroy(model);
+    fst__heads_destroy(model);
+    fst__free(allocator, model->kept);
     fst__free(allocator, model->block);
     fst__free(allocator, model->layer_activations);
     fst__free(allocator, model->rotary_sine);
@@ -109,6 +112,26 @@ void fst__model_release(fst_model *model)
     fst__parameters_destroy(&model->parameters);
     fst__free(allocator, model);
     fst__context_release(context);
+}
+
+fst_status fst__buffer_want(fst__allocator *allocator, fst__buffer *buffer, size_t count)
+{
+    if (count <= buffer->size)
+        return FST_OK;
+    fst__free(allocator, buffer->data);
+    buffer->size = 0;
+    buffer->data = fst__alloc_array(allocator, count, sizeof *buffer->data);
+    if (!buffer->data)
+        return FST_ERR_NO_MEMORY;
+    buffer->size = count;
+    return FST_OK;
+}
+
+void fst__model_forget_forward(fst_model *model)
+{
+    model->phase = FST__PHASE_IDLE;
+    model->has_output = false;
+    model->activations.rows = 0;
 }
 
 fst_status fst__model_parameters(fst_model *model, const fst__parameter **parameters,
@@ -137,10 +160,13 @@ static fst_status check_shape(const fst_model *model, int64_t rows, int64_t leng
 }
 
 /* What one operator may need beyond the plan's own. */
-static size_t scratch_size(const fst_model *model, int64_t tokens, bool training, size_t asked)
+static size_t scratch_size(const fst_model *model, int64_t rows, int64_t length, bool training,
+                           size_t asked)
 {
-    size_t adapter = fst__adapter_scratch(model, tokens, training);
-    return adapter > asked ? adapter : asked;
+    size_t adapter = fst__adapter_scratch(model, rows * length, training);
+    size_t heads = fst__heads_scratch(model, rows, length, training);
+    asked = adapter > asked ? adapter : asked;
+    return heads > asked ? heads : asked;
 }
 
 static fst_status plan(const fst_model *model, int64_t rows, int64_t length, bool training,
@@ -149,7 +175,7 @@ static fst_status plan(const fst_model *model, int64_t rows, int64_t length, boo
     fst_status status = check_shape(model, rows, length);
     if (status)
         return status;
-    least_scratch = scratch_size(model, rows * length, training, least_scratch);
+    least_scratch = scratch_size(model, rows, length, training, least_scratch);
     fst__arena counting = fst__arena_counting();
     fst__activations counted;
     fst__activations_layout(&counted, &counting, NULL, model->context->compute, &model->config,
@@ -211,7 +237,7 @@ fst_status fst__model_lay_out(fst_model *model, int64_t rows, int64_t length, bo
     if (status)
         return status;
     fst__activations *a = &model->activations;
-    least_scratch = scratch_size(model, rows * length, training, least_scratch);
+    least_scratch = scratch_size(model, rows, length, training, least_scratch);
     if (a->rows == rows && a->length == length && a->training == training &&
         a->least_scratch >= least_scratch)
         return FST_OK;

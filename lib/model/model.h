@@ -10,15 +10,35 @@
 typedef enum fst__model_phase {
     FST__PHASE_IDLE,     /* nothing to differentiate */
     FST__PHASE_FORWARD,  /* after a training forward */
-    FST__PHASE_LOSS,     /* the loss head has left its gradient in d_normed */
 } fst__model_phase;
 
-/* What fst_model_output can give. */
-typedef enum fst__output {
-    FST__OUTPUT_LOGITS,
-    FST__OUTPUT_HIDDEN,
-    FST__OUTPUTS,
-} fst__output;
+/* Memory that is kept until more is needed. */
+typedef struct fst__buffer {
+    fst__real *data;
+    size_t size; /* elements */
+} fst__buffer;
+
+fst_status fst__buffer_want(fst__allocator *allocator, fst__buffer *buffer, size_t count);
+
+enum { FST__HEAD_NAME_SIZE = 32, FST__HEAD_MOST = 16 };
+
+typedef struct fst__head {
+    char name[FST__HEAD_NAME_SIZE];
+    fst_head_options options; /* its name is ours */
+    fst__buffer output;       /* [n, K] */
+    fst__buffer gradient;     /* [n, K] of the caller's objective */
+    bool has_gradient;
+} fst__head;
+
+/* What fst_model_output gives and fst_model_add_gradient takes; R = rows·length. */
+typedef struct fst__outputs {
+    fst__buffer logits, hidden;                  /* [R, V], [R, C] */
+    fst__buffer log_probabilities, entropies;    /* [R] */
+    bool has_distribution;                       /* both are those of the last forward */
+    fst__buffer d_log_probabilities, d_entropies; /* [R], until backward */
+    bool has_d_log_probabilities, has_d_entropies;
+    fst__buffer d_logits, d_logits_scratch, spare; /* of one call */
+} fst__outputs;
 
 struct fst_model {
     _Atomic int64_t references;
@@ -36,18 +56,23 @@ struct fst_model {
     fst__activations activations;
     fst__model_phase phase;
     bool has_output;    /* `activations.hidden` is that of the last forward */
-    bool has_targets;
-    int64_t step;       /* of the last forward's dropout */
+    bool has_targets, has_kept;
+    bool has_loss;      /* fst_model_loss was called for it */
+    bool has_gradient;  /* d_normed holds the gradients given so far */
+    bool dropout;       /* of the last forward, as the next two */
+    int64_t step;
+    double temperature;
+    unsigned char *kept; /* [R, ⌈V/8⌉] a copy */
+    size_t kept_size;
     double target_weight; /* Σ weights of the last batch's targets */
 
     struct fst__adapter *adapter; /* adapter.h; owned; NULL: none */
 
     struct fst__kv_cache *cache; /* of the decode in progress, or NULL */
 
-    struct {
-        fst__real *data;
-        size_t size; /* elements */
-    } outputs[FST__OUTPUTS]; /* for the caller; each keeps its memory until a larger one is needed */
+    fst__head heads[FST__HEAD_MOST];
+    int32_t head_count;
+    fst__outputs outputs;
 };
 
 static inline fst_model *fst__model_retain(fst_model *model)
@@ -73,10 +98,19 @@ fst_status fst__model_plan(const fst_model *model, int64_t rows, int64_t length,
 /* Reserves and lays out; extra_scratch: bytes that one operator needs beyond the plan's own. */
 fst_status fst__model_lay_out(fst_model *model, int64_t rows, int64_t length, bool training,
                               size_t extra_scratch);
+/* Options are validated. */
+fst_status fst__model_forward_with(fst_model *model, const fst_batch *batch,
+                                   const fst_forward_options *options);
 fst_status fst__model_forward(fst_model *model, const fst_batch *batch, bool training, int64_t step);
 fst_status fst__model_loss(fst_model *model, const fst_loss_options *options, fst_loss *loss);
 fst_status fst__model_backward(fst_model *model);
-fst_status fst__model_backward_from(fst_model *model, const char *output, const fst_view *gradient);
+fst_status fst__model_add_gradient(fst_model *model, const char *output, const fst_view *gradient);
+
+fst_forward_options fst__forward_defaults(void);
+/* The distribution that the last forward's logits stand for, without weights. Needs nn/loss_head.h. */
+struct fst__loss_head fst__model_distribution(const fst_model *model);
+/* What was computed is no longer what the model computes; plans may no longer fit. */
+void fst__model_forget_forward(fst_model *model);
 fst_status fst__model_output(fst_model *model, const char *name, fst_view *view);
 
 #endif

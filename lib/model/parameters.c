@@ -239,6 +239,17 @@ static bool ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
+void fst__parameters_draw(fst__parameters *parameters, const fst__compute *compute, int64_t index,
+                          double std, uint64_t seed, uint64_t number)
+{
+    pass draw = {.item = &parameters->items[index], .seed = seed, .number = number, .std = std};
+    run_pass(compute, &draw, draw_chunk);
+    if (!draw.item->working)
+        return;
+    pass convert = {.item = draw.item};
+    run_pass(compute, &convert, convert_chunk);
+}
+
 void fst__parameters_initialise(fst__parameters *parameters, const fst__compute *compute,
                                 const fst_model_config *config, uint64_t seed)
 {
@@ -255,9 +266,8 @@ void fst__parameters_initialise(fst__parameters *parameters, const fst__compute 
         }
         bool residual = ends_with(item->name, "attention.output.weight") ||
                         ends_with(item->name, "mlp.down.weight");
-        pass draw = {.item = item, .seed = seed, .number = (uint64_t)i,
-                     .std = residual ? residual_std : config->init_std};
-        run_pass(compute, &draw, draw_chunk);
+        fst__parameters_draw(parameters, compute, i, residual ? residual_std : config->init_std, seed,
+                             (uint64_t)i);
     }
     fst__parameters_refresh_working(parameters, compute);
 }

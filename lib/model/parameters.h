@@ -63,6 +63,9 @@ fst_status fst__parameters_add(fst__parameters *parameters, const char *name, in
                                int64_t columns, int32_t rank, uint32_t flags);
 /* Takes `count` away, none of the backbone's; those behind them move up. */
 void fst__parameters_remove(fst__parameters *parameters, int64_t first, int64_t count);
+/* Normally distributed values; a function of (seed, number, element). */
+void fst__parameters_draw(fst__parameters *parameters, const fst__compute *compute, int64_t index,
+                          double std, uint64_t seed, uint64_t number);
 void fst__parameters_freeze(fst__parameters *parameters, int64_t index, bool frozen);
 
 void fst__parameters_refresh_working(fst__parameters *parameters, const fst__compute *compute);

@@ -12,7 +12,7 @@ fst__dropout fst__dropout_at(const fst_model *model, fst__dropout_place place, i
 {
     double probability = place == FST__DROPOUT_ATTENTION ? model->config.attention_dropout
                                                          : model->config.dropout;
-    if (!model->activations.training)
+    if (!model->activations.training || !model->dropout)
         probability = 0;
     uint64_t site = (uint64_t)layer * 4 + (uint64_t)place;
     return (fst__dropout){

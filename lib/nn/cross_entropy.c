@@ -49,16 +49,59 @@ static double exp_total(const fst__kernels *kernels, fst__real *x, fst__real top
     return total;
 }
 
-/* x = exp(x - top) becomes the gradient. */
+static double temperature_of(const fst__loss_head *head)
+{
+    return head->temperature > 0 ? head->temperature : 1;
+}
+
+/* From raw logits to those of the distribution. */
+static void shape_logits(const fst__loss_head *head, const fst__kernels *kernels, int64_t row,
+                         fst__real *x, int64_t vocabulary)
+{
+    double temperature = temperature_of(head);
+    if (temperature != 1)
+        kernels->scale((fst__real)(1 / temperature), x, x, vocabulary);
+    if (!head->kept)
+        return;
+    const unsigned char *kept = head->kept + row * ((vocabulary + 7) / 8);
+    for (int64_t j = 0; j < vocabulary; ++j) {
+        if (!(kept[j / 8] >> (j % 8) & 1) && j != head->targets[row])
+            x[j] = (fst__real)-INFINITY;
+    }
+}
+
+/* As row_gradient, from x = x - top, with the entropy's part: h = coefficient, H = entropy. */
+static void row_gradient_with_entropy(const fst__kernels *kernels, fst__real *x, int64_t vocabulary,
+                                      double of_p, double shift, double h, double total, double H)
+{
+    fst__real terms[CHUNK];
+    double log_total = log(total);
+    for (int64_t j = 0; j < vocabulary; j += CHUNK) {
+        int64_t count = vocabulary - j < CHUNK ? vocabulary - j : CHUNK;
+        kernels->exp_sum(x + j, 0, terms, count);
+        for (int64_t i = 0; i < count; ++i) {
+            double p = (double)terms[i] / total, log_p = (double)x[j + i] - log_total;
+            /* 0 · -inf counts as 0 */
+            double gradient = p > 0 ? p * (of_p - h * (log_p + H)) : 0;
+            x[j + i] = (fst__real)(gradient + shift);
+        }
+    }
+}
+
+/* x = exp(x - top) becomes the gradient; or x - top, where the row has an entropy coefficient h. */
 static void row_gradient(const fst__cross_entropy_block *block, const fst__kernels *kernels,
-                         fst__real *x, int64_t target, double weight, double total, double lse)
+                         fst__real *x, int64_t target, double weight, double h, double total,
+                         double lse, double entropy)
 {
     const fst__loss_head *head = block->head;
     int64_t vocabulary = block->logits.columns;
-    double smoothing = (double)head->label_smoothing, scale = head->gradient_scale * weight;
+    double smoothing = (double)head->label_smoothing;
+    double outer = head->gradient_scale / temperature_of(head), scale = outer * weight;
     double of_p = scale * (1 + 2 * (double)head->z_loss * lse);
     double shift = -scale * smoothing / (double)vocabulary;
-    if (shift != 0)
+    if (h != 0)
+        row_gradient_with_entropy(kernels, x, vocabulary, of_p, shift, outer * h, total, entropy);
+    else if (shift != 0)
         kernels->affine((fst__real)(of_p / total), x, (fst__real)shift, x, vocabulary);
     else
         kernels->scale((fst__real)(of_p / total), x, x, vocabulary);
@@ -73,15 +116,18 @@ static void row_loss(const fst__cross_entropy_block *block, const fst__kernels *
     fst__real *x = fst__matrix_at(block->logits, i, 0);
     if (block->bias)
         kernels->add(x, block->bias, x, vocabulary);
+    shape_logits(head, kernels, row, x, vocabulary);
     fst__real top = kernels->max(x, vocabulary);
+    double h = block->gradient && head->row_entropies ? (double)head->row_entropies[row] : 0;
     double smoothing = (double)head->label_smoothing;
     double mean = 0, entropy = 0, at_target = (double)x[target];
     if (smoothing != 0)
         mean = (double)kernels->sum(x, vocabulary) / (double)vocabulary;
     bool correct = x[target] == top && (target == 0 || kernels->max(x, target) < top);
-    double total = exp_total(kernels, x, top, vocabulary, block->gradient,
-                             block->row_entropy ? &entropy : NULL);
+    double total = exp_total(kernels, x, top, vocabulary, block->gradient && h == 0,
+                             block->row_entropy || h != 0 ? &entropy : NULL);
     double lse = (double)top + log(total);
+    entropy = log(total) - entropy / total;
     double weight = head->row_weights ? (double)head->row_weights[row] : 1;
     double nll = smoothing != 0 ? (1 - smoothing) * (lse - at_target) + smoothing * (lse - mean)
                                 : lse - at_target;
@@ -93,9 +139,9 @@ static void row_loss(const fst__cross_entropy_block *block, const fst__kernels *
     if (block->row_logprob)
         block->row_logprob[row] = (fst__real)(at_target - lse);
     if (block->row_entropy)
-        block->row_entropy[row] = (fst__real)(log(total) - entropy / total);
+        block->row_entropy[row] = (fst__real)entropy;
     if (block->gradient)
-        row_gradient(block, kernels, x, target, weight, total, lse);
+        row_gradient(block, kernels, x, target, weight, h, total, lse, entropy);
 }
 
 static void ignore_row(const fst__cross_entropy_block *block, int64_t i)

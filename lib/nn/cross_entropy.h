@@ -3,6 +3,10 @@
  * (Szegedy et al. 2016) and c the z-loss coefficient (Chowdhery et al., "PaLM", 2022):
  *   lse = log Σ exp x    nll = (1-ε)(lse - x_t) + ε(lse - mean x)
  *   d/dx_j of w(nll + c·lse²) = w(p_j(1 + 2c·lse) - (1-ε)[j = t] - ε/V)
+ * and of the entropy H = -Σ p log p, with a coefficient h of its own for each row:
+ *   d/dx_j of h·H = -h·p_j(log p_j + H)
+ * Where there is a temperature T, x are the logits divided by it, and gradients are divided by T;
+ * where a row has a list of ids that are kept, all others have x = -∞.
  */
 #ifndef FST_NN_CROSS_ENTROPY_H
 #define FST_NN_CROSS_ENTROPY_H
@@ -17,7 +21,11 @@
 typedef struct fst__loss_head {
     const int32_t *targets;       /* [R]; below 0: ignored */
     const fst__real *row_weights; /* [R] or NULL for ones; may be negative */
+    const fst__real *row_entropies; /* [R] coefficients h, or NULL for zeros */
+    const unsigned char *kept; /* [R, ⌈V/8⌉] bit j % 8 of byte j / 8: id j is kept; NULL: all are.
+                                * The target always is. Needs label_smoothing 0 */
     double gradient_scale; /* gradients are multiplied by it: 1 / tokens of the whole batch */
+    double temperature;    /* 0: 1 */
     fst__real label_smoothing;
     fst__real z_loss;
 } fst__loss_head;

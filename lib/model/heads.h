@@ -1,0 +1,34 @@
+/* Linear heads over the hidden states. */
+#ifndef FST_MODEL_HEADS_H
+#define FST_MODEL_HEADS_H
+
+#include "model/model.h"
+
+fst_head_options fst__head_defaults(void);
+
+/* Options are overlaid. `initialise` false: the weights are zero. */
+fst_status fst__model_add_head(fst_model *model, const fst_head_options *options, bool initialise);
+
+/* NULL if there is none. */
+fst__head *fst__head_find(fst_model *model, const char *name);
+fst__parameter *fst__head_weight(const fst_model *model, const fst__head *head); /* [K, C] */
+fst__parameter *fst__head_bias(const fst_model *model, const fst__head *head);   /* [K] or NULL */
+
+/* Rows of a head's output for the batch in the model. */
+static inline int64_t fst__head_rows(const fst_model *model, const fst__head *head)
+{
+    const fst__activations *a = &model->activations;
+    return head->options.kind == FST_HEAD_TOKEN ? a->rows * a->length : a->rows;
+}
+
+/* Bytes of scratch that any head wants for a batch. */
+size_t fst__heads_scratch(const fst_model *model, int64_t rows, int64_t length, bool training);
+
+/* Into head->output. */
+fst_status fst__head_forward(fst_model *model, fst__head *head);
+/* From head->gradient: adds to the weights' gradients and, with_input, to d_normed. */
+fst_status fst__head_backward(fst_model *model, fst__head *head, bool with_input);
+
+void fst__heads_destroy(fst_model *model);
+
+#endif
