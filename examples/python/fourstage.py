@@ -661,6 +661,11 @@ ACTIVATION_GELU_TANH = 1
 ACTIVATION_GELU = 2
 ACTIVATION_SILU = 3
 ACTIVATION_RELU = 4
+HEAD_SEQUENCE = 0
+HEAD_TOKEN = 1
+POOL_LAST = 0
+POOL_FIRST = 1
+POOL_MEAN = 2
 FORWARD_EVALUATE = 0
 FORWARD_TRAIN = 1
 GROUP_RLOO = 0
@@ -745,6 +750,10 @@ class Batch(Struct):
         it; NULL: one document a row
     lengths: [rows] tokens that count in each row, the rest is padding; NULL: all
     weights: weight of each position's loss; NULL: 1
+    kept: [rows, length, ⌈vocabulary/8⌉] bit v % 8 of byte v / 8 is 1 where id v may be the target
+        at that position; all other ids have probability 0 in losses, log-probabilities and
+        entropies, as a sampler with top-k, top-p or min-p had it. The target itself always may.
+        NULL: all ids.
     """
     _init_ = "fst_batch_init"
     _fields_ = [
@@ -757,6 +766,7 @@ class Batch(Struct):
         ("documents", ctypes.POINTER(ctypes.c_int32)),
         ("lengths", ctypes.POINTER(ctypes.c_int32)),
         ("weights", ctypes.POINTER(ctypes.c_float)),
+        ("kept", ctypes.POINTER(ctypes.c_uint8)),
     ]
     _kinds_ = dict(_fields_)
 
@@ -1341,20 +1351,53 @@ class ModelOptions(Struct):
     _kinds_ = dict(_fields_)
 
 
+class HeadOptions(Struct):
+    """A linear head over the hidden states.
+    Since 0.1
+
+    name: 1 to 31 of a–z, 0–9 and _, not the name of another output; copied
+    kind: FST_HEAD_ value; default FST_HEAD_SEQUENCE
+    pooling: sequence heads: FST_POOL_ value; default FST_POOL_LAST
+    outputs: K ≥ 1; default 1
+    bias: 1 (default): y = W·h + b; 0: no b
+    reserved: 0
+    init_std: standard deviation of the initial weights; 0: zeros, as a value head wants; default
+        0.02
+    dropout: on the head's input, in training, 0 ≤ p < 1; default 0
+    """
+    _init_ = "fst_head_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("name", ctypes.c_char_p),
+        ("kind", ctypes.c_int32),
+        ("pooling", ctypes.c_int32),
+        ("outputs", ctypes.c_int64),
+        ("bias", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("init_std", ctypes.c_double),
+        ("dropout", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
 class ForwardOptions(Struct):
     """Options of fst_model_forward.
     Since 0.1
 
     mode: FST_FORWARD_ value; default FST_FORWARD_TRAIN
-    reserved: 0
+    dropout: 1 (default): dropout as configured, in training; 0: none, though activations are kept
+        for backward
     step: number of the draw of dropout masks: the same step gives the same masks; default 0
+    temperature: > 0: logits are divided by it in losses, log-probabilities and entropies ("logits"
+        are not); default 1
     """
     _init_ = "fst_forward_options_init"
     _fields_ = [
         ("struct_size", ctypes.c_size_t),
         ("mode", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
+        ("dropout", ctypes.c_int32),
         ("step", ctypes.c_int64),
+        ("temperature", ctypes.c_double),
     ]
     _kinds_ = dict(_fields_)
 
@@ -2104,6 +2147,7 @@ STRUCTS = {
     "fst_view": View,
     "fst_model_config": ModelConfig,
     "fst_model_options": ModelOptions,
+    "fst_head_options": HeadOptions,
     "fst_forward_options": ForwardOptions,
     "fst_loss_options": LossOptions,
     "fst_loss": Loss,
@@ -2262,6 +2306,14 @@ _fst_model_parameter = _FUNCTIONS["fst_model_parameter"] = _bind("fst_model_para
 _fst_model_gradient = _FUNCTIONS["fst_model_gradient"] = _bind("fst_model_gradient", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 _fst_model_weights_changed = _FUNCTIONS["fst_model_weights_changed"] = _bind("fst_model_weights_changed", ctypes.c_int32, ctypes.c_void_p)
+_fst_head_options_init = _FUNCTIONS["fst_head_options_init"] = _bind("fst_head_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_add_head = _FUNCTIONS["fst_model_add_head"] = _bind("fst_model_add_head", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_head_count = _FUNCTIONS["fst_model_head_count"] = _bind("fst_model_head_count",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_get_head = _FUNCTIONS["fst_model_get_head"] = _bind("fst_model_get_head", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
 _fst_model_zero_gradients = _FUNCTIONS["fst_model_zero_gradients"] = _bind("fst_model_zero_gradients", ctypes.c_int32, ctypes.c_void_p)
 _fst_model_set_trainable = _FUNCTIONS["fst_model_set_trainable"] = _bind("fst_model_set_trainable",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32)
@@ -2276,6 +2328,8 @@ _fst_loss_options_init = _FUNCTIONS["fst_loss_options_init"] = _bind("fst_loss_o
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_model_loss = _FUNCTIONS["fst_model_loss"] = _bind("fst_model_loss", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_add_gradient = _FUNCTIONS["fst_model_add_gradient"] = _bind("fst_model_add_gradient",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 _fst_model_backward = _FUNCTIONS["fst_model_backward"] = _bind("fst_model_backward", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 _fst_trajectories_init = _FUNCTIONS["fst_trajectories_init"] = _bind("fst_trajectories_init",
@@ -3215,6 +3269,38 @@ class Model(Handle):
         """
         return _check(_fst_model_weights_changed(self._pointer()))
 
+    def add_head(self, options=None, **fields):
+        """Adds a head, an output of its name, with the parameters "heads.NAME.weight" [K, width] and
+            "heads.NAME.bias" [K]. Gradients gathered so far are dropped.
+        options: the name is needed.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_STATE while an
+            optimizer of the model lives; FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        options = _filled(HeadOptions, options, fields)
+        return _check(_fst_model_add_head(self._pointer(), _reference(options)))
+
+    def head_count(self):
+        """Returns count: its heads.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        count_out = ctypes.c_int64()
+        _check(_fst_model_head_count(self._pointer(), ctypes.byref(count_out)))
+        return count_out.value
+
+    def get_head(self, index):
+        """A head's options.
+        index: 0 ≤ index < count.
+        Returns head: its name is borrowed while the model lives.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        head_out = HeadOptions()
+        object.__setattr__(head_out, 'status', _check(_fst_model_get_head(self._pointer(),
+                _index(index), ctypes.byref(head_out), ctypes.sizeof(head_out))))
+        return head_out
+
     def zero_gradients(self):
         """Sets all gradients to zero.
         Status: FST_OK, FST_ERR_NO_MEMORY or FST_ERR_INVALID_ARGUMENT.
@@ -3263,11 +3349,20 @@ class Model(Handle):
         return _check(_fst_model_forward(self._pointer(), _reference(batch), _reference(options)))
 
     def output(self, name):
-        """A named output of the last forward: "hidden" [rows, length, width], after the last norm, or
-            "logits" [rows, length, vocabulary], computed when asked for; float32.
-        name: "hidden" or "logits".
-        Returns view: borrowed until the next forward or output; only before the forward's backward.
-        Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_STATE (no forward yet), FST_ERR_NO_MEMORY.
+        """A named output of the last forward, float32, computed when asked for:
+        - "hidden" [rows, length, width], after the last norm; - "logits" [rows, length,
+            vocabulary]; - "log_probabilities" [rows, length]: log p of the batch's targets at the
+            forward's temperature, 0 where ignored; and "entropy" [rows, length] of that
+            distribution, likewise. Both come from one pass by row blocks that never holds all
+            logits; asking for the second costs nothing more. The same batch gives the same bits in
+            either mode, unless dropout is on; - a head's name: [rows, outputs] of a sequence head,
+            [rows, length, outputs] of a token head.
+        name: of the output.
+        Returns view: borrowed until the next forward, or the next time this output is asked for;
+            only before the forward's backward.
+        Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_STATE (no forward yet, or no targets for
+            "log_probabilities"), FST_ERR_NUMERIC (a log-probability or entropy is not finite: the
+            text names row and position), FST_ERR_NO_MEMORY.
         Since 0.1
         """
         name = _text(name)
@@ -3290,10 +3385,25 @@ class Model(Handle):
                 _reference(options), ctypes.byref(loss_out), ctypes.sizeof(loss_out))))
         return loss_out
 
+    def add_gradient(self, output, gradient):
+        """Adds to what fst_model_backward will start from: the gradient of the caller's own objective
+            with respect to an output. Any number of calls for any outputs, also beside
+            fst_model_loss. For "log_probabilities" and "entropy" the head's product is done once
+            more, by row blocks.
+        output: as fst_model_output.
+        gradient: float32, of the output's shape, any strides; copied.
+        Status: FST_OK, FST_ERR_STATE, FST_ERR_MISMATCH, FST_ERR_NOT_FOUND, FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        output = _text(output)
+        gradient_view = _to_view(gradient)
+        return _check(_fst_model_add_gradient(self._pointer(), output, _reference(gradient_view)))
+
     def backward(self, output=None, gradient=None):
-        """Adds the gradients of all parameters. Once per forward.
-        output: NULL: of the loss; "logits" or "hidden": of the caller's own function of them.
-        gradient: with output: float32, of the output's shape, any strides; else NULL.
+        """Adds the gradients of all parameters that are not frozen. Once per forward. It goes down no
+            further than to the lowest layer that has something to train.
+        output: NULL; or an output, which is fst_model_add_gradient and then this.
+        gradient: with output: as fst_model_add_gradient; else NULL.
         Status: FST_OK, FST_ERR_STATE, FST_ERR_MISMATCH, FST_ERR_NOT_FOUND, FST_ERR_NO_MEMORY.
         Since 0.1
         """
