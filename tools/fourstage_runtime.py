@@ -626,6 +626,154 @@ def _tokenizer_encode_batch(self, texts, options=None, **fields):
 Tokenizer.encode_batch = _tokenizer_encode_batch
 
 
+def _whole_texts(values):
+    """As _texts, for texts that C reads up to their NUL: one inside would cut them off unseen."""
+    pointers, _, count = _texts(list(values))
+    for index in range(count):
+        if pointers[index] is None:
+            raise TypeError(f"text {index} is None")
+    for index, value in enumerate(values):
+        if b"\0" in _text(value):
+            raise ValueError(f"text {index} holds a NUL")
+    return pointers, count
+
+
+def _offsets(lists):
+    return _input(numpy.cumsum([0] + [len(each) for each in lists]), "int64")
+
+
+def _messages(conversation):
+    """(role, content) of each message: such a pair, or a dict with those names."""
+    return [(message["role"], message["content"]) if isinstance(message, dict) else tuple(message)
+            for message in conversation]
+
+
+def _dataset_of(function, options, fields, context, tokenizer, *arguments):
+    options = _filled(ExampleOptions, options, fields)
+    out = ctypes.c_void_p()
+    _check(function(_handle(Context, context), _handle(Tokenizer, tokenizer), *arguments,
+                    _reference(options), ctypes.byref(out)))
+    return Dataset._adopt(out.value, (context,))
+
+
+# replaces fst_dataset_from_conversations
+def _dataset_from_conversations(context, tokenizer, conversations, options=None, **fields):
+    """Makes a dataset of conversations, each a list of (role, content) or of dicts with those names."""
+    conversations = [_messages(each) for each in conversations]
+    roles, _ = _whole_texts([role for each in conversations for role, _ in each])
+    contents, _ = _whole_texts([content for each in conversations for _, content in each])
+    offsets = _offsets(conversations)
+    return _dataset_of(_fst_dataset_from_conversations, options, fields, context, tokenizer, roles,
+                       contents, _address(offsets), len(conversations))
+
+
+# replaces fst_dataset_from_labelled
+def _dataset_from_labelled(context, tokenizer, texts, labels, pairs=None, options=None, **fields):
+    """Makes a dataset of texts with labels, [texts] or [texts, label_count]; NaN: missing.
+    pairs: a second text for each; None: none."""
+    texts, count = _whole_texts(texts)
+    labels = _input(labels, "float32")
+    if labels.ndim not in (1, 2) or len(labels) != count:
+        raise ValueError(f"labels has the shape {labels.shape}, there are {count} texts")
+    if pairs is not None:
+        pairs, pair_count = _whole_texts(pairs)
+        if pair_count != count:
+            raise ValueError(f"pairs has {pair_count} elements, texts has {count}")
+    fields["label_count"] = 1 if labels.ndim == 1 else labels.shape[1]
+    return _dataset_of(_fst_dataset_from_labelled, options, fields, context, tokenizer, texts, pairs,
+                       _address(labels), count)
+
+
+# replaces fst_dataset_from_preferences
+def _dataset_from_preferences(context, tokenizer, prompts, answers, margins=None, options=None, **fields):
+    """Makes a dataset of prompts with a list of answers each, best first.
+    margins: by how much the first answer is better; None: 0."""
+    answers = [list(each) for each in answers]
+    offsets = _offsets(answers)
+    prompts, count = _whole_texts(prompts)
+    texts, _ = _whole_texts([answer for each in answers for answer in each])
+    margins = _input(margins, "float32")
+    if len(answers) != count or (margins is not None and margins.shape != (count,)):
+        raise ValueError(f"{count} prompts, {len(answers)} lists of answers, "
+                         f"{count if margins is None else margins.size} margins")
+    return _dataset_of(_fst_dataset_from_preferences, options, fields, context, tokenizer, prompts, texts,
+                       _address(offsets), _address(margins), count)
+
+
+# replaces fst_dataset_from_prompts
+def _dataset_from_prompts(context, tokenizer, texts, options=None, **fields):
+    """Makes a dataset of prompts: users' messages where there is a template, else texts as they are."""
+    texts, count = _whole_texts(texts)
+    return _dataset_of(_fst_dataset_from_prompts, options, fields, context, tokenizer, texts, count)
+
+
+# replaces fst_dataset_get_example
+def _dataset_get_example(self, index, sequence=0):
+    """One sequence of an example: an Example whose arrays numpy.ctypeslib.as_array takes, and which
+    keeps the dataset alive."""
+    example = Example()
+    _check(_fst_dataset_get_example(self._pointer(), _index(index), _index(sequence),
+                                    ctypes.byref(example), ctypes.sizeof(example)))
+    object.__setattr__(example, "dataset", self)
+    return example
+
+
+# replaces fst_dataset_order
+def _dataset_order(self, position, count, shuffle=False):
+    """The examples that are read from `position` on, [count]."""
+    indices = numpy.empty(count, "int64")
+    _check(_fst_dataset_order(self._pointer(), _index(position), _index(count), int(shuffle),
+                              _address(indices)))
+    return indices
+
+
+# replaces fst_dataset_collate
+def _dataset_collate(self, examples, length=None, sequences=None):
+    """Sequences as rows: ids [rows, length], targets [rows, length], lengths [rows].
+    length: of a row; None: the longest of the dataset. sequences: which of each example; None: the first."""
+    examples, sequences = _input(examples, "int64"), _input(sequences, "int64")
+    rows = examples.size
+    if sequences is not None:
+        _same_size(sequences, examples, "sequences", "examples")
+    if length is None:
+        length = self.get_examples_info().longest
+    if length < 1:
+        raise ValueError(f"length is {length}, expected at least 1")
+    ids, targets = numpy.empty((2, rows, length), "int32")
+    lengths = numpy.empty(rows, "int32")
+    _check(_fst_dataset_collate(self._pointer(), _address(examples), _address(sequences), rows, length,
+                                _address(ids), _address(targets), _address(lengths)))
+    return ids, targets, lengths
+
+
+for _name in ("from_conversations", "from_labelled", "from_preferences", "from_prompts"):
+    setattr(Dataset, _name, staticmethod(globals()["_dataset_" + _name]))
+Dataset.get_example = _dataset_get_example
+Dataset.order = _dataset_order
+Dataset.collate = _dataset_collate
+
+
+# replaces fst_chat_encode
+def chat_encode(tokenizer, chat, messages, add_generation_prompt=False):
+    """Renders and tokenises a conversation, a list of (role, content) or of dicts with those names.
+    Returns ids and, for each, whether it is trained on. chat: a ChatTemplate; None: plain."""
+    messages = _messages(messages)
+    roles, count = _whole_texts([role for role, _ in messages])
+    contents, _ = _whole_texts([content for _, content in messages])
+    chat = _filled(ChatTemplate, chat, {})
+    room, needed = sum(len(_text(content)) for _, content in messages) + 64, ctypes.c_int64()
+    while True:
+        ids, trained = numpy.empty(room, "int32"), numpy.empty(room, "uint8")
+        status = _fst_chat_encode(_handle(Tokenizer, tokenizer), _reference(chat), roles, contents, count,
+                                  int(add_generation_prompt), _address(ids), _address(trained), room,
+                                  ctypes.byref(needed))
+        if status != ERR_BUFFER_TOO_SMALL:
+            break
+        room = needed.value
+    _check(status)
+    return ids[:needed.value], trained[:needed.value]
+
+
 def _interruptible(options):
     """A run without a progress callback gets one: through it Ctrl-C reaches the run."""
     if options is None:

@@ -450,6 +450,72 @@ class Objectives(unittest.TestCase):
         numpy.testing.assert_allclose(advantages, [-1, 1])
 
 
+class Examples(unittest.TestCase):
+    def setUp(self):
+        self.context = fourstage.Context(threads=1)
+        self.tokenizer = fourstage.Tokenizer.train_texts(self.context, ["a"], vocabulary_size=257,
+                                                         special_tokens=["<|endoftext|>"],
+                                                         special_token_count=1)
+
+    def text(self, ids):
+        return "".join("$" if i == 0 else self.tokenizer.token(int(i)).decode() for i in ids)
+
+    def test_chat(self):
+        ids, trained = fourstage.chat_encode(self.tokenizer, None, [("user", "hi"), ("assistant", "ho")])
+        self.assertEqual(self.text(ids), "hiho$")
+        self.assertEqual(list(trained), [0, 0, 1, 1, 1])
+        chat = fourstage.ChatTemplate(user_prefix="U:" * 100)
+        ids, _ = fourstage.chat_encode(self.tokenizer, chat, [{"role": "user", "content": "hi"}], True)
+        self.assertEqual(self.text(ids), "U:" * 100 + "hi")
+        with self.assertRaisesRegex(ValueError, "NUL"):
+            fourstage.chat_encode(self.tokenizer, None, [("user", "a\0b")])
+
+    def test_conversations(self):
+        talks = [[("user", "a"), ("assistant", "b" * n)] for n in range(1, 9)]
+        dataset = fourstage.Dataset.from_conversations(self.context, self.tokenizer, talks)
+        self.assertEqual(dataset.get_examples_info().trained_tokens, sum(n + 1 for n in range(1, 9)))
+        example = dataset.get_example(2)
+        ids = numpy.ctypeslib.as_array(example.ids, (example.length,))
+        del dataset
+        gc.collect()
+        self.assertEqual(self.text(ids), "abbb$")
+
+    def test_preferences(self):
+        dataset = fourstage.Dataset.from_preferences(self.context, self.tokenizer, ["a", "b"],
+                                                     [["c", "d"], ["e", "f", "g"]], margins=[1, 2])
+        self.assertEqual(sorted(dataset.order(2, 2, True)), [0, 1])
+        ids, targets, lengths = dataset.collate([1, 0], sequences=[2, 1])
+        self.assertEqual([self.text(row[:n]) for row, n in zip(ids, lengths)], ["bg$", "ad$"])
+        self.assertEqual(targets.tolist()[0][1:], [0, fourstage.IGNORE])
+        with self.assertRaisesRegex(ValueError, "2 prompts, 1 lists"):
+            fourstage.Dataset.from_preferences(self.context, self.tokenizer, ["a", "b"], [["c", "d"]])
+        with self.assertRaisesRegex(ValueError, "sequences has 1 elements, examples has 2"):
+            dataset.collate([1, 0], sequences=[2])
+
+    def test_labelled_and_prompts(self):
+        labels = numpy.array([[1, numpy.nan], [0, 2]])
+        dataset = fourstage.Dataset.from_labelled(self.context, self.tokenizer, ["a", "b"], labels, ["c", "d"])
+        self.assertEqual(dataset.get_example(1).labels[1], 2)
+        with self.assertRaisesRegex(ValueError, "there are 2 texts"):
+            fourstage.Dataset.from_labelled(self.context, self.tokenizer, ["a", "b"], [1])
+        prompts = fourstage.Dataset.from_prompts(self.context, self.tokenizer, ["a", "bc"])
+        self.assertEqual(prompts.get_example(1).prompt_length, 2)
+
+    def test_files(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "a.csv"
+            path.write_text("words,good\nfine,yes\nbad,no\n")
+            dataset = fourstage.Dataset.load_examples(
+                self.context, self.tokenizer, [path], kind=fourstage.EXAMPLES_LABELLED, header=1,
+                text_field="words", label_fields=["good"], label_values=["yes=1,no=0"], label_count=1)
+            self.assertEqual([dataset.get_example(i).labels[0] for i in range(2)], [1, 0])
+            path.write_text("words,good\nfine,1\nbad\n")
+            with self.assertRaisesRegex(fourstage.FormatError, "a.csv.*line 3"):
+                fourstage.Dataset.load_examples(self.context, self.tokenizer, [path], header=1,
+                                                kind=fourstage.EXAMPLES_LABELLED, text_field="words",
+                                                label_fields=["good"], label_count=1)
+
+
 class Library(unittest.TestCase):
     def test_version(self):
         self.assertRegex(fourstage.version(), r"^\d+\.\d+\.\d+")

@@ -119,9 +119,7 @@ def main():
                     rendered = theirs.apply_chat_template(messages, chat_template=template, tokenize=False,
                                                           add_generation_prompt=generation)
                     encoded = theirs(rendered, add_special_tokens=False, return_offsets_mapping=True)
-                    ids, trained = fourstage.chat_encode(
-                        ours, chat, [role for role, _ in turns], [content for _, content in turns], len(turns),
-                        int(generation), trained=True)
+                    ids, trained = fourstage.chat_encode(ours, chat, turns, generation)
                     expect(name, ids, encoded["input_ids"], turns)
                     wanted = spans(rendered, turns, name == "Llama 3", end)
                     # Several ids may share a character; the first of them is where a span begins.
@@ -135,8 +133,7 @@ def main():
                 question, answer = text(rng), text(rng)
                 source = ALPACA.format(instruction=question)
                 encoded = theirs(source + answer, add_special_tokens=False, return_offsets_mapping=True)
-                ids, trained = fourstage.chat_encode(ours, chat, ["user", "assistant"], [question, answer], 2, 0,
-                                                     trained=True)
+                ids, trained = fourstage.chat_encode(ours, chat, [("user", question), ("assistant", answer)])
                 expect("Alpaca", ids, encoded["input_ids"] + [theirs.eos_token_id], (question, answer))
                 inside = [int(b >= len(source)) for b, _ in encoded["offset_mapping"]] + [1]
                 expect("Alpaca trained", trained, inside, (question, answer))
