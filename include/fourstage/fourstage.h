@@ -11,6 +11,7 @@
 #include "fourstage/context.h"
 #include "fourstage/dataset.h"
 #include "fourstage/examples.h"
+#include "fourstage/metrics.h"
 #include "fourstage/model.h"
 #include "fourstage/objectives.h"
 #include "fourstage/optimizer.h"

@@ -1,6 +1,6 @@
 /*
- * The objectives of the last two stages as pure functions: advantages, the losses of policies, values,
- * preferences and rewards, and the gradient of each. The runs use these very functions; a loop of the
+ * The objectives of the last three stages as pure functions: advantages, the losses of policies, values,
+ * preferences, rewards and labels, and the gradient of each. The runs use these very functions; a loop of the
  * caller's own gets the same bits from them.
  *
  * All arrays are the caller's, in the machine's memory, contiguous unless said otherwise, borrowed for
@@ -463,7 +463,7 @@ typedef struct fst_score_loss {
     size_t struct_size; /**< size the caller passed */
     double loss;        /**< Σ w·l, with the centering term */
     double centering;   /**< the centering term's part of loss */
-    double accuracy;    /**< pairs: share in the right order, equal ones count half; ordinal: share of the right level */
+    double accuracy;    /**< pairs: share in the right order, equal ones count half; ordinal and classes: share of the right level or class; labels: share told right */
     double margin;      /**< pairs: mean of the better's score minus the worse's */
     double error;       /**< labels: mean of |score − label|, or of levels missed by */
     int64_t count;      /**< pairs or labels that count */
@@ -573,6 +573,66 @@ FST_API fst_status fst_ranked_pairs(const float *labels, int64_t count, int64_t 
 FST_API fst_status fst_loss_ordinal(int32_t kind, const float *logits, const float *labels,
                                     const float *weights, int64_t count, int64_t levels,
                                     float *gradient, fst_score_loss *result, size_t size);
+
+/* ---- labels ---- */
+
+/** Options of fst_loss_classes and fst_loss_labels. @since 0.1 */
+typedef struct fst_label_loss_options {
+    size_t struct_size;          /**< set by fst_label_loss_options_init */
+    double label_smoothing;      /**< 0 ≤ ε < 1; default 0 */
+    const double *class_weights; /**< finite, ≥ 0; NULL (default): 1. Classes: [classes], of each class; labels: [outputs], of the loss where the label is 1 */
+} fst_label_loss_options;
+
+/** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
+ *  @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_label_loss_options_init(fst_label_loss_options *options, size_t size);
+
+/**
+ * Cross entropy of one class of several, with PyTorch's class weights and label smoothing
+ * (torch.nn.CrossEntropyLoss; Szegedy et al., arXiv 1512.00567, section 7):
+ *
+ *     l = −Σ_c q_c·v_c·log softmax(z)_c,  q_c = (1 − ε)·[c = label] + ε/classes,  v class_weights
+ *
+ * @param options NULL for defaults.
+ * @param logits [count, classes] z
+ * @param labels [count] whole numbers 0 … classes − 1; NaN: missing, its logits are not read.
+ * @param weights [count]; NULL: 1/Σ v_label over the labels that are there, as PyTorch's mean. For
+ *        accumulation 1/Σ over those of all micro-batches.
+ * @param count ≥ 1.
+ * @param classes ≥ 1.
+ * @param gradient [count, classes]; NULL: not wanted.
+ * @param result out: accuracy is the share whose largest logit, the first of equal ones, is the label's; count
+ *        0 and loss 0 where all are missing. @param size sizeof *result.
+ * @return FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+ * @since 0.1
+ */
+FST_API fst_status fst_loss_classes(const fst_label_loss_options *options, const float *logits,
+                                    const float *labels, const float *weights, int64_t count,
+                                    int64_t classes, float *gradient, fst_score_loss *result,
+                                    size_t size);
+
+/**
+ * Cross entropy of labels of yes and no, each a decision of its own, as PyTorch's BCEWithLogitsLoss with
+ * class_weights as its pos_weight v:
+ *
+ *     l = −v·y·log σ(z) − (1 − y)·log σ(−z),  y = (1 − ε)·label + ε/2
+ *
+ * @param options NULL for defaults.
+ * @param logits [examples, outputs] z
+ * @param labels [examples, outputs] 0 to 1; NaN: missing, its logit is not read.
+ * @param weights [examples, outputs]; NULL: 1/labels that are there.
+ * @param examples ≥ 1.
+ * @param outputs labels of an example, ≥ 1.
+ * @param gradient [examples, outputs]; NULL: not wanted.
+ * @param result out: accuracy is the share of labels on whose side of ½ σ(z) is, ½ itself being above; count is
+ *        of labels; 0, with loss 0, where all are missing. @param size sizeof *result.
+ * @return FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+ * @since 0.1
+ */
+FST_API fst_status fst_loss_labels(const fst_label_loss_options *options, const float *logits,
+                                   const float *labels, const float *weights, int64_t examples,
+                                   int64_t outputs, float *gradient, fst_score_loss *result,
+                                   size_t size);
 
 #ifdef __cplusplus
 }

@@ -162,6 +162,35 @@ static double ordinal(const double *x, double *gradient, int variant)
     return found.loss;
 }
 
+/* N / 3 examples of three classes, one of them without a label. */
+static double classes(const double *x, double *gradient, int variant)
+{
+    const double labels[] = {2, NAN, 0, 1}, weights[] = {0.3, 0.4, 0, 0.2};
+    const double class_weights[] = {0.5, 2, 1.25};
+    fst_label_loss_options options = fst__label_loss_defaults();
+    options.label_smoothing = variant > 0 ? 0.2 : 0;
+    options.class_weights = variant > 1 ? class_weights : NULL;
+    fst_score_loss found;
+    OK(fst__loss_classes(&options, x, labels, variant == 1 ? weights : NULL, N / 3, 3, gradient,
+                         &found));
+    return found.loss;
+}
+
+static double labels(const double *x, double *gradient, int variant)
+{
+    double y[N], weights[N];
+    const double class_weights[] = {0.5, 2, 1.25};
+    fill_weights(weights, N);
+    for (int i = 0; i < N; ++i)
+        y[i] = i == 4 || i == 7 ? NAN : i % 2;
+    fst_label_loss_options options = fst__label_loss_defaults();
+    options.label_smoothing = variant > 0 ? 0.2 : 0;
+    options.class_weights = variant > 1 ? class_weights : NULL;
+    fst_score_loss found;
+    OK(fst__loss_labels(&options, x, y, variant == 1 ? weights : NULL, N / 3, 3, gradient, &found));
+    return found.loss;
+}
+
 static const struct {
     const char *name;
     objective of;
@@ -172,6 +201,7 @@ static const struct {
     {"KTO", kto, 2, N},       {"Bradley–Terry", bradley_terry, 2, N},
     {"K-wise", k_wise, 2, N}, {"regression", regression, 2, N},
     {"ranked", ranked, 2, N}, {"ordinal", ordinal, 2, MOST},
+    {"classes", classes, 3, N}, {"labels", labels, 3, N},
 };
 
 static void check_case(int which, int variant)

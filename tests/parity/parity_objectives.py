@@ -335,9 +335,42 @@ def check_graded():
         against("ordinal", found.loss, [gradient], loss, [logits])
 
 
+def check_labels():
+    """torch.nn.CrossEntropyLoss and BCEWithLogitsLoss, with weights, smoothing and missing labels."""
+    classes = 5
+    logits, class_weights = normal(N, classes, scale=3), np.array([0.5, 2, 1, 0.1, 1.7])
+    label = rng.integers(0, classes, N).astype("float32")
+    label[rng.random(N) < 0.2] = np.nan
+    gradient, = empty(logits)
+    targets = torch.tensor(np.where(np.isnan(label), -100, label)).long()
+    for smoothing in (0, 0.1):
+        for weights in (None, class_weights):
+            found = fst.Loss.classes(
+                logits, label, None, classes, gradient, label_smoothing=smoothing,
+                class_weights=weights)
+            against("classes", found.loss, [gradient], lambda z: F.cross_entropy(
+                z, targets, weight=None if weights is None else torch.tensor(weights).float(),
+                label_smoothing=smoothing), [logits])
+
+    several = (rng.random((N, classes)) < 0.3).astype("float32")
+    several[rng.random((N, classes)) < 0.2] = np.nan
+    there = torch.tensor(~np.isnan(several))
+    for smoothing in (0, 0.1):
+        y = torch.tensor(several) * (1 - smoothing) + smoothing / 2
+        for weights in (None, class_weights):
+            found = fst.Loss.labels(
+                logits, several, None, N, classes, gradient, label_smoothing=smoothing,
+                class_weights=weights)
+            against("labels", found.loss, [gradient], lambda z: F.binary_cross_entropy_with_logits(
+                z, torch.nan_to_num(y), reduction="none",
+                pos_weight=None if weights is None else torch.tensor(weights).float())[there].mean(),
+                [logits])
+
+
 def main():
     for check in (check_gae, check_advantages, check_policy, check_value, check_kl, check_aggregation,
-                  check_preferences, check_kto, check_pairs, check_k_wise, check_graded):
+                  check_preferences, check_kto, check_pairs, check_k_wise, check_graded,
+                  check_labels):
         check()
     for name, errors in worst.items():
         print(f"{name}: " + ", ".join(f"{kind} {error:.2g}" for kind, error in errors.items()))

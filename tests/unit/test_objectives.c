@@ -576,6 +576,47 @@ START_TEST(test_graded)
 }
 END_TEST
 
+START_TEST(test_label_losses)
+{
+    const float logits[] = {1, 0, -1, NAN, NAN, NAN, 0, 0, 2}, labels[] = {0, NAN, 1};
+    float g[9];
+    fst_score_loss found;
+    OK(fst_loss_classes(NULL, logits, labels, NULL, 3, 3, g, &found, sizeof found));
+    double first = log(exp(1) + 1 + exp(-1)), second = log(2 + exp(2));
+    CLOSE(found.loss, (first - 1 + second) / 2);
+    CLOSE(found.accuracy, 0.5);
+    ck_assert_int_eq(found.count, 2);
+    CLOSE(g[0], (exp(1 - first) - 1) / 2);
+    CLOSE(g[4], 0);
+    CLOSE(g[8], exp(2 - second) / 2);
+    fst_label_loss_options options;
+    OK(fst_label_loss_options_init(&options, sizeof options));
+    const double class_weights[] = {3, 1, 2};
+    options.class_weights = class_weights;
+    OK(fst_loss_classes(&options, logits, labels, NULL, 3, 3, NULL, &found, sizeof found));
+    CLOSE(found.loss, (3 * (first - 1) + second) / 4);
+    const float high[] = {0, NAN, 3}, half[] = {0, 0.5f, 1};
+    REFUSED(fst_loss_classes(NULL, logits, high, NULL, 3, 3, g, &found, sizeof found),
+            FST_ERR_INVALID_ARGUMENT, "labels[2]");
+    REFUSED(fst_loss_classes(NULL, logits, half, NULL, 3, 3, g, &found, sizeof found),
+            FST_ERR_INVALID_ARGUMENT, "labels[1]");
+
+    const float z[] = {1, -2, NAN, 0}, yes[] = {1, 0, NAN, 1};
+    OK(fst_loss_labels(NULL, z, yes, NULL, 2, 2, g, &found, sizeof found));
+    CLOSE(found.loss, -(log(sigmoid(1)) + log(sigmoid(2)) + log(sigmoid(0))) / 3);
+    CLOSE(found.accuracy, 1);
+    CLOSE(g[0], -sigmoid(-1) / 3);
+    CLOSE(g[1], sigmoid(-2) / 3);
+    CLOSE(g[2], 0);
+    const float none[] = {NAN, NAN};
+    OK(fst_loss_labels(NULL, z, none, NULL, 1, 2, g, &found, sizeof found));
+    ck_assert_double_eq(found.loss, 0);
+    options.label_smoothing = 1;
+    REFUSED(fst_loss_labels(&options, z, yes, NULL, 2, 2, g, &found, sizeof found),
+            FST_ERR_INVALID_ARGUMENT, "label_smoothing");
+}
+END_TEST
+
 START_TEST(test_ordinal)
 {
     /* Three levels, falling thresholds. */
@@ -664,6 +705,7 @@ int main(void)
     tcase_add_test(test, test_kto);
     tcase_add_test(test, test_pairs);
     tcase_add_test(test, test_graded);
+    tcase_add_test(test, test_label_losses);
     tcase_add_test(test, test_ordinal);
     tcase_add_test(test, test_accumulation);
     suite_add_tcase(suite, test);

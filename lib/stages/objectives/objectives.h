@@ -1,5 +1,5 @@
 /*
- * What stands behind fourstage/objectives.h; the reward and rl stages call these. The same
+ * What stands behind fourstage/objectives.h; the sft, reward and rl stages call these. The same
  * functions, over fst__real. Options are taken as they are, not overlaid; the result's struct_size
  * is left alone.
  */
@@ -16,6 +16,7 @@ fst_policy_loss_options fst__policy_loss_defaults(void);
 fst_kl_controller fst__kl_controller_defaults(void);
 fst_preference_loss_options fst__preference_loss_defaults(void);
 fst_kto_options fst__kto_defaults(void);
+fst_label_loss_options fst__label_loss_defaults(void);
 
 /* Checks of options alone, for a stage's create; the losses make them too. */
 fst_status fst__gae_check(const fst_gae_options *options);
@@ -23,6 +24,7 @@ fst_status fst__policy_loss_check(const fst_policy_loss_options *options);
 fst_status fst__kl_controller_check(const fst_kl_controller *controller);
 fst_status fst__preference_loss_check(const fst_preference_loss_options *options);
 fst_status fst__kto_check(const fst_kto_options *options);
+fst_status fst__label_loss_check(const fst_label_loss_options *options, int64_t outputs);
 
 /* advantages.c */
 fst_status fst__advantages_gae(const fst_gae_options *options, const fst_trajectories *layout,
@@ -90,5 +92,12 @@ fst_status fst__loss_regression(const fst__real *scores, const fst__real *labels
 fst_status fst__loss_ordinal(int32_t kind, const fst__real *logits, const fst__real *labels,
                              const fst__real *weights, int64_t count, int64_t levels,
                              fst__real *gradient, fst_score_loss *result);
+/* labels.c */
+fst_status fst__loss_classes(const fst_label_loss_options *options, const fst__real *logits,
+                             const fst__real *labels, const fst__real *weights, int64_t count,
+                             int64_t classes, fst__real *gradient, fst_score_loss *result);
+fst_status fst__loss_labels(const fst_label_loss_options *options, const fst__real *logits,
+                            const fst__real *labels, const fst__real *weights, int64_t count,
+                            int64_t outputs, fst__real *gradient, fst_score_loss *result);
 
 #endif
