@@ -1227,6 +1227,88 @@ class Example(Struct):
     _kinds_ = dict(_fields_)
 
 
+class ClassMetrics(Struct):
+    """How well one class of several was told; macro means are over the classes that occur among labels
+        or predictions, without weights. NaN where nothing was counted.
+    Since 0.1
+
+    count: predictions
+    accuracy: share that is right
+    precision_macro: mean of right / predicted
+    recall_macro: mean of right / labelled
+    f1_macro: mean of 2·right / (predicted + labelled)
+    f1_micro: of all classes together, which is the accuracy
+    f1_weighted: mean weighted by the labels of each class
+    mcc: Matthews' correlation coefficient for K classes, R_K (Gorodkin, "Comparing two K-category
+        assignments by a K-category correlation coefficient", 2004); 0 where one side is constant.
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("count", ctypes.c_int64),
+        ("accuracy", ctypes.c_double),
+        ("precision_macro", ctypes.c_double),
+        ("recall_macro", ctypes.c_double),
+        ("f1_macro", ctypes.c_double),
+        ("f1_micro", ctypes.c_double),
+        ("f1_weighted", ctypes.c_double),
+        ("mcc", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class LabelMetrics(Struct):
+    """How well several labels of yes and no were told; macro means are over all labels. NaN where
+        nothing was counted.
+    Since 0.1
+
+    count: labels that are there
+    examples: examples with one or more of them
+    accuracy: share of labels that is right
+    subset_accuracy: share of examples all of whose labels are right
+    precision_micro: over all labels together
+    recall_micro: over all labels together
+    f1_micro: over all labels together
+    precision_macro: mean over labels
+    recall_macro: mean over labels
+    f1_macro: mean over labels
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("count", ctypes.c_int64),
+        ("examples", ctypes.c_int64),
+        ("accuracy", ctypes.c_double),
+        ("subset_accuracy", ctypes.c_double),
+        ("precision_micro", ctypes.c_double),
+        ("recall_micro", ctypes.c_double),
+        ("f1_micro", ctypes.c_double),
+        ("precision_macro", ctypes.c_double),
+        ("recall_macro", ctypes.c_double),
+        ("f1_macro", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class RegressionMetrics(Struct):
+    """How close predicted numbers came. NaN where nothing was counted.
+    Since 0.1
+
+    count: labels that are there
+    rmse: √ of the mean squared error
+    mae: mean of |prediction − label|
+    pearson: see fst_metrics_correlation
+    spearman: see fst_metrics_correlation
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("count", ctypes.c_int64),
+        ("rmse", ctypes.c_double),
+        ("mae", ctypes.c_double),
+        ("pearson", ctypes.c_double),
+        ("spearman", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
 class View(Struct):
     """An array in memory. Element (i0, i1, …) stands at data + (i0·strides[0] + i1·strides[1] + …)
         elements. The layout of this struct is fixed for good.
@@ -1703,8 +1785,8 @@ class ScoreLoss(Struct):
 
     loss: Σ w·l, with the centering term
     centering: the centering term's part of loss
-    accuracy: pairs: share in the right order, equal ones count half; ordinal: share of the right
-        level
+    accuracy: pairs: share in the right order, equal ones count half; ordinal and classes: share of
+        the right level or class; labels: share told right
     margin: pairs: mean of the better's score minus the worse's
     error: labels: mean of |score − label|, or of levels missed by
     count: pairs or labels that count
@@ -1717,6 +1799,23 @@ class ScoreLoss(Struct):
         ("margin", ctypes.c_double),
         ("error", ctypes.c_double),
         ("count", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class LabelLossOptions(Struct):
+    """Options of fst_loss_classes and fst_loss_labels.
+    Since 0.1
+
+    label_smoothing: 0 ≤ ε < 1; default 0
+    class_weights: finite, ≥ 0; NULL (default): 1. Classes: [classes], of each class; labels:
+        [outputs], of the loss where the label is 1
+    """
+    _init_ = "fst_label_loss_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("label_smoothing", ctypes.c_double),
+        ("class_weights", ctypes.POINTER(ctypes.c_double)),
     ]
     _kinds_ = dict(_fields_)
 
@@ -2144,6 +2243,9 @@ STRUCTS = {
     "fst_example_options": ExampleOptions,
     "fst_examples_info": ExamplesInfo,
     "fst_example": Example,
+    "fst_class_metrics": ClassMetrics,
+    "fst_label_metrics": LabelMetrics,
+    "fst_regression_metrics": RegressionMetrics,
     "fst_view": View,
     "fst_model_config": ModelConfig,
     "fst_model_options": ModelOptions,
@@ -2164,6 +2266,7 @@ STRUCTS = {
     "fst_kto_options": KtoOptions,
     "fst_kto_loss": KtoLoss,
     "fst_score_loss": ScoreLoss,
+    "fst_label_loss_options": LabelLossOptions,
     "fst_schedule_options": ScheduleOptions,
     "fst_optimizer_options": OptimizerOptions,
     "fst_optimizer_report": OptimizerReport,
@@ -2280,6 +2383,21 @@ _fst_dataset_order = _FUNCTIONS["fst_dataset_order"] = _bind("fst_dataset_order"
 _fst_dataset_collate = _FUNCTIONS["fst_dataset_collate"] = _bind("fst_dataset_collate",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
         ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_metrics_confusion = _FUNCTIONS["fst_metrics_confusion"] = _bind("fst_metrics_confusion",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
+        ctypes.c_void_p)
+_fst_metrics_classes = _FUNCTIONS["fst_metrics_classes"] = _bind("fst_metrics_classes",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_metrics_labels = _FUNCTIONS["fst_metrics_labels"] = _bind("fst_metrics_labels", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_double,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_metrics_regression = _FUNCTIONS["fst_metrics_regression"] = _bind("fst_metrics_regression",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_void_p, ctypes.c_size_t)
+_fst_metrics_correlation = _FUNCTIONS["fst_metrics_correlation"] = _bind("fst_metrics_correlation",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_void_p, ctypes.c_void_p)
 _fst_dtype_size = _FUNCTIONS["fst_dtype_size"] = _bind("fst_dtype_size", ctypes.c_size_t,
         ctypes.c_int32)
 _fst_dtype_name = _FUNCTIONS["fst_dtype_name"] = _bind("fst_dtype_name", ctypes.c_char_p,
@@ -2394,6 +2512,13 @@ _fst_ranked_pairs = _FUNCTIONS["fst_ranked_pairs"] = _bind("fst_ranked_pairs", c
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_loss_ordinal = _FUNCTIONS["fst_loss_ordinal"] = _bind("fst_loss_ordinal", ctypes.c_int32,
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_label_loss_options_init = _FUNCTIONS["fst_label_loss_options_init"] = _bind("fst_label_loss_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_loss_classes = _FUNCTIONS["fst_loss_classes"] = _bind("fst_loss_classes", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_loss_labels = _FUNCTIONS["fst_loss_labels"] = _bind("fst_loss_labels", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
         ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_schedule_options_init = _FUNCTIONS["fst_schedule_options_init"] = _bind("fst_schedule_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_schedule_learning_rate = _FUNCTIONS["fst_schedule_learning_rate"] = _bind("fst_schedule_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
@@ -2894,109 +3019,6 @@ class Dataset(Handle):
                 paths_c, paths_count, _reference(options), ctypes.byref(dataset_out)))
         return Dataset._adopt(dataset_out.value, _keep)
 
-    @staticmethod
-    def from_conversations(context, tokenizer, roles, contents, offsets, conversations,
-            options=None, **fields):
-        """Makes conversations from memory.
-        context: the context.
-        tokenizer: used during the call only.
-        roles: [offsets[conversations]] as fst_chat_encode's.
-        contents: [offsets[conversations]] UTF-8; not kept.
-        offsets: [conversations + 1] conversation c is messages offsets[c] … offsets[c + 1] − 1;
-            offsets[0] = 0, rising.
-        conversations: at least 1.
-        options: NULL for defaults; what is about files is not looked at.
-        Returns dataset: the caller owns it.
-        Status: FST_OK; FST_ERR_INVALID_ARGUMENT naming the conversation; FST_ERR_NOT_FOUND where
-            the template wants an end token that the tokenizer does not have.
-        Since 0.1
-        """
-        roles_c, roles_lengths, roles_count = _texts(roles)
-        contents_c, contents_lengths, contents_count = _texts(contents)
-        offsets = _input(offsets, 'int64')
-        options = _filled(ExampleOptions, options, fields)
-        dataset_out = ctypes.c_void_p()
-        _keep = (context, tokenizer, roles_c, contents_c, offsets, options,)
-        _check(_fst_dataset_from_conversations(_handle(Context, context), _handle(Tokenizer,
-                tokenizer), roles_c, contents_c, _address(offsets), _index(conversations),
-                _reference(options), ctypes.byref(dataset_out)))
-        return Dataset._adopt(dataset_out.value, _keep)
-
-    @staticmethod
-    def from_labelled(context, tokenizer, texts, pairs, labels, examples, options=None, **fields):
-        """Makes labelled texts from memory. With a template the text is a user's message and the pair
-            the answer to it; without one the pair stands behind the text and pair_separator.
-        context: the context.
-        tokenizer: used during the call only.
-        texts: [examples] UTF-8; not kept.
-        pairs: [examples] a second text each; NULL: none.
-        labels: [examples, options.label_count] finite, or NaN: missing.
-        examples: at least 1.
-        options: NULL for defaults: one label. What is about files is not looked at.
-        Returns dataset: the caller owns it.
-        Status: as fst_dataset_from_conversations.
-        Since 0.1
-        """
-        texts_c, texts_lengths, texts_count = _texts(texts)
-        pairs_c, pairs_lengths, pairs_count = _texts(pairs)
-        labels = _input(labels, 'float32')
-        options = _filled(ExampleOptions, options, fields)
-        dataset_out = ctypes.c_void_p()
-        _keep = (context, tokenizer, texts_c, pairs_c, labels, options,)
-        _check(_fst_dataset_from_labelled(_handle(Context, context), _handle(Tokenizer, tokenizer),
-                texts_c, pairs_c, _address(labels), _index(examples), _reference(options),
-                ctypes.byref(dataset_out)))
-        return Dataset._adopt(dataset_out.value, _keep)
-
-    @staticmethod
-    def from_preferences(context, tokenizer, prompts, answers, offsets, margins, examples,
-            options=None, **fields):
-        """Makes preferences from memory: each prompt is a user's message, each answer the assistant's.
-        context: the context.
-        tokenizer: used during the call only.
-        prompts: [examples] UTF-8; not kept.
-        answers: [offsets[examples]] UTF-8; not kept.
-        offsets: [examples + 1] the answers to prompt i are offsets[i] … offsets[i + 1] − 1, the
-            best first, at least two; offsets[0] = 0.
-        margins: [examples] by how much the first is better; NULL: 0.
-        examples: at least 1.
-        options: NULL for defaults; what is about files is not looked at.
-        Returns dataset: the caller owns it.
-        Status: as fst_dataset_from_conversations.
-        Since 0.1
-        """
-        prompts_c, prompts_lengths, prompts_count = _texts(prompts)
-        answers_c, answers_lengths, answers_count = _texts(answers)
-        offsets = _input(offsets, 'int64')
-        margins = _input(margins, 'float32')
-        options = _filled(ExampleOptions, options, fields)
-        dataset_out = ctypes.c_void_p()
-        _keep = (context, tokenizer, prompts_c, answers_c, offsets, margins, options,)
-        _check(_fst_dataset_from_preferences(_handle(Context, context), _handle(Tokenizer,
-                tokenizer), prompts_c, answers_c, _address(offsets), _address(margins),
-                _index(examples), _reference(options), ctypes.byref(dataset_out)))
-        return Dataset._adopt(dataset_out.value, _keep)
-
-    @staticmethod
-    def from_prompts(context, tokenizer, texts, options=None, **fields):
-        """Makes prompts from memory: users' messages with the template's generation prompt behind
-            them, or the texts as they are where options.chat is NULL.
-        context: the context.
-        tokenizer: used during the call only.
-        texts: [count] UTF-8; not kept.
-        options: NULL for defaults; what is about files is not looked at.
-        Returns dataset: the caller owns it.
-        Status: as fst_dataset_from_conversations.
-        Since 0.1
-        """
-        texts_c, texts_lengths, texts_count = _texts(texts)
-        options = _filled(ExampleOptions, options, fields)
-        dataset_out = ctypes.c_void_p()
-        _keep = (context, tokenizer, texts_c, options,)
-        _check(_fst_dataset_from_prompts(_handle(Context, context), _handle(Tokenizer, tokenizer),
-                texts_c, texts_count, _reference(options), ctypes.byref(dataset_out)))
-        return Dataset._adopt(dataset_out.value, _keep)
-
     def get_examples_info(self):
         """Returns info
         Status: FST_OK, FST_ERR_INVALID_ARGUMENT, or FST_ERR_STATE for a dataset of plain documents.
@@ -3007,55 +3029,6 @@ class Dataset(Handle):
                 _check(_fst_dataset_get_examples_info(self._pointer(), ctypes.byref(info_out),
                 ctypes.sizeof(info_out))))
         return info_out
-
-    def get_example(self, index, sequence):
-        """index: 0 ≤ index < examples.
-        sequence: 0 ≤ sequence < the example's sequences.
-        Returns example
-        Status: FST_OK, FST_ERR_INVALID_ARGUMENT or FST_ERR_STATE.
-        Since 0.1
-        """
-        example_out = Example()
-        object.__setattr__(example_out, 'status', _check(_fst_dataset_get_example(self._pointer(),
-                _index(index), _index(sequence), ctypes.byref(example_out),
-                ctypes.sizeof(example_out))))
-        return example_out
-
-    def order(self, position, count, shuffle, indices):
-        """Which examples a step of training sees.
-        position: examples read since the training began, ≥ 0: entry i is example (position + i) mod
-            N of epoch ⌊(position + i) / N⌋.
-        count: at least 1.
-        shuffle: 1: each epoch has an order of its own, drawn by the context's seed; 0: as they
-            stand.
-        indices: [count] out.
-        Status: FST_OK, FST_ERR_INVALID_ARGUMENT or FST_ERR_STATE.
-        Since 0.1
-        """
-        indices = _output(indices, 'int64')
-        return _check(_fst_dataset_order(self._pointer(), _index(position), _index(count),
-                _index(shuffle), _address(indices)))
-
-    def collate(self, examples, sequences, rows, length, ids, targets, lengths):
-        """Copies sequences into rows of equal length, padded with id 0 at the end.
-        examples: [rows] indices.
-        sequences: [rows] which sequence of each; NULL: the first.
-        rows: at least 1.
-        length: at least the longest of those sequences.
-        ids: [rows, length] out; may be NULL, as each of the arrays.
-        targets: [rows, length] out: the id that follows, where that is trained on, else FST_IGNORE.
-        lengths: [rows] out: ids of each sequence.
-        Status: FST_OK; FST_ERR_INVALID_ARGUMENT, naming the row, also for one longer than length;
-            FST_ERR_STATE.
-        Since 0.1
-        """
-        examples = _input(examples, 'int64')
-        sequences = _input(sequences, 'int64')
-        ids = _output(ids, 'int32')
-        targets = _output(targets, 'int32')
-        lengths = _output(lengths, 'int32')
-        return _check(_fst_dataset_collate(self._pointer(), _address(examples), _address(sequences),
-                _index(rows), _index(length), _address(ids), _address(targets), _address(lengths)))
 
 
 class Model(Handle):
@@ -4090,6 +4063,69 @@ def _loss_ordinal(kind, logits, labels, weights, levels, gradient=None):
 
 Loss.ordinal = staticmethod(_loss_ordinal)
 
+def _loss_classes(logits, labels, weights, classes, gradient=None, options=None, **fields):
+    """Cross entropy of one class of several, with PyTorch's class weights and label smoothing
+        (torch.nn.CrossEntropyLoss; Szegedy et al., arXiv 1512.00567, section 7):
+    l = −Σ_c q_c·v_c·log softmax(z)_c, q_c = (1 − ε)·[c = label] + ε/classes, v class_weights
+    options: NULL for defaults.
+    logits: [count, classes] z
+    labels: [count] whole numbers 0 … classes − 1; NaN: missing, its logits are not read.
+    weights: [count]; NULL: 1/Σ v_label over the labels that are there, as PyTorch's mean. For
+        accumulation 1/Σ over those of all micro-batches.
+    classes: ≥ 1.
+    gradient: [count, classes]; NULL: not wanted.
+    Returns result: accuracy is the share whose largest logit, the first of equal ones, is the
+        label's; count 0 and loss 0 where all are missing.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    options = _filled(LabelLossOptions, options, fields)
+    logits = _input(logits, 'float32')
+    labels = _input(labels, 'float32')
+    weights = _input(weights, 'float32')
+    _same_size(weights, labels, 'weights', 'labels')
+    gradient = _output(gradient, 'float32')
+    result_out = ScoreLoss()
+    object.__setattr__(result_out, 'status', _check(_fst_loss_classes(_reference(options),
+            _address(logits), _address(labels), _address(weights),
+            0 if labels is None else labels.size, _index(classes), _address(gradient),
+            ctypes.byref(result_out), ctypes.sizeof(result_out))))
+    return result_out
+
+
+Loss.classes = staticmethod(_loss_classes)
+
+def _loss_labels(logits, labels, weights, examples, outputs, gradient=None, options=None, **fields):
+    """Cross entropy of labels of yes and no, each a decision of its own, as PyTorch's
+        BCEWithLogitsLoss with class_weights as its pos_weight v:
+    l = −v·y·log σ(z) − (1 − y)·log σ(−z), y = (1 − ε)·label + ε/2
+    options: NULL for defaults.
+    logits: [examples, outputs] z
+    labels: [examples, outputs] 0 to 1; NaN: missing, its logit is not read.
+    weights: [examples, outputs]; NULL: 1/labels that are there.
+    examples: ≥ 1.
+    outputs: labels of an example, ≥ 1.
+    gradient: [examples, outputs]; NULL: not wanted.
+    Returns result: accuracy is the share of labels on whose side of ½ σ(z) is, ½ itself being
+        above; count is of labels; 0, with loss 0, where all are missing.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    options = _filled(LabelLossOptions, options, fields)
+    logits = _input(logits, 'float32')
+    labels = _input(labels, 'float32')
+    weights = _input(weights, 'float32')
+    gradient = _output(gradient, 'float32')
+    result_out = ScoreLoss()
+    object.__setattr__(result_out, 'status', _check(_fst_loss_labels(_reference(options),
+            _address(logits), _address(labels), _address(weights), _index(examples),
+            _index(outputs), _address(gradient), ctypes.byref(result_out),
+            ctypes.sizeof(result_out))))
+    return result_out
+
+
+Loss.labels = staticmethod(_loss_labels)
+
 def _kl_controller_update(self, kl, samples):
     """Moves the coefficient (Ziegler et al., arXiv 1909.08593, section 2.2):
     e = clip(KL/target − 1, −0.2, 0.2) β ← β·(1 + e·min(1, samples/horizon))
@@ -4149,40 +4185,106 @@ def abi_version():
     return _result
 
 
-def chat_encode(tokenizer, chat, roles, contents, messages, add_generation_prompt, trained=False):
-    """Renders and tokenises one conversation. Call with capacity 0 for the number of ids.
-    tokenizer: the tokenizer. What its post-processor would put around a text is not added.
-    chat: the template; NULL: plain.
-    roles: [messages] "system", "user" or "human", "assistant" or "gpt".
-    contents: [messages] UTF-8.
-    messages: at least 1.
-    add_generation_prompt: 1: ends with assistant_prefix, for a policy to go on.
-    trained: out, [capacity] 1 where the token begins inside an answer (or the part of the suffix
-        that is trained), else 0. NULL: none.
-    Returns ids: [capacity] the ids; may be NULL where capacity is 0.
-    Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL with *count set and nothing written;
-        FST_ERR_INVALID_ARGUMENT for an unknown role, text that is not UTF-8, or two begin tokens in
-        a row; FST_ERR_NOT_FOUND where add_end is 1 and the tokenizer has no end token.
+def metrics_confusion(labels, predictions, classes, confusion):
+    """Counts how often each class was taken for each.
+    labels: [count] 0 … classes − 1; negative: missing, left out.
+    predictions: [count] 0 … classes − 1; not read where the label is missing.
+    classes: at least 1.
+    confusion: [classes, classes] overwritten: row of the label, column of the prediction.
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT, naming the element.
     Since 0.1
     """
-    chat = _filled(ChatTemplate, chat, {})
-    roles_c, roles_lengths, roles_count = _texts(roles)
-    contents_c, contents_lengths, contents_count = _texts(contents)
-    _capacity = 256
-    _count = ctypes.c_int64()
-    while True:
-        ids_out = numpy.empty(_capacity, 'int32')
-        trained_out = numpy.empty(_capacity, 'uint8') if trained else None
-        _status = _fst_chat_encode(_handle(Tokenizer, tokenizer), _reference(chat), roles_c,
-                contents_c, _index(messages), _index(add_generation_prompt), _address(ids_out),
-                _address(trained_out), _capacity, ctypes.byref(_count))
-        if _status != ERR_BUFFER_TOO_SMALL:
-            break
-        _capacity = _count.value
-    _check(_status)
-    if trained:
-        return ids_out[:_count.value], trained_out[:_count.value]
-    return ids_out[:_count.value]
+    labels = _input(labels, 'int32')
+    predictions = _input(predictions, 'int32')
+    _same_size(predictions, labels, 'predictions', 'labels')
+    confusion = _output(confusion, 'int64')
+    return _check(_fst_metrics_confusion(_address(labels), _address(predictions),
+            0 if labels is None else labels.size, _index(classes), _address(confusion)))
+
+
+def metrics_classes(confusion, classes, precision=None, recall=None, f1=None):
+    """confusion: [classes, classes] as fst_metrics_confusion and fst_sft_confusion give it.
+    classes: at least 1.
+    precision: [classes] overwritten; NULL: not wanted, as the next two.
+    recall: [classes] overwritten; NULL: not wanted.
+    f1: [classes] overwritten; NULL: not wanted.
+    Returns metrics
+    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    confusion = _input(confusion, 'int64')
+    precision = _output(precision, 'float64')
+    recall = _output(recall, 'float64')
+    f1 = _output(f1, 'float64')
+    metrics_out = ClassMetrics()
+    object.__setattr__(metrics_out, 'status', _check(_fst_metrics_classes(_address(confusion),
+            _index(classes), _address(precision), _address(recall), _address(f1),
+            ctypes.byref(metrics_out), ctypes.sizeof(metrics_out))))
+    return metrics_out
+
+
+def metrics_labels(labels, scores, examples, outputs, threshold, confusion):
+    """labels: [examples, outputs] 1 yes, 0 no; NaN: missing, left out.
+    scores: [examples, outputs] yes where at least threshold; not read where the label is missing.
+    examples: at least 1.
+    outputs: labels of an example, at least 1.
+    threshold: 0.5 for probabilities, 0 for logits.
+    confusion: [outputs, 2, 2] overwritten: for each label no taken for no, no for yes, yes for no,
+        yes for yes.
+    Returns metrics
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT, naming a label that is neither; FST_ERR_NUMERIC for a
+        score that is NaN.
+    Since 0.1
+    """
+    labels = _input(labels, 'float32')
+    scores = _input(scores, 'float32')
+    confusion = _output(confusion, 'int64')
+    metrics_out = LabelMetrics()
+    object.__setattr__(metrics_out, 'status', _check(_fst_metrics_labels(_address(labels),
+            _address(scores), _index(examples), _index(outputs), float(threshold),
+            _address(confusion), ctypes.byref(metrics_out), ctypes.sizeof(metrics_out))))
+    return metrics_out
+
+
+def metrics_regression(context, labels, predictions):
+    """context: where memory for the ranks is taken from during the call.
+    labels: [count] NaN: missing, left out.
+    predictions: [count] not read where the label is missing.
+    Returns metrics
+    Status: FST_OK; FST_ERR_NUMERIC for a value that is not finite; FST_ERR_NO_MEMORY;
+        FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    labels = _input(labels, 'float32')
+    predictions = _input(predictions, 'float32')
+    _same_size(predictions, labels, 'predictions', 'labels')
+    metrics_out = RegressionMetrics()
+    object.__setattr__(metrics_out, 'status', _check(_fst_metrics_regression(_handle(Context,
+            context), _address(labels), _address(predictions), 0 if labels is None else labels.size,
+            ctypes.byref(metrics_out), ctypes.sizeof(metrics_out))))
+    return metrics_out
+
+
+def metrics_correlation(context, x, y):
+    """Pearson's correlation, and Spearman's: Pearson's of the ranks, equal values sharing the mean of
+        theirs.
+    context: where memory for the ranks is taken from during the call.
+    x: [count] finite.
+    y: [count] finite.
+    Returns pearson: NaN where one side is constant.
+    Returns spearman: NaN where one side is constant.
+    Status: FST_OK; FST_ERR_NUMERIC for a value that is not finite; FST_ERR_NO_MEMORY;
+        FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    x = _input(x, 'float32')
+    y = _input(y, 'float32')
+    _same_size(y, x, 'y', 'x')
+    pearson_out = ctypes.c_double()
+    spearman_out = ctypes.c_double()
+    _check(_fst_metrics_correlation(_handle(Context, context), _address(x), _address(y),
+            0 if x is None else x.size, ctypes.byref(pearson_out), ctypes.byref(spearman_out)))
+    return pearson_out.value, spearman_out.value
 
 
 def dtype_size(dtype):
@@ -4422,6 +4524,154 @@ def _tokenizer_encode_batch(self, texts, options=None, **fields):
 
 
 Tokenizer.encode_batch = _tokenizer_encode_batch
+
+
+def _whole_texts(values):
+    """As _texts, for texts that C reads up to their NUL: one inside would cut them off unseen."""
+    pointers, _, count = _texts(list(values))
+    for index in range(count):
+        if pointers[index] is None:
+            raise TypeError(f"text {index} is None")
+    for index, value in enumerate(values):
+        if b"\0" in _text(value):
+            raise ValueError(f"text {index} holds a NUL")
+    return pointers, count
+
+
+def _offsets(lists):
+    return _input(numpy.cumsum([0] + [len(each) for each in lists]), "int64")
+
+
+def _messages(conversation):
+    """(role, content) of each message: such a pair, or a dict with those names."""
+    return [(message["role"], message["content"]) if isinstance(message, dict) else tuple(message)
+            for message in conversation]
+
+
+def _dataset_of(function, options, fields, context, tokenizer, *arguments):
+    options = _filled(ExampleOptions, options, fields)
+    out = ctypes.c_void_p()
+    _check(function(_handle(Context, context), _handle(Tokenizer, tokenizer), *arguments,
+                    _reference(options), ctypes.byref(out)))
+    return Dataset._adopt(out.value, (context,))
+
+
+# replaces fst_dataset_from_conversations
+def _dataset_from_conversations(context, tokenizer, conversations, options=None, **fields):
+    """Makes a dataset of conversations, each a list of (role, content) or of dicts with those names."""
+    conversations = [_messages(each) for each in conversations]
+    roles, _ = _whole_texts([role for each in conversations for role, _ in each])
+    contents, _ = _whole_texts([content for each in conversations for _, content in each])
+    offsets = _offsets(conversations)
+    return _dataset_of(_fst_dataset_from_conversations, options, fields, context, tokenizer, roles,
+                       contents, _address(offsets), len(conversations))
+
+
+# replaces fst_dataset_from_labelled
+def _dataset_from_labelled(context, tokenizer, texts, labels, pairs=None, options=None, **fields):
+    """Makes a dataset of texts with labels, [texts] or [texts, label_count]; NaN: missing.
+    pairs: a second text for each; None: none."""
+    texts, count = _whole_texts(texts)
+    labels = _input(labels, "float32")
+    if labels.ndim not in (1, 2) or len(labels) != count:
+        raise ValueError(f"labels has the shape {labels.shape}, there are {count} texts")
+    if pairs is not None:
+        pairs, pair_count = _whole_texts(pairs)
+        if pair_count != count:
+            raise ValueError(f"pairs has {pair_count} elements, texts has {count}")
+    fields["label_count"] = 1 if labels.ndim == 1 else labels.shape[1]
+    return _dataset_of(_fst_dataset_from_labelled, options, fields, context, tokenizer, texts, pairs,
+                       _address(labels), count)
+
+
+# replaces fst_dataset_from_preferences
+def _dataset_from_preferences(context, tokenizer, prompts, answers, margins=None, options=None, **fields):
+    """Makes a dataset of prompts with a list of answers each, best first.
+    margins: by how much the first answer is better; None: 0."""
+    answers = [list(each) for each in answers]
+    offsets = _offsets(answers)
+    prompts, count = _whole_texts(prompts)
+    texts, _ = _whole_texts([answer for each in answers for answer in each])
+    margins = _input(margins, "float32")
+    if len(answers) != count or (margins is not None and margins.shape != (count,)):
+        raise ValueError(f"{count} prompts, {len(answers)} lists of answers, "
+                         f"{count if margins is None else margins.size} margins")
+    return _dataset_of(_fst_dataset_from_preferences, options, fields, context, tokenizer, prompts, texts,
+                       _address(offsets), _address(margins), count)
+
+
+# replaces fst_dataset_from_prompts
+def _dataset_from_prompts(context, tokenizer, texts, options=None, **fields):
+    """Makes a dataset of prompts: users' messages where there is a template, else texts as they are."""
+    texts, count = _whole_texts(texts)
+    return _dataset_of(_fst_dataset_from_prompts, options, fields, context, tokenizer, texts, count)
+
+
+# replaces fst_dataset_get_example
+def _dataset_get_example(self, index, sequence=0):
+    """One sequence of an example: an Example whose arrays numpy.ctypeslib.as_array takes, and which
+    keeps the dataset alive."""
+    example = Example()
+    _check(_fst_dataset_get_example(self._pointer(), _index(index), _index(sequence),
+                                    ctypes.byref(example), ctypes.sizeof(example)))
+    object.__setattr__(example, "dataset", self)
+    return example
+
+
+# replaces fst_dataset_order
+def _dataset_order(self, position, count, shuffle=False):
+    """The examples that are read from `position` on, [count]."""
+    indices = numpy.empty(count, "int64")
+    _check(_fst_dataset_order(self._pointer(), _index(position), _index(count), int(shuffle),
+                              _address(indices)))
+    return indices
+
+
+# replaces fst_dataset_collate
+def _dataset_collate(self, examples, length=None, sequences=None):
+    """Sequences as rows: ids [rows, length], targets [rows, length], lengths [rows].
+    length: of a row; None: the longest of the dataset. sequences: which of each example; None: the first."""
+    examples, sequences = _input(examples, "int64"), _input(sequences, "int64")
+    rows = examples.size
+    if sequences is not None:
+        _same_size(sequences, examples, "sequences", "examples")
+    if length is None:
+        length = self.get_examples_info().longest
+    if length < 1:
+        raise ValueError(f"length is {length}, expected at least 1")
+    ids, targets = numpy.empty((2, rows, length), "int32")
+    lengths = numpy.empty(rows, "int32")
+    _check(_fst_dataset_collate(self._pointer(), _address(examples), _address(sequences), rows, length,
+                                _address(ids), _address(targets), _address(lengths)))
+    return ids, targets, lengths
+
+
+for _name in ("from_conversations", "from_labelled", "from_preferences", "from_prompts"):
+    setattr(Dataset, _name, staticmethod(globals()["_dataset_" + _name]))
+Dataset.get_example = _dataset_get_example
+Dataset.order = _dataset_order
+Dataset.collate = _dataset_collate
+
+
+# replaces fst_chat_encode
+def chat_encode(tokenizer, chat, messages, add_generation_prompt=False):
+    """Renders and tokenises a conversation, a list of (role, content) or of dicts with those names.
+    Returns ids and, for each, whether it is trained on. chat: a ChatTemplate; None: plain."""
+    messages = _messages(messages)
+    roles, count = _whole_texts([role for role, _ in messages])
+    contents, _ = _whole_texts([content for _, content in messages])
+    chat = _filled(ChatTemplate, chat, {})
+    room, needed = sum(len(_text(content)) for _, content in messages) + 64, ctypes.c_int64()
+    while True:
+        ids, trained = numpy.empty(room, "int32"), numpy.empty(room, "uint8")
+        status = _fst_chat_encode(_handle(Tokenizer, tokenizer), _reference(chat), roles, contents, count,
+                                  int(add_generation_prompt), _address(ids), _address(trained), room,
+                                  ctypes.byref(needed))
+        if status != ERR_BUFFER_TOO_SMALL:
+            break
+        room = needed.value
+    _check(status)
+    return ids[:needed.value], trained[:needed.value]
 
 
 def _interruptible(options):
