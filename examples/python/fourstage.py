@@ -931,11 +931,7 @@ class ChatTemplate(Struct):
     train_suffix: 1 (default): assistant_suffix up to its first special token (all of it, where it
         has none) is trained on like the answer
     add_end: 1: the tokenizer's end token stands behind each assistant_suffix and is trained on
-    separate_answers: 1 (default): an answer is tokenised apart from what stands before it, so that
-        it has the ids that a policy gives which goes on from the generation prompt. 0: as one text,
-        as Hugging Face does it for its templates (the presets ChatML, Llama 3 and Alpaca); a token
-        may then hold the end of assistant_prefix and the beginning of the answer, and is not
-        trained on.
+    reserved: 0
     input_prefix: records of instruction and input: stands between the two in the user's message;
         NULL (default): "\\\\n"
     input_system: default_system of records with an input; NULL (default): as default_system
@@ -954,7 +950,7 @@ class ChatTemplate(Struct):
         ("trim", ctypes.c_int32),
         ("train_suffix", ctypes.c_int32),
         ("add_end", ctypes.c_int32),
-        ("separate_answers", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
         ("input_prefix", ctypes.c_char_p),
         ("input_system", ctypes.c_char_p),
     ]
@@ -1128,8 +1124,7 @@ class ExampleOptions(Struct):
     margin_field: preferences: a number; NULL (default): "margin" where there is one, else 0
     history: labelled files: this many records before it in the same list stand in front (turns of a
         dialogue); default 0
-    history_separator: between those; special tokens are recognised in it, but not where there is a
-        template; default "\\\\n"
+    history_separator: between those; special tokens are recognised in it; default "\\\\n"
     label_fields: [label_count] members or columns; NULL (default): "label"
     label_values: [label_count] NULL: the value is a number; or "Poor=1,Not Good=2,…": the number
         for each value, "*=0" for all that are not named; without it a value not named is missing,

@@ -5,8 +5,7 @@
  * A template is data, the text before and behind each role's content. Special tokens are recognised
  * in the template's own texts and never in contents: a content that spells one is text like any
  * other. What stands between two special tokens is tokenised as one text, template and content
- * together, so that the ids are those a tokenizer gives for the whole rendered text; only answers may
- * stand apart (separate_answers).
+ * together, so that the ids are those a tokenizer gives for the whole rendered text.
  *
  * Threads: plain data and functions without state.
  */
@@ -39,11 +38,7 @@ typedef struct fst_chat_template {
     int32_t trim;                 /**< 1: white space at both ends of contents is left out, as Llama 3's template does */
     int32_t train_suffix;         /**< 1 (default): assistant_suffix up to its first special token (all of it, where it has none) is trained on like the answer */
     int32_t add_end;              /**< 1: the tokenizer's end token stands behind each assistant_suffix and is trained on */
-    /** 1 (default): an answer is tokenised apart from what stands before it, so that it has the ids that
-     *  a policy gives which goes on from the generation prompt. 0: as one text, as Hugging Face does it for
-     *  its templates (the presets ChatML, Llama 3 and Alpaca); a token may then hold the end of
-     *  assistant_prefix and the beginning of the answer, and is not trained on. */
-    int32_t separate_answers;
+    int32_t reserved;             /**< 0 */
     const char *input_prefix;     /**< records of instruction and input: stands between the two in the user's message; NULL (default): "\\n" */
     const char *input_system;     /**< default_system of records with an input; NULL (default): as default_system */
 } fst_chat_template;

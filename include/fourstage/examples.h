@@ -64,7 +64,7 @@ typedef struct fst_example_options {
     const char *rejected_field;    /**< the worse answer; NULL (default): "rejected" */
     const char *margin_field;      /**< preferences: a number; NULL (default): "margin" where there is one, else 0 */
     int64_t history;               /**< labelled files: this many records before it in the same list stand in front (turns of a dialogue); default 0 */
-    const char *history_separator; /**< between those; special tokens are recognised in it, but not where there is a template; default "\\n" */
+    const char *history_separator; /**< between those; special tokens are recognised in it; default "\\n" */
     const char *const *label_fields; /**< [label_count] members or columns; NULL (default): "label" */
     /** [label_count] NULL: the value is a number; or "Poor=1,Not Good=2,…": the number for each value,
      *  "*=0" for all that are not named; without it a value not named is missing, like null, an empty

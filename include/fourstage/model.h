@@ -116,7 +116,8 @@ FST_API fst_status fst_model_create(fst_context *context, const fst_model_config
 
 /**
  * Loads a Hugging Face directory: config.json and model.safetensors, or shards with their index.
- * GPT2LMHeadModel, LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM.
+ * GPT2LMHeadModel, LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM. Heads
+ * come from heads.safetensors, where fst_model_save wrote one.
  *
  * @param context kept alive by the model.
  * @param directory path in the file system's own bytes.
@@ -132,7 +133,9 @@ FST_API fst_status fst_model_load(fst_context *context, const char *directory,
 
 /**
  * Saves a Hugging Face directory: config.json, model.safetensors (float32) and, if a tokenizer is
- * given, tokenizer.json. Files that exist are replaced whole or not at all. Of a model with an
+ * given, tokenizer.json; heads go into a file of their own beside them, heads.safetensors: tensors
+ * by the parameters' names, and in the metadata under "heads" a JSON array of their options. Files
+ * that exist are replaced whole or not at all. Of a model with an
  * adapter this is the trunk alone; see fst_model_save_adapter and fst_model_merge_adapter.
  *
  * @param model the model.
@@ -147,6 +150,30 @@ FST_API fst_status fst_model_save(const fst_model *model, const fst_tokenizer *t
 
 /** Gives up the caller's hold. @param model may be NULL. @since 0.1 */
 FST_API void fst_model_destroy(fst_model *model);
+
+/**
+ * A copy that shares nothing with the model: its weights, heads and adapter, and what of them is
+ * frozen; not its gradients. A frozen reference, or the trunk of another stage.
+ *
+ * @param model the model.
+ * @param options NULL for the model's own; another dtype is made from the float32 master weights.
+ * @param copy out: the caller owns it; of the same context.
+ * @return FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_copy(const fst_model *model, const fst_model_options *options,
+                                  fst_model **copy);
+
+/**
+ * Overwrites all weights with those of another model of the same architecture, heads and adapter.
+ *
+ * @param model the model whose weights change; an optimizer of it may live.
+ * @param from read; may be of another dtype.
+ * @return FST_OK, FST_ERR_MISMATCH (the text names what differs; nothing has changed),
+ *         FST_ERR_INVALID_ARGUMENT.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_copy_weights(fst_model *model, const fst_model *from);
 
 /** The architecture, with every default resolved. @param model the model. @param config out.
  *  @param size sizeof *config. @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */

@@ -51,8 +51,6 @@ fst_status fst__chat_open(fst__chat *chat, const fst_tokenizer *tokenizer,
         status = check_flag(o->train_suffix, "train_suffix");
     if (!status)
         status = check_flag(o->add_end, "add_end");
-    if (!status)
-        status = check_flag(o->separate_answers, "separate_answers");
     if (status)
         return status;
     chat->begin_id = fst__tokenizer_special_id(tokenizer, FST_TOKEN_BOS);
@@ -126,8 +124,6 @@ static fst_status render_message(const fst__chat *chat, fst__rendering *renderin
         fst__strip(&content, &length);
     const fst__chat_text *suffix = &chat->suffix[message->role];
     fst_status status = fst__render_text(rendering, &chat->prefix[message->role]);
-    if (!status && message->role == FST__ROLE_ASSISTANT && chat->options.separate_answers)
-        status = fst__render_id(rendering, -1, false);
     size_t begin = rendering->text.length;
     if (!status)
         status = fst__render_content(rendering, content, length);

@@ -22,7 +22,7 @@ typedef struct fst__message {
     bool trained; /* an answer that is to be learnt */
 } fst__message;
 
-/* A special token in a text: bytes [begin, end) of it. id −1: none, the text is only cut here. */
+/* A special token in a text: bytes [begin, end) of it. */
 typedef struct fst__special {
     size_t begin, end;
     int32_t id;
@@ -82,8 +82,7 @@ fst_status fst__render_text(fst__rendering *rendering, const fst__chat_text *tex
 fst_status fst__render_content(fst__rendering *rendering, const char *content, size_t length);
 /* The bytes [begin, end) rendered are trained on; not before an earlier end. */
 fst_status fst__render_train(fst__rendering *rendering, size_t begin, size_t end);
-/* A token that stands at this place without a text; −1: none, but what is before and behind is
- * tokenised apart. */
+/* A token that stands at this place without a text. */
 fst_status fst__render_id(fst__rendering *rendering, int32_t id, bool trained);
 void fst__rendering_clear(fst__rendering *rendering);
 /* Tokenises what was rendered behind `out` and empties the rendering. */

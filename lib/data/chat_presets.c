@@ -4,13 +4,12 @@
 
 fst_chat_template fst__chat_defaults(void)
 {
-    return (fst_chat_template){.struct_size = sizeof(fst_chat_template), .train_suffix = 1, .separate_answers = 1};
+    return (fst_chat_template){.struct_size = sizeof(fst_chat_template), .train_suffix = 1};
 }
 
 /* openai-python's chatml.md; the template of that name in Hugging Face's documentation. */
 static void set_chatml(fst_chat_template *chat)
 {
-    chat->separate_answers = 0;
     chat->system_prefix = "<|im_start|>system\n";
     chat->user_prefix = "<|im_start|>user\n";
     chat->assistant_prefix = "<|im_start|>assistant\n";
@@ -20,7 +19,6 @@ static void set_chatml(fst_chat_template *chat)
 /* meta-llama/llama3, llama/tokenizer.py, ChatFormat: encode_header and encode_message. */
 static void set_llama3(fst_chat_template *chat)
 {
-    chat->separate_answers = 0;
     chat->begin = "<|begin_of_text|>";
     chat->system_prefix = "<|start_header_id|>system<|end_header_id|>\n\n";
     chat->user_prefix = "<|start_header_id|>user<|end_header_id|>\n\n";
@@ -32,7 +30,6 @@ static void set_llama3(fst_chat_template *chat)
 /* tatsu-lab/stanford_alpaca, train.py: PROMPT_DICT, and the end token behind the target. */
 static void set_alpaca(fst_chat_template *chat)
 {
-    chat->separate_answers = 0;
     chat->default_system = "Below is an instruction that describes a task. "
                            "Write a response that appropriately completes the request.";
     chat->input_system = "Below is an instruction that describes a task, paired with an input that "

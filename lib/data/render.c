@@ -186,7 +186,7 @@ fst_status fst__render_finish(fst__rendering *rendering, const fst_tokenizer *to
         status = encode_stretch(rendering, tokenizer, from, special->begin, &span, out);
         bool trained = special->trained || (special->end > special->begin &&
                                             is_trained(rendering, special->begin, &span));
-        if (!status && special->id >= 0)
+        if (!status)
             status = fst__trained_ids_append(out, special->id, trained);
         from = special->end;
     }

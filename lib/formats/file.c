@@ -126,6 +126,13 @@ bool fst__file_is_directory(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+fst_status fst__file_remove(const char *path)
+{
+    if (unlink(path) == 0 || errno == ENOENT)
+        return FST_OK;
+    return fail_path(errno, "remove", path);
+}
+
 fst_status fst__directory_create(const char *path)
 {
     if (mkdir(path, 0777) == 0)

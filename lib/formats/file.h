@@ -35,6 +35,9 @@ fst_status fst__directory_create(const char *path);
 /* "folder/name" in a new block; no second slash if the folder ends in one. NULL if memory is out. */
 char *fst__path_join(fst__allocator *allocator, const char *folder, const char *name);
 
+/* Removes a file; one that is not there is fine. */
+fst_status fst__file_remove(const char *path);
+
 /*
  * The atomic writer. The temporary file is `path` with ".tmp-" and six letters behind it, created
  * with mode 0666 less the umask, or with the permissions of the file it replaces. It is locked

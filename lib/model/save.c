@@ -4,6 +4,7 @@
 #include "formats/file.h"
 #include "formats/safetensors.h"
 #include "fourstage/context.h"
+#include "model/heads_file.h"
 #include "model/hugging_face.h"
 
 #include <string.h>
@@ -150,6 +151,8 @@ fst_status fst__model_load(fst_context *context, const char *directory,
     if (status)
         return status;
     status = read_weights(model, directory);
+    if (!status)
+        status = fst__heads_load(model, directory);
     if (status) {
         fst__model_release(model);
         return status;
@@ -224,6 +227,8 @@ fst_status fst__model_save(const fst_model *model, const char *directory)
     /* Weights first: a directory with a config.json is a whole one. */
     if (!status)
         status = write_weights(model, weights_path);
+    if (!status)
+        status = fst__heads_save(model, directory);
     if (!status)
         status = fst__json_write_file(allocator, config_path, config);
     json_decref(config);

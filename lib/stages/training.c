@@ -1,10 +1,12 @@
 #include "stages/training.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "model/adapter.h"
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 fst_status fst__training_create(fst_model *model, fst_optimizer *optimizer, const char *stage,
@@ -94,6 +96,14 @@ static const fst__setting adapter_settings[] = {
     FIELD(fst_adapter_options, dropout, FST__SETTING_F64, 0),
 };
 
+/* Of each head; its width shows in the shape of its weight. */
+static const fst__setting head_settings[] = {
+    FIELD(fst_head_options, kind, FST__SETTING_I32, 1),
+    FIELD(fst_head_options, pooling, FST__SETTING_I32, 1),
+    FIELD(fst_head_options, bias, FST__SETTING_I32, 1),
+    FIELD(fst_head_options, dropout, FST__SETTING_F64, 0),
+};
+
 #define I32(field, strict) FIELD(fst_optimizer_options, field, FST__SETTING_I32, strict)
 #define I64(field, strict) FIELD(fst_optimizer_options, field, FST__SETTING_I64, strict)
 #define F64(field, strict) FIELD(fst_optimizer_options, field, FST__SETTING_F64, strict)
@@ -125,6 +135,33 @@ static fst_view parameter_view(const fst__parameter *p, fst__real *data)
     return view;
 }
 
+static void visit_heads(const fst_model *model, fst__visitor *visitor)
+{
+    char count[16], prefix[8 + FST__HEAD_NAME_SIZE];
+    snprintf(count, sizeof count, "%d", (int)model->head_count);
+    fst__visit_setting_text(visitor, "heads", count, 1);
+    for (int32_t i = 0; i < model->head_count; ++i) {
+        snprintf(prefix, sizeof prefix, "heads.%s", model->heads[i].name);
+        fst__visit_settings(visitor, prefix, head_settings, COUNT(head_settings),
+                            &model->heads[i].options);
+    }
+}
+
+/* Which parameters are frozen, one letter for each: without moments to miss, an optimizer would go
+ * on with others than before. */
+static void visit_frozen(const fst_model *model, fst__visitor *visitor)
+{
+    fst__text text = fst__text_create(&model->context->allocator);
+    for (int64_t i = 0; i < model->parameters.count; ++i)
+        fst__text_append_string(
+            &text, model->parameters.items[i].flags & FST__PARAMETER_FROZEN ? "f" : "t");
+    if (!text.failed)
+        fst__visit_setting_text(visitor, "trainable", text.data, 1);
+    else if (!visitor->status)
+        visitor->status = FST_ERR_NO_MEMORY;
+    fst__text_destroy(&text);
+}
+
 void fst__training_visit(fst__training *training, fst__visitor *visitor, bool with_gradients)
 {
     const fst_model *model = training->model;
@@ -134,6 +171,8 @@ void fst__training_visit(fst__training *training, fst__visitor *visitor, bool wi
     fst__visit_setting_text(visitor, "adapter", model->adapter ? "lora" : "none", 1);
     if (model->adapter && !fst__model_get_adapter(model, &adapter))
         fst__visit_settings(visitor, "adapter", adapter_settings, COUNT(adapter_settings), adapter);
+    visit_heads(model, visitor);
+    visit_frozen(model, visitor);
     fst__visit_settings(visitor, "optimizer", optimizer_settings, COUNT(optimizer_settings),
                         fst__optimizer_options(training->optimizer->optimizer));
     for (int64_t i = 0; i < model->parameters.count; ++i) {

@@ -8,7 +8,7 @@
 
 #define OK(call) ck_assert_msg((call) == FST_OK, "%s: %s", #call, fst_last_error())
 
-enum { CONFIGS = 7 };
+enum { CONFIGS = 9 };
 
 static small_config configs[CONFIGS];
 
@@ -44,6 +44,12 @@ static void make_configs(void)
     configs[6].adapter.weight_decomposed = 1;
     configs[6].dtype = FST_BF16;
     fst_model_config_set_family(&configs[6].model, FST_FAMILY_QWEN2);
+    configs[7].head.name = "score"; /* decays, as nothing else moves it */
+    configs[7].frozen = "layers.0.*";
+    configs[8].adapter.rank = 2;
+    configs[8].head.name = "value";
+    configs[8].head.kind = FST_HEAD_TOKEN;
+    configs[8].head.outputs = 3;
 }
 
 static void advance(fst_run *run, int count)
@@ -171,6 +177,40 @@ START_TEST(test_other_adapters)
 }
 END_TEST
 
+/* Nor other heads, nor another choice of what is trained: with plain descent no moment would miss. */
+START_TEST(test_other_heads)
+{
+    char *folder = small_folder();
+    small_config config = small_defaults();
+    config.optimizer.kind = FST_OPTIMIZER_SGD;
+    config.head.name = "score";
+    config.frozen = "layers.0.*";
+    small_run small;
+    small_create_checked(&small, &config);
+    advance(small.run, 2);
+    OK(fst_run_save(small.run, small_path(folder, "headed")));
+    small_destroy(&small);
+    static const char *const named[] = {"heads.score.kind", "heads.score.pooling",
+                                        "heads.score.bias", "heads was 1", "trainable",
+                                        "heads.other", "heads.score.weight"};
+    for (int i = 0; i < 7; ++i) {
+        small_config other = config;
+        other.head.kind = i == 0 ? FST_HEAD_TOKEN : FST_HEAD_SEQUENCE;
+        other.head.pooling = i == 1 ? FST_POOL_MEAN : FST_POOL_LAST;
+        other.head.bias = i != 2;
+        other.head.name = i == 3 ? NULL : i == 5 ? "other" : "score";
+        other.frozen = i == 4 ? "layers.1.*" : config.frozen;
+        other.head.outputs = i == 6 ? 2 : 1;
+        small_create_checked(&small, &other);
+        ck_assert_int_lt(fst_run_resume(small.run, small_path(folder, "headed")), FST_OK);
+        ck_assert_msg(strstr(fst_last_error(), named[i]) != NULL, "%s: %s", named[i],
+                      fst_last_error());
+        small_destroy(&small);
+    }
+    small_folder_remove(folder);
+}
+END_TEST
+
 /* The number of threads leaves no trace. */
 START_TEST(test_threads)
 {
@@ -288,6 +328,7 @@ int main(void)
     tcase_add_test(cases, test_over_another_state);
     tcase_add_test(cases, test_stopped_by_callback);
     tcase_add_test(cases, test_other_adapters);
+    tcase_add_test(cases, test_other_heads);
     tcase_add_loop_test(cases, test_threads, 0, 3);
     tcase_add_test(cases, test_custom_loop);
     tcase_add_test(cases, test_accumulation);

@@ -50,6 +50,7 @@ small_config small_defaults(void)
     fst_run_options_init(&c.run, sizeof c.run);
     fst_adapter_options_init(&c.adapter, sizeof c.adapter);
     c.adapter.rank = 0;
+    fst_head_options_init(&c.head, sizeof c.head);
     c.provider = FST_PROVIDER_CBLAS;
     c.model.vocabulary_size = 17;
     c.model.context_length = 12;
@@ -120,6 +121,10 @@ fst_status small_create(small_run *s, const small_config *c)
         status = fst_model_create(s->context, &c->model, &model, &s->model);
     if (!status && c->adapter.rank)
         status = fst_model_add_adapter(s->model, &c->adapter);
+    if (!status && c->head.name)
+        status = fst_model_add_head(s->model, &c->head);
+    if (!status && c->frozen)
+        status = fst_model_set_trainable(s->model, c->frozen, 0);
     if (!status && !c->without_optimizer)
         status = fst_optimizer_create(s->model, &c->optimizer, &s->optimizer);
     if (!status)

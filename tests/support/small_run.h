@@ -37,6 +37,8 @@ typedef struct small_config {
     int32_t dtype;
     int32_t checkpointing;
     fst_adapter_options adapter; /* rank 0: none */
+    fst_head_options head;       /* name NULL: none */
+    const char *frozen;          /* pattern of parameters, NULL: none */
     fst_optimizer_options optimizer;
     fst_pretrain_options pretrain; /* handles are filled in */
     fst_run_options run;

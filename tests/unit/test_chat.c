@@ -160,33 +160,6 @@ START_TEST(test_injection)
 }
 END_TEST
 
-/* What a policy goes on with after the generation prompt has the ids that were trained on. */
-START_TEST(test_separate_answers)
-{
-    static const char *const texts[] = {"ab ab ab ab"}, *const pair[] = {"a", "b"};
-    fst_tokenizer_train_options train;
-    fst_tokenizer *merging;
-    fst_chat_template chat = preset(FST_CHAT_PLAIN);
-    fst_tokenizer_train_options_init(&train, sizeof train);
-    train.special_tokens = special;
-    train.special_token_count = 1;
-    train.vocabulary_size = 258;
-    ck_assert_int_eq(fst_tokenizer_train_texts(context, texts, NULL, 1, &train, &merging), FST_OK);
-    ck_assert_int_eq(fst_chat_encode(merging, &chat, roles + 1, pair, 2, 0, ids, trained, MOST, &count),
-                     FST_OK);
-    ck_assert_int_eq(count, 3); /* a, b, end */
-    ck_assert_int_eq(trained[0], 0);
-    ck_assert_int_eq(trained[1], 1);
-    chat.separate_answers = 0;
-    ck_assert_int_eq(fst_chat_encode(merging, &chat, roles + 1, pair, 2, 0, ids, trained, MOST, &count),
-                     FST_OK);
-    ck_assert_int_eq(count, 2); /* ab, end */
-    ck_assert_int_eq(trained[0], 0);
-    ck_assert_int_eq(trained[1], 1);
-    fst_tokenizer_destroy(merging);
-}
-END_TEST
-
 START_TEST(test_refusals)
 {
     fst_chat_template chat = preset(FST_CHAT_CHATML);
@@ -237,7 +210,6 @@ int main(void)
     tcase_add_test(cases, test_alpaca);
     tcase_add_test(cases, test_plain);
     tcase_add_test(cases, test_injection);
-    tcase_add_test(cases, test_separate_answers);
     tcase_add_test(cases, test_refusals);
     tcase_add_test(cases, test_two_calls);
     suite_add_tcase(suite, cases);

@@ -1,0 +1,217 @@
+#include "model/heads_file.h"
+
+#include "base/error.h"
+#include "formats/file.h"
+#include "formats/json.h"
+#include "formats/safetensors.h"
+#include "model/heads.h"
+
+#include <float.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char file_name[] = "heads.safetensors";
+static const char *const kinds[] = {[FST_HEAD_SEQUENCE] = "sequence", [FST_HEAD_TOKEN] = "token"};
+static const char *const poolings[] = {
+    [FST_POOL_LAST] = "last", [FST_POOL_FIRST] = "first", [FST_POOL_MEAN] = "mean"};
+enum { KINDS = sizeof kinds / sizeof *kinds, POOLINGS = sizeof poolings / sizeof *poolings };
+
+/* ---- writing */
+
+static json_t *head_to_json(const fst_head_options *o)
+{
+    return json_pack("{s:s, s:s, s:s, s:I, s:b, s:f, s:f}", "name", o->name, "kind",
+                     kinds[o->kind], "pooling", poolings[o->pooling], "outputs",
+                     (json_int_t)o->outputs, "bias", (int)o->bias, "init_std", o->init_std,
+                     "dropout", o->dropout);
+}
+
+static fst_status add_metadata(const fst_model *model, fst__safetensors_writer *writer)
+{
+    fst__text text = fst__text_create(&model->context->allocator);
+    json_t *array = json_array();
+    for (int32_t i = 0; i < model->head_count; ++i)
+        json_array_append_new(array, head_to_json(&model->heads[i].options));
+    /* jansson's setters fail only for lack of memory; then an element is missing. */
+    fst_status status = array && json_array_size(array) == (size_t)model->head_count
+                            ? fst__json_dump(array, 0, &text)
+                            : FST_ERR_NO_MEMORY;
+    if (!status && text.failed)
+        status = FST_ERR_NO_MEMORY;
+    if (!status)
+        status = fst__safetensors_writer_metadata(writer, "heads", text.data);
+    if (!status)
+        status = fst__safetensors_writer_metadata(writer, "format", "pt");
+    json_decref(array);
+    fst__text_destroy(&text);
+    return status;
+}
+
+static fst_status add_tensor(fst__safetensors_writer *writer, const fst__parameter *p)
+{
+    if (!p)
+        return FST_OK;
+    int64_t shape[2] = {p->rank == 2 ? p->rows : p->columns, p->columns};
+    return fst__safetensors_writer_add(writer, p->name, FST__REAL_DTYPE, p->rank, shape, p->value);
+}
+
+static fst_status write_file(const fst_model *model, const char *path)
+{
+    fst__safetensors_writer *writer = NULL;
+    fst_status status = fst__safetensors_writer_create(&model->context->allocator, &writer);
+    if (!status)
+        status = add_metadata(model, writer);
+    for (int32_t i = 0; i < model->head_count && !status; ++i) {
+        status = add_tensor(writer, fst__head_weight(model, &model->heads[i]));
+        if (!status)
+            status = add_tensor(writer, fst__head_bias(model, &model->heads[i]));
+    }
+    if (!status)
+        status = fst__safetensors_writer_write(writer, path);
+    fst__safetensors_writer_destroy(writer);
+    return status;
+}
+
+fst_status fst__heads_save(const fst_model *model, const char *directory)
+{
+    char *path = fst__path_join(&model->context->allocator, directory, file_name);
+    if (!path)
+        return FST_ERR_NO_MEMORY;
+    fst_status status = model->head_count ? write_file(model, path) : fst__file_remove(path);
+    fst__free(&model->context->allocator, path);
+    return status;
+}
+
+/* ---- reading */
+
+static fst_status read_choice(const json_t *object, const char *key, const char *path,
+                              const char *const *names, int32_t count, int32_t *value)
+{
+    const char *text;
+    fst_status status = fst__json_get_string(object, key, path, true, &text);
+    if (status)
+        return status;
+    for (int32_t i = 0; i < count; ++i) {
+        if (strcmp(text, names[i]) == 0) {
+            *value = i;
+            return FST_OK;
+        }
+    }
+    return fst__fail(FST_ERR_UNSUPPORTED, "%s: a head's %s is \"%.60s\"", path, key, text);
+}
+
+static fst_status read_options(const json_t *object, const char *path, fst_head_options *o)
+{
+    enum { MEMBERS = 7 };
+    bool bias = false;
+    if (!json_is_object(object) || json_object_size(object) != MEMBERS)
+        return fst__fail(FST_ERR_FORMAT,
+                         "%s: metadata \"heads\": expected objects with name, kind, pooling, "
+                         "outputs, bias, init_std, dropout",
+                         path);
+    fst_status status = fst__json_get_string(object, "name", path, true, &o->name);
+    if (!status)
+        status = read_choice(object, "kind", path, kinds, KINDS, &o->kind);
+    if (!status)
+        status = read_choice(object, "pooling", path, poolings, POOLINGS, &o->pooling);
+    if (!status)
+        status = fst__json_get_int(object, "outputs", path, true, &o->outputs, 1, INT32_MAX);
+    if (!status)
+        status = fst__json_get_bool(object, "bias", path, true, &bias);
+    if (!status)
+        status = fst__json_get_double(object, "init_std", path, true, &o->init_std, 0, DBL_MAX);
+    if (!status)
+        status = fst__json_get_double(object, "dropout", path, true, &o->dropout, 0, 1);
+    o->bias = bias;
+    return status;
+}
+
+/* That the file has the tensor with this shape, before memory is taken for it. */
+static fst_status check_tensor(const fst__safetensors *file, const char *head, const char *what,
+                               int32_t rank, int64_t rows, int64_t columns)
+{
+    char name[FST__PARAMETER_NAME_SIZE];
+    fst__safetensors_tensor tensor;
+    snprintf(name, sizeof name, "heads.%.31s.%s", head, what);
+    fst_status status = fst__safetensors_find(file, name, &tensor);
+    if (status)
+        return status;
+    if (tensor.rank != rank || tensor.shape[0] != rows || (rank == 2 && tensor.shape[1] != columns))
+        return fst__fail(FST_ERR_MISMATCH,
+                         "%s: tensor \"%s\" has shape [%lld, %lld] (rank %d), expected [%lld, %lld]",
+                         fst__safetensors_path(file), name, (long long)tensor.shape[0],
+                         (long long)tensor.shape[1], (int)tensor.rank, (long long)rows,
+                         (long long)columns);
+    return FST_OK;
+}
+
+static fst_status read_tensor(const fst__safetensors *file, fst__parameter *p)
+{
+    fst__safetensors_tensor tensor;
+    if (!p)
+        return FST_OK;
+    fst_status status = fst__safetensors_find(file, p->name, &tensor);
+    return status ? status : fst__safetensors_read_as(file, &tensor, FST__REAL_DTYPE, p->value,
+                                                      tensor.elements);
+}
+
+static fst_status read_head(fst_model *model, const fst__safetensors *file, const json_t *object,
+                            size_t *tensors)
+{
+    const char *path = fst__safetensors_path(file);
+    fst_head_options options = {.struct_size = sizeof options};
+    fst_status status = read_options(object, path, &options);
+    if (!status)
+        status = check_tensor(file, options.name, "weight", 2, options.outputs,
+                              model->config.width);
+    if (!status && options.bias)
+        status = check_tensor(file, options.name, "bias", 1, options.outputs, 0);
+    if (status)
+        return status;
+    status = fst__model_add_head(model, &options, false);
+    if (status)
+        return fst__fail_in(status == FST_ERR_NO_MEMORY ? status : FST_ERR_FORMAT, "%s", path);
+    const fst__head *head = &model->heads[model->head_count - 1];
+    *tensors += options.bias ? 2 : 1;
+    status = read_tensor(file, fst__head_weight(model, head));
+    return status ? status : read_tensor(file, fst__head_bias(model, head));
+}
+
+static fst_status read_heads(fst_model *model, const fst__safetensors *file)
+{
+    const char *path = fst__safetensors_path(file);
+    const char *text = fst__safetensors_metadata(file, "heads");
+    json_t *array = NULL;
+    size_t tensors = 0;
+    if (!text)
+        return fst__fail(FST_ERR_FORMAT, "%s: no \"heads\" in its metadata", path);
+    fst_status status = fst__json_parse(text, strlen(text), path, &array);
+    if (!status && !json_is_array(array))
+        status = fst__fail(FST_ERR_FORMAT, "%s: metadata \"heads\" is not an array", path);
+    for (size_t i = 0; !status && i < json_array_size(array); ++i)
+        status = read_head(model, file, json_array_get(array, i), &tensors);
+    if (!status && fst__safetensors_count(file) != tensors)
+        status = fst__fail(FST_ERR_MISMATCH, "%s: %llu tensors, of which its heads have %llu", path,
+                           (unsigned long long)fst__safetensors_count(file),
+                           (unsigned long long)tensors);
+    json_decref(array);
+    return status;
+}
+
+fst_status fst__heads_load(fst_model *model, const char *directory)
+{
+    fst__allocator *allocator = &model->context->allocator;
+    fst__safetensors *file = NULL;
+    char *path = fst__path_join(allocator, directory, file_name);
+    fst_status status = path ? FST_OK : FST_ERR_NO_MEMORY;
+    if (!status && fst__file_exists(path)) {
+        status = fst__safetensors_open(allocator, path, &file);
+        if (!status)
+            status = read_heads(model, file);
+        if (!status)
+            fst__parameters_refresh_working(&model->parameters, model->context->compute);
+        fst__safetensors_close(file);
+    }
+    fst__free(allocator, path);
+    return status;
+}
