@@ -2415,6 +2415,10 @@ _fst_model_save = _FUNCTIONS["fst_model_save"] = _bind("fst_model_save", ctypes.
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
 _fst_model_destroy = _FUNCTIONS["fst_model_destroy"] = _bind("fst_model_destroy", None,
         ctypes.c_void_p)
+_fst_model_copy = _FUNCTIONS["fst_model_copy"] = _bind("fst_model_copy", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_copy_weights = _FUNCTIONS["fst_model_copy_weights"] = _bind("fst_model_copy_weights",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 _fst_model_get_config = _FUNCTIONS["fst_model_get_config"] = _bind("fst_model_get_config",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_model_parameter_count = _FUNCTIONS["fst_model_parameter_count"] = _bind("fst_model_parameter_count", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
@@ -3142,7 +3146,7 @@ class Model(Handle):
     def load(context, directory, options=None, **fields):
         """Loads a Hugging Face directory: config.json and model.safetensors, or shards with their
             index. GPT2LMHeadModel, LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM,
-            Qwen3ForCausalLM.
+            Qwen3ForCausalLM. Heads come from heads.safetensors, where fst_model_save wrote one.
         context: kept alive by the model.
         directory: path in the file system's own bytes.
         options: NULL for defaults.
@@ -3162,8 +3166,10 @@ class Model(Handle):
 
     def save(self, tokenizer, directory):
         """Saves a Hugging Face directory: config.json, model.safetensors (float32) and, if a tokenizer
-            is given, tokenizer.json. Files that exist are replaced whole or not at all. Of a model
-            with an adapter this is the trunk alone; see fst_model_save_adapter and
+            is given, tokenizer.json; heads go into a file of their own beside them,
+            heads.safetensors: tensors by the parameters' names, and in the metadata under "heads" a
+            JSON array of their options. Files that exist are replaced whole or not at all. Of a
+            model with an adapter this is the trunk alone; see fst_model_save_adapter and
             fst_model_merge_adapter.
         tokenizer: NULL: none.
         directory: created if missing (its parent must exist).
@@ -3173,6 +3179,30 @@ class Model(Handle):
         """
         directory = _text(directory)
         return _check(_fst_model_save(self._pointer(), _handle(Tokenizer, tokenizer), directory))
+
+    def copy(self, options=None, **fields):
+        """A copy that shares nothing with the model: its weights, heads and adapter, and what of them
+            is frozen; not its gradients. A frozen reference, or the trunk of another stage.
+        options: NULL for the model's own; another dtype is made from the float32 master weights.
+        Returns copy: the caller owns it; of the same context.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        options = _filled(ModelOptions, options, fields)
+        copy_out = ctypes.c_void_p()
+        _keep = (self, options,)
+        _check(_fst_model_copy(self._pointer(), _reference(options), ctypes.byref(copy_out)))
+        return Model._adopt(copy_out.value, _keep)
+
+    def copy_weights(self, from_):
+        """Overwrites all weights with those of another model of the same architecture, heads and
+            adapter.
+        from_: read; may be of another dtype.
+        Status: FST_OK, FST_ERR_MISMATCH (the text names what differs; nothing has changed),
+            FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        return _check(_fst_model_copy_weights(self._pointer(), _handle(Model, from_)))
 
     def get_config(self):
         """The architecture, with every default resolved.
