@@ -39,7 +39,7 @@ static fst_status open_texts(fst__chat *chat)
 fst_status fst__chat_open(fst__chat *chat, const fst_tokenizer *tokenizer,
                           const fst_chat_template *options)
 {
-    *chat = (fst__chat){.allocator = fst__tokenizer_allocator(tokenizer), .tokenizer = tokenizer};
+    *chat = (fst__chat){.tokenizer = tokenizer};
     fst_chat_template *o = &chat->options;
     *o = fst__chat_defaults();
     fst_status status = fst__options_overlay(o, sizeof *o, options, "fst_chat_template");
@@ -68,13 +68,13 @@ fst_status fst__chat_open(fst__chat *chat, const fst_tokenizer *tokenizer,
 
 void fst__chat_close(fst__chat *chat)
 {
-    if (!chat->allocator)
+    if (!chat->tokenizer)
         return;
     for (int role = 0; role < 3; ++role) {
-        fst__chat_text_close(&chat->suffix[role], chat->allocator);
-        fst__chat_text_close(&chat->prefix[role], chat->allocator);
+        fst__chat_text_close(&chat->suffix[role], chat->tokenizer);
+        fst__chat_text_close(&chat->prefix[role], chat->tokenizer);
     }
-    fst__chat_text_close(&chat->begin, chat->allocator);
+    fst__chat_text_close(&chat->begin, chat->tokenizer);
     *chat = (fst__chat){0};
 }
 

@@ -38,7 +38,6 @@ typedef struct fst__chat_text {
 } fst__chat_text;
 
 typedef struct fst__chat {
-    fst__allocator *allocator;
     const fst_tokenizer *tokenizer;
     fst_chat_template options;
     fst__chat_text begin, prefix[3], suffix[3]; /* by role */
@@ -92,7 +91,7 @@ fst_status fst__render_finish(fst__rendering *rendering, const fst_tokenizer *to
 /* The special tokens of a template's text. */
 fst_status fst__chat_text_open(fst__chat_text *text, const fst_tokenizer *tokenizer,
                                const char *string);
-void fst__chat_text_close(fst__chat_text *text, fst__allocator *allocator);
+void fst__chat_text_close(fst__chat_text *text, const fst_tokenizer *tokenizer);
 
 /* "system", "user", "human", "assistant", "gpt"; FST_ERR_INVALID_ARGUMENT names another. */
 fst_status fst__role_parse(const char *name, fst__role *role);

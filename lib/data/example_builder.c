@@ -126,8 +126,8 @@ void fst__example_builder_close(fst__example_builder *builder)
     fst__free(allocator, builder->offsets);
     fst__trained_ids_destroy(&builder->ids);
     fst__rendering_close(&builder->rendering);
-    fst__chat_text_close(&builder->history_separator, allocator);
-    fst__chat_text_close(&builder->pair_separator, allocator);
+    fst__chat_text_close(&builder->history_separator, builder->tokenizer);
+    fst__chat_text_close(&builder->pair_separator, builder->tokenizer);
     fst__chat_close(&builder->chat);
     *builder = (fst__example_builder){.context = builder->context};
 }

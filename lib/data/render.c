@@ -87,9 +87,9 @@ fst_status fst__chat_text_open(fst__chat_text *text, const fst_tokenizer *tokeni
     return status;
 }
 
-void fst__chat_text_close(fst__chat_text *text, fst__allocator *allocator)
+void fst__chat_text_close(fst__chat_text *text, const fst_tokenizer *tokenizer)
 {
-    fst__free(allocator, text->special);
+    fst__free(fst__tokenizer_allocator(tokenizer), text->special);
     *text = (fst__chat_text){0};
 }
 

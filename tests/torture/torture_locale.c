@@ -5,6 +5,7 @@
 #include "chains.h"
 
 #include "fourstage/dataset.h"
+#include "fourstage/examples.h"
 #include "fourstage/model.h"
 #include "fourstage/pretrain.h"
 #include "fourstage/tokenizer.h"
@@ -93,6 +94,34 @@ static void write_all(const char *folder)
     fst_context_destroy(context);
 }
 
+/* Labels as numbers, as texts, and in a list of names. */
+static void read_labels(fst_context *context, const fst_tokenizer *tokenizer, const char *folder)
+{
+    static const char *const fields[] = {"a", "b", "c"}, *const values[] = {NULL, NULL, "x=0.375,*=-2.5"};
+    fst_dataset *dataset = NULL;
+    fst_example_options options;
+    fst_example example = {0};
+    char path[512];
+    const char *paths[] = {path};
+    snprintf(path, sizeof path, "%s/labels.jsonl", folder);
+    FILE *file = fopen(path, "w");
+    check(file && fputs("{\"text\": \"t\", \"a\": 1.5e-1, \"b\": \"2.25\", \"c\": \"x\"}\n", file) >= 0 &&
+              fclose(file) == 0,
+          path);
+    OK(fst_example_options_init(&options, sizeof options));
+    options.kind = FST_EXAMPLES_LABELLED;
+    options.label_fields = fields;
+    options.label_values = values;
+    options.label_count = 3;
+    OK(fst_dataset_load_examples(context, tokenizer, paths, 1, &options, &dataset));
+    if (dataset)
+        OK(fst_dataset_get_example(dataset, 0, 0, &example, sizeof example));
+    check(example.labels && example.labels[0] == 0.15f && example.labels[1] == 2.25f &&
+              example.labels[2] == 0.375f,
+          "labels");
+    fst_dataset_destroy(dataset);
+}
+
 static void read_all(const char *folder)
 {
     fst_context_options options = chain_options(1);
@@ -113,6 +142,7 @@ static void read_all(const char *folder)
     check(config.rope_high_frequency_factor == expected.rope_high_frequency_factor, "rope high");
     check(config.init_std == expected.init_std, "init_std");
     check(config.attention_dropout == expected.attention_dropout, "attention_dropout");
+    read_labels(context, tokenizer, folder);
     fst_model_destroy(model);
     fst_tokenizer_destroy(tokenizer);
     fst_context_destroy(context);

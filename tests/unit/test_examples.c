@@ -2,7 +2,8 @@
 #include "fourstage/batch.h"
 #include "fourstage/examples.h"
 
-#include <check.h>
+#include "../support/scratch.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -523,6 +524,44 @@ START_TEST(test_pack)
 }
 END_TEST
 
+/* A tokenizer of another context, which is gone before its dataset: each gets its memory back. */
+START_TEST(test_another_context)
+{
+    static const char *const texts[] = {"a"};
+    scratch_memory memory[2] = {{0}, {0}};
+    fst_context *both[2];
+    fst_tokenizer *other;
+    fst_dataset *dataset;
+    fst_tokenizer_train_options train;
+    for (int i = 0; i < 2; ++i) {
+        fst_context_options own;
+        fst_context_options_init(&own, sizeof own);
+        own.threads = 1;
+        own.provider = FST_PROVIDER_REFERENCE;
+        own.allocate = scratch_allocate;
+        own.release = scratch_release;
+        own.allocate_user = &memory[i];
+        ck_assert_int_eq(fst_context_create(&own, &both[i]), FST_OK);
+    }
+    fst_tokenizer_train_options_init(&train, sizeof train);
+    train.vocabulary_size = 256;
+    ck_assert_int_eq(fst_tokenizer_train_texts(both[0], texts, NULL, 1, &train, &other), FST_OK);
+    fst_chat_template chat;
+    fst_chat_template_init(&chat, sizeof chat);
+    options.chat = &chat;
+    ck_assert_int_eq(fst_dataset_from_conversations(both[1], other, roles, contents, offsets, 2,
+                                                    &options, &dataset),
+                     FST_OK);
+    fst_tokenizer_destroy(other);
+    fst_context_destroy(both[0]);
+    ck_assert_int_eq(memory[0].live, 0);
+    ck_assert_int_eq(example_of(dataset, 0, 0).length, 7);
+    fst_context_destroy(both[1]);
+    fst_dataset_destroy(dataset);
+    ck_assert_int_eq(memory[1].live, 0);
+}
+END_TEST
+
 START_TEST(test_plain_documents)
 {
     const int32_t ids[] = {1, 2, 3};
@@ -556,6 +595,7 @@ int main(void)
     tcase_add_test(cases, test_order_and_collate);
     tcase_add_test(cases, test_split);
     tcase_add_test(cases, test_pack);
+    tcase_add_test(cases, test_another_context);
     tcase_add_test(cases, test_plain_documents);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
