@@ -618,6 +618,17 @@ SPLIT_DOCUMENTS = 1
 PACK_WRAPPED = 0
 PACK_BEST_FIT = 1
 PACK_RANDOM = 2
+SPIKE_NONE = 0
+SPIKE_SKIP = 1
+SPIKE_ROLL_BACK = 2
+DPO_SIGMOID = 0
+DPO_IPO = 1
+DPO_HINGE = 2
+DPO_KTO = 3
+REFERENCE_AUTO = 0
+REFERENCE_MODEL = 1
+REFERENCE_TRUNK = 2
+REFERENCE_COPY = 3
 EXAMPLES_CONVERSATIONS = 0
 EXAMPLES_LABELLED = 1
 EXAMPLES_PREFERENCES = 2
@@ -700,9 +711,6 @@ FINISH_LENGTH = 0
 FINISH_END = 1
 FINISH_STRING = 2
 FINISH_STOPPED = 3
-SPIKE_NONE = 0
-SPIKE_SKIP = 1
-SPIKE_ROLL_BACK = 2
 
 _FUNCTIONS = {}
 
@@ -1088,6 +1096,186 @@ class DatasetInfo(Struct):
         ("target_bytes", ctypes.c_int64),
         ("maximum_id", ctypes.c_int32),
         ("cross_documents", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class RunProgress(Struct):
+    """Where a run stands; handed to the progress callback and filled by fst_run_step. What was not
+        measured yet is NaN.
+    Since 0.1
+
+    step: steps done
+    total_steps: 0: without an end
+    tokens: targets trained on so far
+    loss: of the last step, per token, in nats
+    learning_rate: of the last step
+    gradient_norm: of the last step, before clipping
+    validation_loss: of the last evaluation
+    tokens_per_second: of the last steps, evaluation and saving left out
+    seconds_left: to total_steps at that speed
+    evaluated: 1: validation_loss is of this step
+    finished: 1: total_steps are done, or the run stopped early
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("step", ctypes.c_int64),
+        ("total_steps", ctypes.c_int64),
+        ("tokens", ctypes.c_int64),
+        ("loss", ctypes.c_double),
+        ("learning_rate", ctypes.c_double),
+        ("gradient_norm", ctypes.c_double),
+        ("validation_loss", ctypes.c_double),
+        ("tokens_per_second", ctypes.c_double),
+        ("seconds_left", ctypes.c_double),
+        ("evaluated", ctypes.c_int32),
+        ("finished", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+_fst_run_options_progress = _callback_type(ctypes.c_int32, (_from_pointer,), True,
+        ctypes.POINTER(RunProgress), ctypes.c_void_p)
+
+class RunOptions(Struct):
+    """What all stages have in common; handed to a stage's create function.
+    Since 0.1
+
+    total_steps: where the run ends; 0 (default): nowhere
+    evaluate_every: evaluate after so many steps, and at the end; 0 (default): never by itself
+    patience: stop early after so many evaluations without a better one; 0 (default): never
+    save_every: save into directory after so many steps; 0 (default): at the end only
+    keep: newest checkpoints to keep in directory, older ones are removed; 0: all; default 2
+    directory: Folder for checkpoints, created when first needed; NULL (default): nothing is saved
+        by itself. Copied.
+    save_best: 1: the state with the best evaluation is saved as best.safetensors too; default 0
+    reserved: 0
+    progress: Called after each step, with its evaluation and saving done; progress is borrowed for
+        the call. 0 goes on; > 0 stops the verb with FST_STOPPED; < 0 ends it with that value.
+    progress_user: handed to progress
+    """
+    _init_ = "fst_run_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("total_steps", ctypes.c_int64),
+        ("evaluate_every", ctypes.c_int64),
+        ("patience", ctypes.c_int64),
+        ("save_every", ctypes.c_int64),
+        ("keep", ctypes.c_int64),
+        ("directory", ctypes.c_char_p),
+        ("save_best", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("progress", _fst_run_options_progress),
+        ("progress_user", ctypes.c_void_p),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class RunInfo(Struct):
+    """The state of a run; filled by fst_run_get_info.
+    Since 0.1
+
+    stage: "pretrain"; static text
+    step: steps done
+    total_steps: 0: without an end
+    micro_step: micro-batches of the present step that are done
+    micro_steps: micro-batches of a step
+    tokens: targets trained on so far
+    seconds: spent in steps since the run was created, evaluation and saving left out
+    best: best evaluation that counted; NaN: none
+    best_step: its step; 0: none
+    finished: 1: total_steps are done, or the run stopped early
+    stopped_early: 1: for want of better evaluations
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("stage", ctypes.c_char_p),
+        ("step", ctypes.c_int64),
+        ("total_steps", ctypes.c_int64),
+        ("micro_step", ctypes.c_int64),
+        ("micro_steps", ctypes.c_int64),
+        ("tokens", ctypes.c_int64),
+        ("seconds", ctypes.c_double),
+        ("best", ctypes.c_double),
+        ("best_step", ctypes.c_int64),
+        ("finished", ctypes.c_int32),
+        ("stopped_early", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class Memory(Struct):
+    """Memory a run works with, in bytes; filled by fst_run_memory.
+    Since 0.1
+
+    weights: float32 weights
+    working: bfloat16 copies of the weights; 0 in a float32 model
+    gradients: float32
+    moments: the optimizer's state
+    activations: of a training step or an evaluation, whichever is more, scratch included
+    data: the batch
+    total: all of these: the planned peak
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("weights", ctypes.c_int64),
+        ("working", ctypes.c_int64),
+        ("gradients", ctypes.c_int64),
+        ("moments", ctypes.c_int64),
+        ("activations", ctypes.c_int64),
+        ("data", ctypes.c_int64),
+        ("total", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class DpoOptions(Struct):
+    """Options of fst_dpo_create.
+    Since 0.1
+
+    model: the policy that is trained; kept alive by the run
+    optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults
+        of fst_optimizer_options, whose learning rate is far too high for a large model.
+    reference_model: kept alive by the run and not to be changed while it lives; NULL (default):
+        none
+    train: FST_EXAMPLES_PREFERENCES, not packed; kept alive by the run
+    validation: the same; NULL (default): none
+    run: read during create; NULL (default): defaults
+    kind: FST_DPO_ value; default FST_DPO_SIGMOID
+    reference: FST_REFERENCE_ value; default FST_REFERENCE_AUTO
+    rows: pairs of a micro-batch; default 4
+    accumulation: micro-batches of a step; default 1. The gradient is that of one batch of
+        rows·accumulation pairs, but for KTO's reference point, which is a micro-batch's own
+    evaluation_pairs: first pairs of validation to evaluate on; 0 (default): all
+    shuffle: 1 (default): each epoch in an order of its own
+    dropout: 1: the policy's forward has the model's dropout; 0 (default): none, as TRL
+    beta: β > 0; default 0.1
+    label_smoothing: FST_DPO_SIGMOID: 0 ≤ ε < 0.5; default 0
+    desirable_weight: KTO's λ_D; default 1
+    undesirable_weight: KTO's λ_U; default 1
+    sft: α ≥ 0: adds α·(−log π(chosen)/tokens of the chosen answer) (Pang et al., arXiv 2404.19733,
+        equation 2); default 0
+    """
+    _init_ = "fst_dpo_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("model", ctypes.c_void_p),
+        ("optimizer", ctypes.c_void_p),
+        ("reference_model", ctypes.c_void_p),
+        ("train", ctypes.c_void_p),
+        ("validation", ctypes.c_void_p),
+        ("run", ctypes.POINTER(RunOptions)),
+        ("kind", ctypes.c_int32),
+        ("reference", ctypes.c_int32),
+        ("rows", ctypes.c_int64),
+        ("accumulation", ctypes.c_int64),
+        ("evaluation_pairs", ctypes.c_int64),
+        ("shuffle", ctypes.c_int32),
+        ("dropout", ctypes.c_int32),
+        ("beta", ctypes.c_double),
+        ("label_smoothing", ctypes.c_double),
+        ("desirable_weight", ctypes.c_double),
+        ("undesirable_weight", ctypes.c_double),
+        ("sft", ctypes.c_double),
     ]
     _kinds_ = dict(_fields_)
 
@@ -2047,134 +2235,6 @@ class Generation(Struct):
     _kinds_ = dict(_fields_)
 
 
-class RunProgress(Struct):
-    """Where a run stands; handed to the progress callback and filled by fst_run_step. What was not
-        measured yet is NaN.
-    Since 0.1
-
-    step: steps done
-    total_steps: 0: without an end
-    tokens: targets trained on so far
-    loss: of the last step, per token, in nats
-    learning_rate: of the last step
-    gradient_norm: of the last step, before clipping
-    validation_loss: of the last evaluation
-    tokens_per_second: of the last steps, evaluation and saving left out
-    seconds_left: to total_steps at that speed
-    evaluated: 1: validation_loss is of this step
-    finished: 1: total_steps are done, or the run stopped early
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("step", ctypes.c_int64),
-        ("total_steps", ctypes.c_int64),
-        ("tokens", ctypes.c_int64),
-        ("loss", ctypes.c_double),
-        ("learning_rate", ctypes.c_double),
-        ("gradient_norm", ctypes.c_double),
-        ("validation_loss", ctypes.c_double),
-        ("tokens_per_second", ctypes.c_double),
-        ("seconds_left", ctypes.c_double),
-        ("evaluated", ctypes.c_int32),
-        ("finished", ctypes.c_int32),
-    ]
-    _kinds_ = dict(_fields_)
-
-_fst_run_options_progress = _callback_type(ctypes.c_int32, (_from_pointer,), True,
-        ctypes.POINTER(RunProgress), ctypes.c_void_p)
-
-class RunOptions(Struct):
-    """What all stages have in common; handed to a stage's create function.
-    Since 0.1
-
-    total_steps: where the run ends; 0 (default): nowhere
-    evaluate_every: evaluate after so many steps, and at the end; 0 (default): never by itself
-    patience: stop early after so many evaluations without a better one; 0 (default): never
-    save_every: save into directory after so many steps; 0 (default): at the end only
-    keep: newest checkpoints to keep in directory, older ones are removed; 0: all; default 2
-    directory: Folder for checkpoints, created when first needed; NULL (default): nothing is saved
-        by itself. Copied.
-    save_best: 1: the state with the best evaluation is saved as best.safetensors too; default 0
-    reserved: 0
-    progress: Called after each step, with its evaluation and saving done; progress is borrowed for
-        the call. 0 goes on; > 0 stops the verb with FST_STOPPED; < 0 ends it with that value.
-    progress_user: handed to progress
-    """
-    _init_ = "fst_run_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("total_steps", ctypes.c_int64),
-        ("evaluate_every", ctypes.c_int64),
-        ("patience", ctypes.c_int64),
-        ("save_every", ctypes.c_int64),
-        ("keep", ctypes.c_int64),
-        ("directory", ctypes.c_char_p),
-        ("save_best", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
-        ("progress", _fst_run_options_progress),
-        ("progress_user", ctypes.c_void_p),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class RunInfo(Struct):
-    """The state of a run; filled by fst_run_get_info.
-    Since 0.1
-
-    stage: "pretrain"; static text
-    step: steps done
-    total_steps: 0: without an end
-    micro_step: micro-batches of the present step that are done
-    micro_steps: micro-batches of a step
-    tokens: targets trained on so far
-    seconds: spent in steps since the run was created, evaluation and saving left out
-    best: best evaluation that counted; NaN: none
-    best_step: its step; 0: none
-    finished: 1: total_steps are done, or the run stopped early
-    stopped_early: 1: for want of better evaluations
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("stage", ctypes.c_char_p),
-        ("step", ctypes.c_int64),
-        ("total_steps", ctypes.c_int64),
-        ("micro_step", ctypes.c_int64),
-        ("micro_steps", ctypes.c_int64),
-        ("tokens", ctypes.c_int64),
-        ("seconds", ctypes.c_double),
-        ("best", ctypes.c_double),
-        ("best_step", ctypes.c_int64),
-        ("finished", ctypes.c_int32),
-        ("stopped_early", ctypes.c_int32),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class Memory(Struct):
-    """Memory a run works with, in bytes; filled by fst_run_memory.
-    Since 0.1
-
-    weights: float32 weights
-    working: bfloat16 copies of the weights; 0 in a float32 model
-    gradients: float32
-    moments: the optimizer's state
-    activations: of a training step or an evaluation, whichever is more, scratch included
-    data: the batch
-    total: all of these: the planned peak
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("weights", ctypes.c_int64),
-        ("working", ctypes.c_int64),
-        ("gradients", ctypes.c_int64),
-        ("moments", ctypes.c_int64),
-        ("activations", ctypes.c_int64),
-        ("data", ctypes.c_int64),
-        ("total", ctypes.c_int64),
-    ]
-    _kinds_ = dict(_fields_)
-
-
 class PretrainOptions(Struct):
     """Options of fst_pretrain_create.
     Since 0.1
@@ -2240,6 +2300,11 @@ STRUCTS = {
     "fst_split_options": SplitOptions,
     "fst_pack_options": PackOptions,
     "fst_dataset_info": DatasetInfo,
+    "fst_run_progress": RunProgress,
+    "fst_run_options": RunOptions,
+    "fst_run_info": RunInfo,
+    "fst_memory": Memory,
+    "fst_dpo_options": DpoOptions,
     "fst_example_options": ExampleOptions,
     "fst_examples_info": ExamplesInfo,
     "fst_example": Example,
@@ -2273,10 +2338,6 @@ STRUCTS = {
     "fst_sampling_options": SamplingOptions,
     "fst_token": Token,
     "fst_generation": Generation,
-    "fst_run_progress": RunProgress,
-    "fst_run_options": RunOptions,
-    "fst_run_info": RunInfo,
-    "fst_memory": Memory,
     "fst_pretrain_options": PretrainOptions,
 }
 
@@ -2368,6 +2429,37 @@ _fst_dataset_read = _FUNCTIONS["fst_dataset_read"] = _bind("fst_dataset_read", c
 _fst_dataset_get_info = _FUNCTIONS["fst_dataset_get_info"] = _bind("fst_dataset_get_info",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_get_document = _FUNCTIONS["fst_dataset_get_document"] = _bind("fst_dataset_get_document", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_run_options_init = _FUNCTIONS["fst_run_options_init"] = _bind("fst_run_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_destroy = _FUNCTIONS["fst_run_destroy"] = _bind("fst_run_destroy", None, ctypes.c_void_p)
+_fst_run_step = _FUNCTIONS["fst_run_step"] = _bind("fst_run_step", ctypes.c_int32, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_advance = _FUNCTIONS["fst_run_advance"] = _bind("fst_run_advance", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_run_until = _FUNCTIONS["fst_run_until"] = _bind("fst_run_until", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64)
+_fst_run_evaluate = _FUNCTIONS["fst_run_evaluate"] = _bind("fst_run_evaluate", ctypes.c_int32,
+        ctypes.c_void_p)
+_fst_run_cancel = _FUNCTIONS["fst_run_cancel"] = _bind("fst_run_cancel", ctypes.c_int32,
+        ctypes.c_void_p)
+_fst_run_metric = _FUNCTIONS["fst_run_metric"] = _bind("fst_run_metric", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_run_metric_count = _FUNCTIONS["fst_run_metric_count"] = _bind("fst_run_metric_count",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_run_metric_name = _FUNCTIONS["fst_run_metric_name"] = _bind("fst_run_metric_name",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_run_get_info = _FUNCTIONS["fst_run_get_info"] = _bind("fst_run_get_info", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_memory = _FUNCTIONS["fst_run_memory"] = _bind("fst_run_memory", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_save = _FUNCTIONS["fst_run_save"] = _bind("fst_run_save", ctypes.c_int32, ctypes.c_void_p,
+        ctypes.c_char_p)
+_fst_run_resume = _FUNCTIONS["fst_run_resume"] = _bind("fst_run_resume", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p)
+_fst_dpo_options_init = _FUNCTIONS["fst_dpo_options_init"] = _bind("fst_dpo_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dpo_create = _FUNCTIONS["fst_dpo_create"] = _bind("fst_dpo_create", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p)
 _fst_example_options_init = _FUNCTIONS["fst_example_options_init"] = _bind("fst_example_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_load_examples = _FUNCTIONS["fst_dataset_load_examples"] = _bind("fst_dataset_load_examples", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_from_conversations = _FUNCTIONS["fst_dataset_from_conversations"] = _bind("fst_dataset_from_conversations", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
@@ -2546,33 +2638,6 @@ _fst_policy_generate = _FUNCTIONS["fst_policy_generate"] = _bind("fst_policy_gen
 _fst_policy_generate_text = _FUNCTIONS["fst_policy_generate_text"] = _bind("fst_policy_generate_text", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 _fst_policy_get_result = _FUNCTIONS["fst_policy_get_result"] = _bind("fst_policy_get_result",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_options_init = _FUNCTIONS["fst_run_options_init"] = _bind("fst_run_options_init",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_destroy = _FUNCTIONS["fst_run_destroy"] = _bind("fst_run_destroy", None, ctypes.c_void_p)
-_fst_run_step = _FUNCTIONS["fst_run_step"] = _bind("fst_run_step", ctypes.c_int32, ctypes.c_void_p,
-        ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_advance = _FUNCTIONS["fst_run_advance"] = _bind("fst_run_advance", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p)
-_fst_run_until = _FUNCTIONS["fst_run_until"] = _bind("fst_run_until", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_int64)
-_fst_run_evaluate = _FUNCTIONS["fst_run_evaluate"] = _bind("fst_run_evaluate", ctypes.c_int32,
-        ctypes.c_void_p)
-_fst_run_cancel = _FUNCTIONS["fst_run_cancel"] = _bind("fst_run_cancel", ctypes.c_int32,
-        ctypes.c_void_p)
-_fst_run_metric = _FUNCTIONS["fst_run_metric"] = _bind("fst_run_metric", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_run_metric_count = _FUNCTIONS["fst_run_metric_count"] = _bind("fst_run_metric_count",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_run_metric_name = _FUNCTIONS["fst_run_metric_name"] = _bind("fst_run_metric_name",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_fst_run_get_info = _FUNCTIONS["fst_run_get_info"] = _bind("fst_run_get_info", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_memory = _FUNCTIONS["fst_run_memory"] = _bind("fst_run_memory", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_save = _FUNCTIONS["fst_run_save"] = _bind("fst_run_save", ctypes.c_int32, ctypes.c_void_p,
-        ctypes.c_char_p)
-_fst_run_resume = _FUNCTIONS["fst_run_resume"] = _bind("fst_run_resume", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_char_p)
 _fst_pretrain_options_init = _FUNCTIONS["fst_pretrain_options_init"] = _bind("fst_pretrain_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_pretrain_create = _FUNCTIONS["fst_pretrain_create"] = _bind("fst_pretrain_create",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
@@ -4213,6 +4278,45 @@ def abi_version():
     _result = _fst_abi_version()
     _raise_pending()
     return _result
+
+
+def dpo_create(options=None, **fields):
+    """Makes a run that trains a causal language model on preferences. It takes all memory of a step.
+    A step reads rows·accumulation examples, a pair of answers each. Of an example with more than
+        two answers, each epoch sees one pair: first the best and the worst, then pairs ever closer
+        in rank, until all have been seen, and again. A micro-batch goes, both answers of its pairs
+        in one batch padded to the longest, through the reference model in FST_FORWARD_EVALUATE,
+        then through the policy; the sums of "log_probabilities" over each answer go into
+        fst_loss_preference or fst_loss_kto with weights 1/(pairs, or answers, of the whole step),
+        and their gradients back through fst_model_add_gradient. A loop of the caller's own that
+        does the same gets the same bits.
+    KTO's reference point is the mean over the micro-batch of what both models give each prompt with
+        the answers to another prompt (those of the next example that the training reads; cut at the
+        end where they are longer than the longest sequence of the data), never below 0.
+    Metrics of the last step: "loss" (with the α term), "sft_loss" (−log π per token of the chosen
+        answers, without α), "accuracy" (share of pairs whose chosen answer has the larger implicit
+        reward β·(log π − log π_ref), equal ones half), "margin" (mean difference of the two),
+        "chosen_reward", "rejected_reward", "chosen_log_probability", "rejected_log_probability"
+        (means over answers), "reference_point" (KTO), "learning_rate", "gradient_norm",
+        "clip_factor", "tokens" (that are trained on); "tokens_per_second", "seconds_left"; "epoch"
+        so far; and of the last evaluation "validation_loss" (without the α term),
+        "validation_accuracy", "validation_margin", "validation_chosen_reward",
+        "validation_rejected_reward". An evaluation pairs each example's best answer with its worst.
+    options: model and train are needed.
+    Returns run: the caller owns it.
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_MISMATCH where
+        models, optimizer and data do not fit each other; FST_ERR_STATE for data that are no
+        preferences or are packed, and for FST_REFERENCE_TRUNK without an adapter;
+        FST_ERR_NO_MEMORY.
+    Since 0.1
+    """
+    options = _filled(DpoOptions, options, fields)
+    run_out = ctypes.c_void_p()
+    _interruptible(options)
+    _keep = (options,)
+    with _guard(options):
+        _check(_fst_dpo_create(_reference(options), ctypes.byref(run_out)))
+    return Run._adopt(run_out.value, _keep)
 
 
 def metrics_confusion(labels, predictions, classes, confusion):

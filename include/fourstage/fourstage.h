@@ -10,6 +10,7 @@
 #include "fourstage/chat.h"
 #include "fourstage/context.h"
 #include "fourstage/dataset.h"
+#include "fourstage/dpo.h"
 #include "fourstage/examples.h"
 #include "fourstage/metrics.h"
 #include "fourstage/model.h"
