@@ -1,0 +1,639 @@
+/*
+ * Heads and the distribution's outputs through the public interface: values written out by hand,
+ * what padding and the batch beside a row may not change, evaluation and training, errors, memory.
+ */
+#include "../support/headed_model.h"
+
+#include "fourstage/adapter.h"
+#include "fourstage/optimizer.h"
+
+enum { ROWS = 4, LENGTH = 9, TOKENS = ROWS * LENGTH, KEPT = (TINY_VOCABULARY + 7) / 8, WIDTH = 32 };
+
+typedef struct inputs {
+    int32_t ids[TOKENS], targets[TOKENS], lengths[ROWS];
+    float weights[TOKENS];
+    uint8_t kept[TOKENS * KEPT];
+} inputs;
+
+static inputs make_inputs(void)
+{
+    inputs in = {.lengths = {LENGTH, 5, 1, 7}};
+    tiny_ids(in.ids, TOKENS, 21);
+    tiny_ids(in.targets, TOKENS, 22);
+    in.targets[2] = in.targets[LENGTH + 1] = -100;
+    for (int i = 0; i < TOKENS; ++i)
+        in.weights[i] = 1 + 0.5f * sinf((float)i);
+    headed_kept(in.kept, in.targets, TOKENS, TINY_VOCABULARY);
+    return in;
+}
+
+static fst_model *make(fst_context *context, int32_t family, int32_t dtype, double dropout)
+{
+    fst_model_config config = tiny_config(family);
+    config.dropout = config.attention_dropout = dropout;
+    fst_model *model = tiny_model(context, &config, dtype, 0);
+    headed_add(model, dropout);
+    return model;
+}
+
+typedef struct way {
+    int32_t mode, dropout, padded, kept, with_targets;
+    double temperature;
+    int64_t rows, length;
+} way;
+
+static const way plain = {FST_FORWARD_EVALUATE, 1, 1, 0, 1, 1, ROWS, LENGTH};
+
+static void forward(fst_model *model, const inputs *in, way w)
+{
+    fst_batch batch;
+    fst_forward_options options;
+    REQUIRE(fst_batch_init(&batch, sizeof batch));
+    REQUIRE(fst_forward_options_init(&options, sizeof options));
+    batch.rows = w.rows;
+    batch.length = w.length;
+    batch.ids = in->ids;
+    batch.targets = w.with_targets ? in->targets : NULL;
+    batch.weights = in->weights;
+    batch.lengths = w.padded ? in->lengths : NULL;
+    batch.kept = w.kept ? in->kept : NULL;
+    options.mode = w.mode;
+    options.dropout = w.dropout;
+    options.temperature = w.temperature;
+    options.step = 2;
+    REQUIRE(fst_model_forward(model, &batch, &options));
+}
+
+static float *output(fst_model *model, const char *name, int64_t *size)
+{
+    fst_view view;
+    REQUIRE(fst_model_output(model, name, &view));
+    *size = headed_size(&view);
+    float *copy = malloc((size_t)*size * sizeof *copy);
+    memcpy(copy, view.data, (size_t)*size * sizeof *copy);
+    return copy;
+}
+
+static const char *const outputs[] = {"log_probabilities", "entropy", "last", "first",
+                                      "mean", "value", "tags"};
+enum { OUTPUTS = sizeof outputs / sizeof *outputs };
+
+static void check_close(double found, double expected, double tolerance, const char *what, int64_t i)
+{
+    ck_assert_msg(fabs(found - expected) <= tolerance * (1 + fabs(expected)),
+                  "%s[%lld]: %.9g, by hand %.9g", what, (long long)i, found, expected);
+}
+
+/* ---- values */
+
+static double by_hand(fst_model *model, const headed_head *head, const float *hidden,
+                      const int32_t *lengths, int64_t row, int64_t k)
+{
+    char name[64];
+    fst_view weight, bias;
+    snprintf(name, sizeof name, "heads.%s.weight", head->name);
+    REQUIRE(fst_model_parameter(model, name, &weight));
+    snprintf(name, sizeof name, "heads.%s.bias", head->name);
+    double sum = 0;
+    if (head->bias) {
+        REQUIRE(fst_model_parameter(model, name, &bias));
+        sum = (double)((float *)bias.data)[k];
+    }
+    int64_t first = row, count = 1;
+    if (head->kind == FST_HEAD_SEQUENCE) {
+        first = row * LENGTH + (head->pooling == FST_POOL_LAST ? lengths[row] - 1 : 0);
+        count = head->pooling == FST_POOL_MEAN ? lengths[row] : 1;
+    }
+    for (int64_t t = first; t < first + count; ++t)
+        for (int64_t c = 0; c < WIDTH; ++c)
+            sum += (double)((float *)weight.data)[k * WIDTH + c] * (double)hidden[t * WIDTH + c] /
+                   (double)count;
+    return sum;
+}
+
+START_TEST(heads_by_hand)
+{
+    fst_context *context = tiny_context(2);
+    bool half = _i & 2;
+    fst_model *model = make(context, _i & 1 ? FST_FAMILY_LLAMA : FST_FAMILY_GPT2,
+                            half ? FST_BF16 : FST_F32, 0);
+    fst_view bias;
+    REQUIRE(fst_model_parameter(model, "heads.tags.bias", &bias));
+    ((float *)bias.data)[3] = 2;
+    inputs in = make_inputs();
+    forward(model, &in, plain);
+    int64_t size;
+    float *hidden = output(model, "hidden", &size);
+    for (int h = 0; h < HEADED_HEADS; ++h) {
+        const headed_head *head = &headed_heads[h];
+        fst_view view;
+        REQUIRE(fst_model_output(model, head->name, &view));
+        bool token = head->kind == FST_HEAD_TOKEN;
+        ck_assert_int_eq(view.rank, token ? 3 : 2);
+        ck_assert_int_eq(view.shape[0], ROWS);
+        ck_assert_int_eq(view.shape[token ? 2 : 1], head->outputs);
+        for (int64_t i = 0; i < headed_size(&view); ++i)
+            check_close((double)((float *)view.data)[i],
+                        by_hand(model, head, hidden, in.lengths, i / head->outputs,
+                                i % head->outputs),
+                        half ? 2e-2 : 1e-5, head->name, i);
+    }
+    free(hidden);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
+START_TEST(distribution_by_hand)
+{
+    static const double temperatures[] = {1, 0.5, 2.5};
+    way w = plain;
+    w.temperature = temperatures[_i % 3];
+    w.kept = _i / 3;
+    fst_context *context = tiny_context(2);
+    fst_model *model = make(context, FST_FAMILY_GPT2, FST_F32, 0);
+    inputs in = make_inputs();
+    forward(model, &in, w);
+    int64_t size;
+    float *logits = output(model, "logits", &size), *logp = output(model, "log_probabilities", &size);
+    float *entropy = output(model, "entropy", &size);
+    double nll = 0;
+    for (int64_t i = 0; i < TOKENS; ++i) {
+        bool counts = in.targets[i] >= 0 && i % LENGTH < in.lengths[i / LENGTH];
+        double total = 0, h = 0;
+        for (int pass = 0; pass < 2; ++pass)
+            for (int64_t v = 0; v < TINY_VOCABULARY; ++v) {
+                double x = (double)logits[i * TINY_VOCABULARY + v] / w.temperature;
+                if (w.kept && !(in.kept[i * KEPT + v / 8] >> v % 8 & 1))
+                    continue;
+                if (pass)
+                    h -= exp(x) / total * (x - log(total));
+                else
+                    total += exp(x);
+            }
+        double x = (double)logits[i * TINY_VOCABULARY + (counts ? in.targets[i] : 0)];
+        double expected = counts ? x / w.temperature - log(total) : 0;
+        check_close((double)logp[i], expected, 2e-6, "log_probabilities", i);
+        check_close((double)entropy[i], counts ? h : 0, 2e-6, "entropy", i);
+        nll -= (double)in.weights[i] * expected;
+    }
+    fst_loss loss;
+    REQUIRE(fst_model_loss(model, NULL, &loss, sizeof loss));
+    check_close(loss.loss, nll, 2e-6, "loss", 0);
+    free(logits), free(logp), free(entropy);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
+/* ---- what may not change them */
+
+START_TEST(padding_contents)
+{
+    way w = plain;
+    w.mode = _i & 1 ? FST_FORWARD_TRAIN : FST_FORWARD_EVALUATE;
+    w.kept = 1;
+    w.temperature = 0.8;
+    fst_context *context = tiny_context(2);
+    fst_model *model = make(context, _i & 2 ? FST_FAMILY_LLAMA : FST_FAMILY_GPT2,
+                            _i & 4 ? FST_BF16 : FST_F32, 0);
+    inputs in = make_inputs(), other = in;
+    for (int i = 0; i < TOKENS; ++i) {
+        if (i % LENGTH < in.lengths[i / LENGTH])
+            continue;
+        other.ids[i] = (in.ids[i] + 7) % TINY_VOCABULARY;
+        other.targets[i] = (in.targets[i] + 9) % TINY_VOCABULARY;
+        other.weights[i] = 99;
+        memset(other.kept + i * KEPT, 0, KEPT);
+    }
+    for (int o = 0; o < OUTPUTS; ++o) {
+        int64_t size;
+        forward(model, &in, w);
+        float *a = output(model, outputs[o], &size);
+        forward(model, &other, w);
+        float *b = output(model, outputs[o], &size);
+        ck_assert_msg(memcmp(a, b, (size_t)size * sizeof *a) == 0, "%s", outputs[o]);
+        free(a), free(b);
+    }
+    fst_loss x, y;
+    forward(model, &in, w);
+    REQUIRE(fst_model_loss(model, NULL, &x, sizeof x));
+    forward(model, &other, w);
+    REQUIRE(fst_model_loss(model, NULL, &y, sizeof y));
+    ck_assert(x.loss == y.loss && x.weight == y.weight);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
+/* Each row alone, without its padding, against the batch. */
+START_TEST(batch_mates)
+{
+    fst_context *context = tiny_context(2);
+    fst_model *model = make(context, _i ? FST_FAMILY_LLAMA : FST_FAMILY_GPT2, FST_F32, 0);
+    inputs in = make_inputs();
+    for (int o = 0; o < OUTPUTS; ++o) {
+        int64_t size, alone_size;
+        way w = plain;
+        forward(model, &in, w);
+        float *all = output(model, outputs[o], &size);
+        bool by_token = size % TOKENS == 0;
+        int64_t each = by_token ? size / TOKENS : size / ROWS;
+        double largest = 0;
+        for (int64_t i = 0; i < size; ++i)
+            largest = fmax(largest, fabs((double)all[i]));
+        for (int r = 0; r < ROWS; ++r) {
+            inputs alone = in;
+            memcpy(alone.ids, in.ids + r * LENGTH, LENGTH * sizeof *in.ids);
+            memcpy(alone.targets, in.targets + r * LENGTH, LENGTH * sizeof *in.targets);
+            w.rows = 1;
+            w.length = in.lengths[r];
+            w.padded = 0;
+            forward(model, &alone, w);
+            float *one = output(model, outputs[o], &alone_size);
+            const float *mine = all + (by_token ? r * LENGTH * each : r * each);
+            for (int64_t i = 0; i < alone_size; ++i)
+                ck_assert_msg(fabs((double)one[i] - (double)mine[i]) <= 1e-6 * largest,
+                              "%s, row %d: %.9g alone, %.9g in the batch (largest %g)", outputs[o],
+                              r, (double)one[i], (double)mine[i], largest);
+            free(one);
+        }
+        free(all);
+    }
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
+/* Evaluation, and training with dropout switched off, in the same bits, for any number of threads. */
+START_TEST(modes_and_threads)
+{
+    float *found[4][OUTPUTS];
+    int64_t size[OUTPUTS];
+    for (int m = 0; m < 4; ++m) {
+        fst_context *context = tiny_context(m == 2 ? 4 : 1);
+        fst_model *model = make(context, _i & 1 ? FST_FAMILY_LLAMA : FST_FAMILY_GPT2,
+                                _i & 2 ? FST_BF16 : FST_F32, 0.3);
+        fst_adapter_options adapter;
+        REQUIRE(fst_adapter_options_init(&adapter, sizeof adapter));
+        adapter.dropout = 0.4;
+        if (_i & 4)
+            REQUIRE(fst_model_add_adapter(model, &adapter));
+        inputs in = make_inputs();
+        way w = plain;
+        w.mode = m ? FST_FORWARD_TRAIN : FST_FORWARD_EVALUATE;
+        w.dropout = m == 3;
+        w.kept = 1;
+        w.temperature = 0.9;
+        forward(model, &in, w);
+        for (int o = 0; o < OUTPUTS; ++o)
+            found[m][o] = output(model, outputs[o], &size[o]);
+        fst_model_destroy(model);
+        fst_context_destroy(context);
+    }
+    for (int o = 0; o < OUTPUTS; ++o) {
+        size_t bytes = (size_t)size[o] * sizeof(float);
+        ck_assert_msg(memcmp(found[0][o], found[1][o], bytes) == 0, "%s: modes", outputs[o]);
+        ck_assert_msg(memcmp(found[1][o], found[2][o], bytes) == 0, "%s: threads", outputs[o]);
+        ck_assert_msg(memcmp(found[1][o], found[3][o], bytes) != 0, "%s: dropout does nothing",
+                      outputs[o]);
+        for (int m = 0; m < 4; ++m)
+            free(found[m][o]);
+    }
+}
+END_TEST
+
+/* One backward of all is the sum of their backwards. */
+static void add(fst_model *model, const char *name)
+{
+    fst_view view;
+    int64_t size;
+    float *gradient = output(model, name, &size);
+    REQUIRE(fst_model_output(model, name, &view));
+    for (int64_t i = 0; i < size; ++i)
+        gradient[i] = cosf((float)i);
+    view.data = gradient;
+    REQUIRE(fst_model_add_gradient(model, name, &view));
+    free(gradient);
+}
+
+static double *gradients(fst_model *model, int64_t *total)
+{
+    int64_t count;
+    double *all = NULL;
+    *total = 0;
+    REQUIRE(fst_model_parameter_count(model, &count));
+    for (int64_t i = 0; i < count; ++i) {
+        fst_view view;
+        REQUIRE(fst_model_gradient(model, headed_name(model, i), &view));
+        int64_t size = headed_size(&view);
+        all = realloc(all, (size_t)(*total + size) * sizeof *all);
+        for (int64_t j = 0; j < size; ++j)
+            all[*total + j] = (double)((float *)view.data)[j];
+        *total += size;
+    }
+    return all;
+}
+
+START_TEST(sums_of_gradients)
+{
+    static const char *const terms[] = {"loss", "hidden", "logits", "log_probabilities", "entropy",
+                                        "value", "mean"};
+    enum { TERMS = sizeof terms / sizeof *terms };
+    fst_context *context = tiny_context(2);
+    fst_model *model = make(context, FST_FAMILY_GPT2, FST_F32, 0.1);
+    inputs in = make_inputs();
+    way w = plain;
+    w.mode = FST_FORWARD_TRAIN;
+    double *found[2];
+    int64_t total = 0;
+    for (int together = 0; together < 2; ++together) {
+        REQUIRE(fst_model_zero_gradients(model));
+        for (int t = 0; t < TERMS; ++t) {
+            fst_loss loss;
+            if (t == 0 || !together)
+                forward(model, &in, w);
+            if (t == 0)
+                REQUIRE(fst_model_loss(model, NULL, &loss, sizeof loss));
+            else
+                add(model, terms[t]);
+            if (t == TERMS - 1 || !together)
+                REQUIRE(fst_model_backward(model, NULL, NULL));
+        }
+        found[together] = gradients(model, &total);
+    }
+    double largest = 0;
+    for (int64_t i = 0; i < total; ++i)
+        largest = fmax(largest, fabs(found[0][i]));
+    for (int64_t i = 0; i < total; ++i)
+        ck_assert_double_eq_tol(found[0][i], found[1][i], 1e-5 * largest);
+    free(found[0]), free(found[1]);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
+/* A head alone over a frozen trunk: no gradient but its own, and the trunk's bits stay. */
+START_TEST(frozen_trunk)
+{
+    fst_context *context = tiny_context(1);
+    fst_model *model = make(context, FST_FAMILY_LLAMA, _i ? FST_BF16 : FST_F32, 0.1);
+    REQUIRE(fst_model_set_trainable(model, "*", 0));
+    REQUIRE(fst_model_set_trainable(model, "heads.mean.*", 1));
+    inputs in = make_inputs();
+    fst_optimizer *optimizer;
+    REQUIRE(fst_optimizer_create(model, NULL, &optimizer));
+    fst_model *before;
+    REQUIRE(fst_model_copy(model, NULL, &before));
+    way w = plain;
+    w.mode = FST_FORWARD_TRAIN;
+    for (int i = 0; i < 3; ++i) {
+        forward(model, &in, w);
+        add(model, "mean");
+        add(model, "value"); /* frozen: goes nowhere */
+        REQUIRE(fst_model_backward(model, NULL, NULL));
+        REQUIRE(fst_optimizer_step(optimizer, NULL, 0));
+    }
+    int64_t count;
+    REQUIRE(fst_model_parameter_count(model, &count));
+    for (int64_t i = 0; i < count; ++i) {
+        fst_view a, b;
+        const char *name = headed_name(model, i);
+        REQUIRE(fst_model_parameter(model, name, &a));
+        REQUIRE(fst_model_parameter(before, name, &b));
+        bool same = memcmp(a.data, b.data, (size_t)headed_size(&a) * sizeof(float)) == 0;
+        ck_assert_msg(same != (strncmp(name, "heads.mean.", 11) == 0), "%s", name);
+    }
+    fst_optimizer_destroy(optimizer);
+    fst_model_destroy(before);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
+/* ---- errors and memory */
+
+static void refuse(fst_model *model, fst_head_options options, const char *word)
+{
+    int64_t before, after;
+    REQUIRE(fst_model_parameter_count(model, &before));
+    ck_assert_int_eq(fst_model_add_head(model, &options), FST_ERR_INVALID_ARGUMENT);
+    ck_assert_msg(strstr(fst_last_error(), word), "%s: %s", word, fst_last_error());
+    REQUIRE(fst_model_parameter_count(model, &after));
+    ck_assert_int_eq(before, after);
+}
+
+static void refuse_field(fst_model *model, fst_head_options good, int which)
+{
+    static const char *const words[] = {"name", "name",    "name",    "logits",  "entropy", "kind",
+                                        "pool", "outputs", "dropout", "init_std", "bias",   "value"};
+    fst_head_options o = good;
+    o.name = which == 0   ? NULL
+             : which == 1 ? ""
+             : which == 2 ? "Capital"
+             : which == 3 ? "logits"
+             : which == 4 ? "entropy"
+             : which == 11 ? "value"
+                           : o.name;
+    o.kind = which == 5 ? 2 : o.kind;
+    o.pooling = which == 6 ? 3 : o.pooling;
+    o.outputs = which == 7 ? 0 : o.outputs;
+    o.dropout = which == 8 ? 1 : o.dropout;
+    o.init_std = which == 9 ? NAN : o.init_std;
+    o.bias = which == 10 ? 2 : o.bias;
+    refuse(model, o, words[which]);
+}
+
+START_TEST(bad_heads)
+{
+    fst_context *context = tiny_context(1);
+    fst_model *model = make(context, FST_FAMILY_GPT2, FST_F32, 0);
+    fst_head_options good, got;
+    REQUIRE(fst_head_options_init(&good, sizeof good));
+    good.name = "abcdefghijklmnopqrstuvwxyz_1234";
+    for (int i = 0; i < 12; ++i)
+        refuse_field(model, good, i);
+    good.name = "abcdefghijklmnopqrstuvwxyz_12345"; /* 32 */
+    refuse(model, good, "name");
+    fst_optimizer *optimizer;
+    REQUIRE(fst_optimizer_create(model, NULL, &optimizer));
+    good.name = "abcdefghijklmnopqrstuvwxyz_1234";
+    ck_assert_int_eq(fst_model_add_head(model, &good), FST_ERR_STATE);
+    fst_optimizer_destroy(optimizer);
+    int64_t count = HEADED_HEADS, found;
+    for (char name[] = "a"; count < 16; ++name[0], ++count) {
+        good.name = count == 15 ? "abcdefghijklmnopqrstuvwxyz_1234" : name;
+        REQUIRE(fst_model_add_head(model, &good));
+    }
+    good.name = "z";
+    refuse(model, good, "16");
+    REQUIRE(fst_model_head_count(model, &found));
+    ck_assert_int_eq(found, 16);
+    REQUIRE(fst_model_get_head(model, 15, &got, sizeof got));
+    ck_assert_str_eq(got.name, "abcdefghijklmnopqrstuvwxyz_1234");
+    ck_assert_int_eq(fst_model_get_head(model, 16, &got, sizeof got), FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(fst_model_get_head(model, -1, &got, sizeof got), FST_ERR_INVALID_ARGUMENT);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
+START_TEST(states)
+{
+    fst_context *context = tiny_context(1);
+    fst_model *model = make(context, FST_FAMILY_GPT2, FST_F32, 0);
+    inputs in = make_inputs();
+    float values[TOKENS] = {0};
+    fst_view rows = {.data = values, .dtype = FST_F32, .rank = 2, .shape = {ROWS, LENGTH},
+                     .strides = {LENGTH, 1}};
+    fst_view wrong = rows, view;
+    wrong.shape[1] = LENGTH - 1;
+    ck_assert_int_eq(fst_model_output(model, "value", &view), FST_ERR_STATE);
+    ck_assert_int_eq(fst_model_add_gradient(model, "entropy", &rows), FST_ERR_STATE);
+    way w = plain;
+    forward(model, &in, w);
+    ck_assert_int_eq(fst_model_output(model, "nothing", &view), FST_ERR_NOT_FOUND);
+    ck_assert(strstr(fst_last_error(), "nothing"));
+    ck_assert_int_eq(fst_model_add_gradient(model, "entropy", &rows), FST_ERR_STATE);
+    w.with_targets = 0;
+    w.mode = FST_FORWARD_TRAIN;
+    forward(model, &in, w);
+    ck_assert_int_eq(fst_model_output(model, "entropy", &view), FST_ERR_STATE);
+    ck_assert_int_eq(fst_model_add_gradient(model, "log_probabilities", &rows), FST_ERR_STATE);
+    REQUIRE(fst_model_output(model, "value", &view)); /* needs none */
+    ck_assert_int_eq(fst_model_backward(model, NULL, NULL), FST_ERR_STATE); /* of what? */
+    w.with_targets = 1;
+    forward(model, &in, w);
+    ck_assert_int_eq(fst_model_add_gradient(model, "entropy", &wrong), FST_ERR_MISMATCH);
+    ck_assert_int_eq(fst_model_add_gradient(model, "value", &rows), FST_ERR_MISMATCH);
+    ck_assert_int_eq(fst_model_add_gradient(model, "nothing", &rows), FST_ERR_NOT_FOUND);
+    wrong = rows;
+    wrong.dtype = FST_I32;
+    ck_assert_int_eq(fst_model_add_gradient(model, "entropy", &wrong), FST_ERR_MISMATCH);
+    REQUIRE(fst_model_add_gradient(model, "entropy", &rows));
+    REQUIRE(fst_model_backward(model, NULL, NULL));
+    ck_assert_int_eq(fst_model_add_gradient(model, "entropy", &rows), FST_ERR_STATE);
+    ck_assert_int_eq(fst_model_output(model, "value", &view), FST_ERR_STATE);
+    ck_assert_int_eq(fst_model_backward(model, NULL, NULL), FST_ERR_STATE);
+    fst_forward_options options;
+    fst_batch batch;
+    REQUIRE(fst_forward_options_init(&options, sizeof options));
+    REQUIRE(fst_batch_init(&batch, sizeof batch));
+    batch.rows = ROWS;
+    batch.length = LENGTH;
+    batch.ids = in.ids;
+    static const double bad[] = {0, -1, NAN, INFINITY};
+    for (int i = 0; i < 4; ++i) {
+        options.temperature = bad[i];
+        ck_assert_int_eq(fst_model_forward(model, &batch, &options), FST_ERR_INVALID_ARGUMENT);
+        ck_assert(strstr(fst_last_error(), "temperature"));
+    }
+    options.temperature = 1;
+    options.dropout = 2;
+    ck_assert_int_eq(fst_model_forward(model, &batch, &options), FST_ERR_INVALID_ARGUMENT);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
+/* Gradients of any strides, and of double. */
+START_TEST(strides)
+{
+    fst_context *context = tiny_context(1);
+    fst_model *model = make(context, FST_FAMILY_GPT2, FST_F32, 0);
+    inputs in = make_inputs();
+    way w = plain;
+    w.mode = FST_FORWARD_TRAIN;
+    double *found[3];
+    int64_t total = 0;
+    for (int i = 0; i < 3; ++i) {
+        float a[2 * TOKENS] = {0};
+        double b[TOKENS];
+        fst_view view = {.data = a, .dtype = FST_F32, .rank = 3, .shape = {ROWS, LENGTH, 1},
+                         .strides = {LENGTH, 1, 1}};
+        for (int r = 0; r < ROWS; ++r)
+            for (int t = 0; t < LENGTH; ++t) {
+                float value = sinf((float)(r * 31 + t));
+                b[r * LENGTH + t] = (double)value;
+                a[i == 1 ? 2 * (t * ROWS + r) : r * LENGTH + t] = value;
+            }
+        if (i == 1) {
+            view.strides[0] = 2;
+            view.strides[1] = 2 * ROWS;
+        } else if (i == 2) {
+            view.data = b;
+            view.dtype = FST_F64;
+        }
+        REQUIRE(fst_model_zero_gradients(model));
+        forward(model, &in, w);
+        REQUIRE(fst_model_backward(model, "value", &view));
+        found[i] = gradients(model, &total);
+    }
+    for (int i = 1; i < 3; ++i)
+        ck_assert(memcmp(found[0], found[i], (size_t)total * sizeof **found) == 0);
+    for (int i = 0; i < 3; ++i)
+        free(found[i]);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
+START_TEST(steady_memory)
+{
+    fst_context *context = tiny_context(2);
+    fst_model *model = make(context, FST_FAMILY_GPT2, _i ? FST_BF16 : FST_F32, 0.1);
+    inputs in = make_inputs();
+    static const char *const terms[] = {"hidden", "logits", "log_probabilities", "entropy",
+                                        "value", "mean", "entropy", "value"};
+    float *gradient = calloc(TOKENS * TINY_VOCABULARY, sizeof *gradient);
+    int64_t before = 0;
+    for (int i = 0; i < 4; ++i) {
+        way w = plain;
+        w.kept = 1;
+        w.mode = FST_FORWARD_EVALUATE;
+        forward(model, &in, w);
+        fst_view view;
+        REQUIRE(fst_model_output(model, "entropy", &view));
+        w.mode = FST_FORWARD_TRAIN;
+        forward(model, &in, w);
+        fst_loss loss;
+        REQUIRE(fst_model_loss(model, NULL, &loss, sizeof loss));
+        for (size_t t = 0; t < sizeof terms / sizeof *terms; ++t) {
+            REQUIRE(fst_model_output(model, terms[t], &view));
+            view.data = gradient;
+            REQUIRE(fst_model_add_gradient(model, terms[t], &view));
+        }
+        REQUIRE(fst_model_backward(model, NULL, NULL));
+        if (i == 1)
+            before = tiny_allocations(context);
+    }
+    ck_assert_int_eq(tiny_allocations(context), before);
+    free(gradient);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *cases = tcase_create("heads");
+    tcase_set_timeout(cases, 60);
+    tcase_add_loop_test(cases, heads_by_hand, 0, 4);
+    tcase_add_loop_test(cases, distribution_by_hand, 0, 6);
+    tcase_add_loop_test(cases, padding_contents, 0, 8);
+    tcase_add_loop_test(cases, batch_mates, 0, 2);
+    tcase_add_loop_test(cases, modes_and_threads, 0, 8);
+    tcase_add_test(cases, sums_of_gradients);
+    tcase_add_loop_test(cases, frozen_trunk, 0, 2);
+    tcase_add_test(cases, bad_heads);
+    tcase_add_test(cases, states);
+    tcase_add_test(cases, strides);
+    tcase_add_loop_test(cases, steady_memory, 0, 2);
+    Suite *suite = suite_create("heads");
+    suite_add_tcase(suite, cases);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
