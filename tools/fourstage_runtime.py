@@ -333,6 +333,18 @@ def _same_size(array, other, name, other_name):
         raise ValueError(f"{name} has {array.size} elements, {other_name} has {other.size}")
 
 
+def _same_count(values, other, name, other_name):
+    """Lists of one count."""
+    if len(values) != len(other):
+        raise ValueError(f"{name} has {len(values)} entries, {other_name} has {len(other)}")
+
+
+def _room(array, count, name):
+    """An array with at least an element for each entry of the list before it."""
+    if array is not None and array.size < count:
+        raise ValueError(f"{name} has {array.size} elements, expected {count}")
+
+
 def _output(array, dtype):
     """An array of the caller's that the library writes; must fit as it is."""
     if array is None:
@@ -571,6 +583,11 @@ def _handle(kind, value):
     if not isinstance(value, kind):
         raise TypeError(f"expected {kind.__name__}, not {type(value).__name__}")
     return value._pointer()
+
+
+def _handles(kind, values):
+    """An array of the handles' addresses."""
+    return (ctypes.c_void_p * len(values))(*[_handle(kind, value) for value in values])
 
 
 # ---------------------------------------------------------------- from the headers

@@ -40,6 +40,7 @@ class Plan:
     - const T * and a following count: one array; where several arrays of the same count stand before it
       ("[count]" in their comments), the first one tells it
     - const T *const *, lengths and a count: a list of arrays
+    - handle *const * whose comment begins "[count]": a list of handles, whose count stands behind
     - T * whose comment begins "[capacity…] out" or that stands before `capacity`: a buffer that is
       made here, of the size that the following out-count tells; one whose comment says "NULL: none" is
       made if the keyword of its name is true
@@ -63,6 +64,9 @@ class Plan:
         required, optional, last = [], [], []
         self.required, self.optional, self.last = required, optional, last
         self.adopts = False          # is a handle made?
+        self.handle_count = None     # how many handles the list has
+        self.list_count = None       # how many texts or arrays the list has
+        self.counted_list = None     # the first list of arrays of a count behind the second
         self.counted = None          # the first array of "[count]" elements
         self.index = 0
         parameters = function.parameters
@@ -135,6 +139,12 @@ class Plan:
             if following is not None and following.name.endswith("user"):
                 self.arguments.append("None")
                 used = 2
+        elif kind.base in headers.opaque and kind.pointers == 2 and doc.startswith("[count]"):
+            self.before.append(f"{python}_c = _handles({class_name(kind.base)}, {python})")
+            self.arguments.append(f"{python}_c")
+            self.keeps.append(python)
+            self.add(name, doc)
+            self.handle_count = f"len({python}_c)"
         elif kind.base in headers.opaque and kind.pointers == 2:
             self.before.append(f"{python}_out = ctypes.c_void_p()")
             self.arguments.append(f"ctypes.byref({python}_out)")
@@ -207,10 +217,16 @@ class Plan:
                 if python != self.counted:
                     self.before.append(
                         f"_same_size({python}, {self.counted}, '{python}', '{self.counted}')")
-            if (kind.const or self.counted == python) and self.is_count(following, name):
+            if self.handle_count and doc.startswith("[count]"):
+                self.before.append(f"_room({python}, {self.handle_count}, '{python}')")
+            elif self.list_count and doc.startswith("[count] out"):
+                self.before.append(f"_room({python}, {self.list_count}, '{python}')")
+            elif (kind.const or self.counted == python) and self.is_count(following, name):
                 told = self.counted if following.name == "count" and self.counted else python
                 self.arguments.append(f"0 if {told} is None else {told}.size")
                 used = 2
+        elif self.handle_count and self.is_count(parameter):
+            self.arguments.append(self.handle_count)
         else:
             convert = "float" if base in ("float", "double") else "_index"
             self.arguments.append(f"{convert}({python})")
@@ -259,21 +275,33 @@ class Plan:
             used += 1
         if self.is_count(self.next(used), name):
             self.arguments.append(f"{python}_count")
+            self.list_count = f"{python}_count"
             used += 1
         self.add(name, doc)
         return used
 
     def array_list(self, name, doc, python, base):
-        """const T *const *, const int64_t *lengths, count: a list of arrays."""
+        """const T *const *, const int64_t *lengths, count: a list of arrays. Of two lists of one count
+        it stands behind the second."""
         lengths, count = self.next(1), self.next(2)
-        if not (lengths is not None and lengths.name == "lengths" and self.is_count(count, name)):
+        counted = self.is_count(count, name)
+        if lengths is None or not lengths.name.endswith("lengths") or not (
+                counted or count is not None and count.type.pointers == 2):
             raise reader.HeaderError(f"{self.function.name}: {name} needs lengths and a count behind")
         dtype, integer = DTYPES[base], DTYPES[lengths.type.base]
         self.before.append(f"{python}, {python}_c, {python}_lengths = "
                            f"_arrays({python}, '{dtype}', '{integer}')")
-        self.arguments += [f"{python}_c", f"_address({python}_lengths)", f"len({python})"]
+        self.arguments += [f"{python}_c", f"_address({python}_lengths)"]
         self.keeps.append(python)
         self.add(name, doc)
+        if not counted:
+            self.counted_list = python
+            return 2
+        if self.counted_list:
+            self.before.append(f"_same_count({self.counted_list}, {python}, "
+                               f"'{self.counted_list}', '{python}')")
+        self.arguments.append(f"len({python})")
+        self.list_count = f"len({python})"
         return 3
 
     def before_capacity(self, parameter):

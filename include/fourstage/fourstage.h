@@ -18,6 +18,7 @@
 #include "fourstage/optimizer.h"
 #include "fourstage/policy.h"
 #include "fourstage/pretrain.h"
+#include "fourstage/reward.h"
 #include "fourstage/run.h"
 #include "fourstage/status.h"
 #include "fourstage/tokenizer.h"

@@ -24,6 +24,8 @@ typedef struct fst_model fst_model;
 typedef struct fst_optimizer fst_optimizer;
 /** A model that acts: samples tokens. @since 0.1 */
 typedef struct fst_policy fst_policy;
+/** Anything that scores answers: a model with a score head, a callback, a rule, or a sum of these. @since 0.1 */
+typedef struct fst_reward_model fst_reward_model;
 /** One stage in progress. @since 0.1 */
 typedef struct fst_run fst_run;
 
