@@ -333,6 +333,18 @@ def _same_size(array, other, name, other_name):
         raise ValueError(f"{name} has {array.size} elements, {other_name} has {other.size}")
 
 
+def _same_count(values, other, name, other_name):
+    """Lists of one count."""
+    if len(values) != len(other):
+        raise ValueError(f"{name} has {len(values)} entries, {other_name} has {len(other)}")
+
+
+def _room(array, count, name):
+    """An array with at least an element for each entry of the list before it."""
+    if array is not None and array.size < count:
+        raise ValueError(f"{name} has {array.size} elements, expected {count}")
+
+
 def _output(array, dtype):
     """An array of the caller's that the library writes; must fit as it is."""
     if array is None:
@@ -573,6 +585,11 @@ def _handle(kind, value):
     return value._pointer()
 
 
+def _handles(kind, values):
+    """An array of the handles' addresses."""
+    return (ctypes.c_void_p * len(values))(*[_handle(kind, value) for value in values])
+
+
 # ---------------------------------------------------------------- from the headers
 
 OK = 0
@@ -711,6 +728,17 @@ FINISH_LENGTH = 0
 FINISH_END = 1
 FINISH_STRING = 2
 FINISH_STOPPED = 3
+RULE_LENGTH = 0
+RULE_REPETITION = 1
+RULE_PATTERN = 2
+RULE_LEXICON = 3
+RULE_END = 4
+UNIT_TOKENS = 0
+UNIT_CHARACTERS = 1
+UNIT_WORDS = 2
+NORMALISE_NONE = 0
+NORMALISE_MEMBERS = 1
+NORMALISE_SUM = 2
 
 _FUNCTIONS = {}
 
@@ -2283,8 +2311,166 @@ class PretrainOptions(Struct):
     ]
     _kinds_ = dict(_fields_)
 
+
+class RewardBatch(Struct):
+    """Answers to prompts, as ids, as texts, or both. Arrays are the caller's, borrowed for the call.
+        What a member needs and the batch does not have is made from the other: texts from ids by
+        the tokenizer of the batch or of a member, ids from texts by the member's own.
+    Since 0.1
+
+    count: answers, ≥ 1
+    prompts: [count] ids of each prompt; NULL: texts only
+    prompt_lengths: [count] ids of each, ≥ 0
+    responses: [count] ids of each answer; NULL: texts only
+    response_lengths: [count] ids of each, ≥ 0
+    prompt_texts: [count] UTF-8, ending with NUL; NULL: ids only
+    response_texts: [count] UTF-8, ending with NUL; NULL: ids only
+    finishes: [count] FST_FINISH_ values of policy.h; NULL: not known
+    tokenizer: makes texts from ids where they are needed; NULL: a member's
+    """
+    _init_ = "fst_reward_batch_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("count", ctypes.c_int64),
+        ("prompts", ctypes.POINTER(ctypes.POINTER(ctypes.c_int32))),
+        ("prompt_lengths", ctypes.POINTER(ctypes.c_int64)),
+        ("responses", ctypes.POINTER(ctypes.POINTER(ctypes.c_int32))),
+        ("response_lengths", ctypes.POINTER(ctypes.c_int64)),
+        ("prompt_texts", ctypes.POINTER(ctypes.c_char_p)),
+        ("response_texts", ctypes.POINTER(ctypes.c_char_p)),
+        ("finishes", ctypes.POINTER(ctypes.c_int32)),
+        ("tokenizer", ctypes.c_void_p),
+    ]
+    _kinds_ = dict(_fields_)
+
+_fst_reward_callback_options_release = _callback_type(None, (), True, ctypes.c_void_p)
+
+class RewardCallbackOptions(Struct):
+    """Options of fst_reward_model_from_callback.
+    Since 0.1
+
+    texts: 1 (default): texts are made from ids where a tokenizer is at hand; 0: the callback reads
+        none
+    reserved: 0
+    tokenizer: kept alive; NULL (default): the batch's, or another member's
+    release: called once when the handle's last holder is gone; NULL (default): nothing to do
+    """
+    _init_ = "fst_reward_callback_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("texts", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("tokenizer", ctypes.c_void_p),
+        ("release", _fst_reward_callback_options_release),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class RewardRuleOptions(Struct):
+    """Options of fst_reward_model_from_rule. Texts are copied.
+    Since 0.1
+
+    kind: FST_RULE_ value; default FST_RULE_LENGTH
+    unit: length, repetition: FST_UNIT_ value; default FST_UNIT_TOKENS
+    least: length: ≥ 0; default 0
+    most: length: ≥ least; default 0
+    falloff: length: ≥ 0; 0 (default): 0 right outside the range
+    n: repetition: 1 … 16; default 2
+    pattern: pattern: a PCRE2 expression over UTF-8
+    whole: pattern: 1: it must cover the whole text; lexicon: 1: a word does not begin or end inside
+        a longer one; default 0
+    ignore_case: pattern, lexicon: 1: letters match in either case; default 0
+    words: lexicon: [word_count] UTF-8, none empty
+    weights: lexicon: [word_count] what each adds
+    word_count: lexicon: ≥ 1
+    average: lexicon: 1: the mean weight of the words found, 0 for none; 0 (default): the sum
+    reserved: 0
+    tokenizer: for texts of ids and the end token, kept alive; NULL (default): the batch's, or
+        another member's
+    """
+    _init_ = "fst_reward_rule_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
+        ("unit", ctypes.c_int32),
+        ("least", ctypes.c_int64),
+        ("most", ctypes.c_int64),
+        ("falloff", ctypes.c_int64),
+        ("n", ctypes.c_int64),
+        ("pattern", ctypes.c_char_p),
+        ("whole", ctypes.c_int32),
+        ("ignore_case", ctypes.c_int32),
+        ("words", ctypes.POINTER(ctypes.c_char_p)),
+        ("weights", ctypes.POINTER(ctypes.c_double)),
+        ("word_count", ctypes.c_int64),
+        ("average", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("tokenizer", ctypes.c_void_p),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class RewardHeadOptions(Struct):
+    """Options of fst_reward_model_from_model. Texts are copied.
+    Since 0.1
+
+    head: a sequence head of the model; default "score"
+    output: which of the head's outputs; default 0
+    shift: score = (output − shift)·scale; default 0
+    scale: not 0; default 1
+    chat: of batches that have texts only; NULL (default): plain, as for preferences
+    max_length: most ids of prompt and answer; 0 (default): the model's context length
+    too_long: FST_TOO_LONG_ERROR (default) or FST_TOO_LONG_CUT_START of examples.h
+    reserved: 0
+    tokens: most ids, with padding, of one forward; one answer may have more; default 4096
+    """
+    _init_ = "fst_reward_head_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("head", ctypes.c_char_p),
+        ("output", ctypes.c_int64),
+        ("shift", ctypes.c_double),
+        ("scale", ctypes.c_double),
+        ("chat", ctypes.POINTER(ChatTemplate)),
+        ("max_length", ctypes.c_int64),
+        ("too_long", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("tokens", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class RewardCombineOptions(Struct):
+    """Options of fst_reward_model_combine. For an answer with member scores s:
+    u_i = clip(norm_i(s_i), member_low_i, member_high_i) score = clip(norm(Σ weight_i·u_i),
+        clip_low, clip_high)
+    norm is (x − mean)/deviation over all scores seen so far, the present batch among them
+        (deviation with n; 1 where it is 0), or the identity.
+    Since 0.1
+
+    normalise: FST_NORMALISE_ value; default FST_NORMALISE_NONE
+    keep_mean: 1: norm divides by the deviation and leaves the mean in; default 0
+    clip_low: default −∞
+    clip_high: > clip_low; default ∞
+    member_low: [count] copied; NULL (default): −∞
+    member_high: [count] copied; NULL (default): ∞
+    """
+    _init_ = "fst_reward_combine_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("normalise", ctypes.c_int32),
+        ("keep_mean", ctypes.c_int32),
+        ("clip_low", ctypes.c_double),
+        ("clip_high", ctypes.c_double),
+        ("member_low", ctypes.POINTER(ctypes.c_double)),
+        ("member_high", ctypes.POINTER(ctypes.c_double)),
+    ]
+    _kinds_ = dict(_fields_)
+
 _fst_token_callback = _callback_type(ctypes.c_int32, (_from_pointer,), True, ctypes.POINTER(Token),
         ctypes.c_void_p)
+_fst_reward_callback = _callback_type(ctypes.c_int32, (_from_pointer, None,), True,
+        ctypes.POINTER(RewardBatch), ctypes.POINTER(ctypes.c_float), ctypes.c_void_p)
 
 STRUCTS = {
     "fst_adapter_options": AdapterOptions,
@@ -2339,6 +2525,11 @@ STRUCTS = {
     "fst_token": Token,
     "fst_generation": Generation,
     "fst_pretrain_options": PretrainOptions,
+    "fst_reward_batch": RewardBatch,
+    "fst_reward_callback_options": RewardCallbackOptions,
+    "fst_reward_rule_options": RewardRuleOptions,
+    "fst_reward_head_options": RewardHeadOptions,
+    "fst_reward_combine_options": RewardCombineOptions,
 }
 
 _fst_last_error = _FUNCTIONS["fst_last_error"] = _bind("fst_last_error", ctypes.c_char_p)
@@ -2641,6 +2832,25 @@ _fst_policy_get_result = _FUNCTIONS["fst_policy_get_result"] = _bind("fst_policy
 _fst_pretrain_options_init = _FUNCTIONS["fst_pretrain_options_init"] = _bind("fst_pretrain_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_pretrain_create = _FUNCTIONS["fst_pretrain_create"] = _bind("fst_pretrain_create",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_reward_batch_init = _FUNCTIONS["fst_reward_batch_init"] = _bind("fst_reward_batch_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_reward_callback_options_init = _FUNCTIONS["fst_reward_callback_options_init"] = _bind("fst_reward_callback_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_reward_model_from_callback = _FUNCTIONS["fst_reward_model_from_callback"] = _bind("fst_reward_model_from_callback", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_reward_rule_options_init = _FUNCTIONS["fst_reward_rule_options_init"] = _bind("fst_reward_rule_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_reward_model_from_rule = _FUNCTIONS["fst_reward_model_from_rule"] = _bind("fst_reward_model_from_rule", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_reward_head_options_init = _FUNCTIONS["fst_reward_head_options_init"] = _bind("fst_reward_head_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_reward_model_from_model = _FUNCTIONS["fst_reward_model_from_model"] = _bind("fst_reward_model_from_model", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_reward_combine_options_init = _FUNCTIONS["fst_reward_combine_options_init"] = _bind("fst_reward_combine_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_reward_model_combine = _FUNCTIONS["fst_reward_model_combine"] = _bind("fst_reward_model_combine", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_reward_model_destroy = _FUNCTIONS["fst_reward_model_destroy"] = _bind("fst_reward_model_destroy", None, ctypes.c_void_p)
+_fst_reward_model_score = _FUNCTIONS["fst_reward_model_score"] = _bind("fst_reward_model_score",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_reward_model_score_texts = _FUNCTIONS["fst_reward_model_score_texts"] = _bind("fst_reward_model_score_texts", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_reward_model_score_ids = _FUNCTIONS["fst_reward_model_score_ids"] = _bind("fst_reward_model_score_ids", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_reward_model_member_count = _FUNCTIONS["fst_reward_model_member_count"] = _bind("fst_reward_model_member_count", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_reward_model_member_scores = _FUNCTIONS["fst_reward_model_member_scores"] = _bind("fst_reward_model_member_scores", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_reward_model_freeze = _FUNCTIONS["fst_reward_model_freeze"] = _bind("fst_reward_model_freeze",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32)
 _last_error = _fst_last_error
 
 
@@ -3616,6 +3826,184 @@ class Policy(Handle):
         object.__setattr__(generation_out, 'status', _check(_fst_policy_get_result(self._pointer(),
                 _index(sequence), ctypes.byref(generation_out), ctypes.sizeof(generation_out))))
         return generation_out
+
+
+class RewardModel(Handle):
+    """Anything that scores answers: a model with a score head, a callback, a rule, or a sum of these.
+    Since 0.1
+    """
+    _destroy_ = "fst_reward_model_destroy"
+
+    @staticmethod
+    def from_callback(context, callback, options=None, **fields):
+        """The caller's own function, called for a whole batch at a time.
+        context: the context.
+        callback: called by every score.
+        options: NULL for defaults.
+        Returns reward_model: the caller owns it. Where the call fails, release is not called.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        callback_c = _thunk(_fst_reward_callback, callback)
+        options = _filled(RewardCallbackOptions, options, fields)
+        reward_model_out = ctypes.c_void_p()
+        _keep = (context, callback_c, options,)
+        with _guard(callback_c):
+            _check(_fst_reward_model_from_callback(_handle(Context, context), callback_c, None,
+                    _reference(options), ctypes.byref(reward_model_out)))
+        return RewardModel._adopt(reward_model_out.value, _keep)
+
+    @staticmethod
+    def from_rule(context, options=None, **fields):
+        """A rule.
+        context: the context.
+        options: which, and its numbers.
+        Returns reward_model: the caller owns it.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT naming the field; FST_ERR_FORMAT for a pattern that
+            is none, with the byte; FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        options = _filled(RewardRuleOptions, options, fields)
+        reward_model_out = ctypes.c_void_p()
+        _keep = (context, options,)
+        _check(_fst_reward_model_from_rule(_handle(Context, context), _reference(options),
+                ctypes.byref(reward_model_out)))
+        return RewardModel._adopt(reward_model_out.value, _keep)
+
+    @staticmethod
+    def from_model(model, tokenizer=None, options=None, **fields):
+        """A model with a score head. Prompt and answer are read one behind the other, as they are;
+            where the batch has texts only they become a user's message and the answer to it.
+            Scoring is without dropout, sorted by length; it ends what the model held for a
+            backward.
+        model: kept alive; shared, not copied: it scores as the model is now.
+        tokenizer: for texts, kept alive; NULL: ids only.
+        options: NULL for defaults.
+        Returns reward_model: the caller owns it.
+        Status: FST_OK; FST_ERR_NOT_FOUND where the model has no such head;
+            FST_ERR_INVALID_ARGUMENT; FST_ERR_MISMATCH where the tokenizer has more ids than the
+            model; FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        options = _filled(RewardHeadOptions, options, fields)
+        reward_model_out = ctypes.c_void_p()
+        _keep = (model, tokenizer, options,)
+        _check(_fst_reward_model_from_model(_handle(Model, model), _handle(Tokenizer, tokenizer),
+                _reference(options), ctypes.byref(reward_model_out)))
+        return RewardModel._adopt(reward_model_out.value, _keep)
+
+    @staticmethod
+    def combine(context, members, weights=None, options=None, **fields):
+        """A weighted sum of reward models, which may be sums themselves.
+        context: that of all members.
+        members: [count] kept alive; none may be twice in the sum, at whatever depth.
+        weights: [count] finite; NULL: 1.
+        options: NULL for defaults.
+        Returns reward_model: the caller owns it.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_MISMATCH for a member of another context,
+            FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        members_c = _handles(RewardModel, members)
+        weights = _input(weights, 'float64')
+        _room(weights, len(members_c), 'weights')
+        options = _filled(RewardCombineOptions, options, fields)
+        reward_model_out = ctypes.c_void_p()
+        _keep = (context, members, weights, options,)
+        _check(_fst_reward_model_combine(_handle(Context, context), members_c, _address(weights),
+                len(members_c), _reference(options), ctypes.byref(reward_model_out)))
+        return RewardModel._adopt(reward_model_out.value, _keep)
+
+    def score(self, batch, scores):
+        """Scores answers. The running statistics of a sum take the batch in; after a failure they are
+            as before.
+        batch: the answers.
+        scores: [count] out.
+        Status: FST_OK; FST_STOPPED where a callback asked for it; a callback's negative value;
+            FST_ERR_INVALID_ARGUMENT naming what is missing or which answer does not fit;
+            FST_ERR_NUMERIC for a score that is not finite, naming member and answer; FST_ERR_BUSY;
+            FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        batch = _filled(RewardBatch, batch, {})
+        scores = _output(scores, 'float32')
+        with _guard(self):
+            return _check(_fst_reward_model_score(self._pointer(), _reference(batch),
+                    _address(scores)))
+
+    def score_texts(self, prompts, responses, scores):
+        """Scores texts.
+        prompts: [count] UTF-8.
+        responses: [count] UTF-8.
+        scores: [count] out.
+        Status: as fst_reward_model_score.
+        Since 0.1
+        """
+        prompts_c, prompts_lengths, prompts_count = _texts(prompts)
+        responses_c, responses_lengths, responses_count = _texts(responses)
+        scores = _output(scores, 'float32')
+        _room(scores, responses_count, 'scores')
+        with _guard(self):
+            return _check(_fst_reward_model_score_texts(self._pointer(), prompts_c, responses_c,
+                    responses_count, _address(scores)))
+
+    def score_ids(self, prompts, responses, scores):
+        """Scores ids.
+        prompts: [count] pointers to ids.
+        responses: [count] pointers to ids.
+        scores: [count] out.
+        Status: as fst_reward_model_score.
+        Since 0.1
+        """
+        prompts, prompts_c, prompts_lengths = _arrays(prompts, 'int32', 'int64')
+        responses, responses_c, responses_lengths = _arrays(responses, 'int32', 'int64')
+        _same_count(prompts, responses, 'prompts', 'responses')
+        scores = _output(scores, 'float32')
+        _room(scores, len(responses), 'scores')
+        with _guard(self):
+            return _check(_fst_reward_model_score_ids(self._pointer(), prompts_c,
+                    _address(prompts_lengths), responses_c, _address(responses_lengths),
+                    len(responses), _address(scores)))
+
+    def member_count(self):
+        """Members of a sum.
+        Returns count: 0 for one that is no sum.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        count_out = ctypes.c_int64()
+        with _guard(self):
+            _check(_fst_reward_model_member_count(self._pointer(), ctypes.byref(count_out)))
+        return count_out.value
+
+    def member_scores(self, member):
+        """What a member gave the answers scored last, before normalising, clipping and weighting.
+        member: 0 ≤ member < its members.
+        Returns scores: [capacity]; may be NULL where capacity is 0.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_BUFFER_TOO_SMALL.
+        Since 0.1
+        """
+        _capacity = 256
+        _count = ctypes.c_int64()
+        while True:
+            scores_out = numpy.empty(_capacity, 'float32')
+            _status = _fst_reward_model_member_scores(self._pointer(), _index(member),
+                    _address(scores_out), _capacity, ctypes.byref(_count))
+            if _status != ERR_BUFFER_TOO_SMALL:
+                break
+            _capacity = _count.value
+        _check(_status)
+        return scores_out[:_count.value]
+
+    def freeze(self, frozen):
+        """Whether running statistics take scored answers in, here and in all members; at first they
+            do.
+        frozen: 1: they stay as they are; 0: they go on.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT or FST_ERR_BUSY.
+        Since 0.1
+        """
+        with _guard(self):
+            return _check(_fst_reward_model_freeze(self._pointer(), _index(frozen)))
 
 
 class Run(Handle):

@@ -4,7 +4,7 @@
 #include "fourstage/tokenizer.h"
 #include "stages/scoring/scoring.h"
 #include "stages/scoring/statistics.h"
-#include "support/tiny_model.h"
+#include "../support/tiny_model.h"
 
 #define CLOSE(got, expected) ck_assert_double_eq_tol((double)(got), (double)(expected), 1e-6)
 #define REFUSED(call, status, words)                                                               \
@@ -142,10 +142,11 @@ START_TEST(test_pattern)
 }
 END_TEST
 
-static void count_warning(int32_t level, const char *text, void *user)
+static int32_t count_warning(int32_t level, const char *text, void *user)
 {
     if (level == FST_LOG_WARNING && strstr(text, "gave up"))
         ++*(int *)user;
+    return 0;
 }
 
 START_TEST(test_pattern_limit)

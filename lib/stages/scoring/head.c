@@ -6,7 +6,7 @@
 #include "data/chat.h"
 #include "formats/sort.h"
 #include "fourstage/examples.h"
-#include "model/model.h"
+#include "model/heads.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -284,11 +284,24 @@ static fst_status bad(const char *field, const char *expected)
                      expected);
 }
 
+static fst_status check_head(fst_model *model, const fst_reward_head_options *o)
+{
+    const fst__head *head = o->head ? fst__head_find(model, o->head) : NULL;
+    if (!o->head)
+        return bad("head", "a head's name, it is NULL");
+    if (!head)
+        return fst__fail(FST_ERR_NOT_FOUND, "fst_reward_head_options.head: the model has no \"%s\"",
+                         o->head);
+    if (head->options.kind != FST_HEAD_SEQUENCE)
+        return bad("head", "a head of kind FST_HEAD_SEQUENCE");
+    if (o->output < 0 || o->output >= head->options.outputs)
+        return bad("output", "one of the head's outputs");
+    return FST_OK;
+}
+
 static fst_status check(const fst_model *model, const fst_tokenizer *tokenizer,
                         const fst_reward_head_options *o)
 {
-    if (!o->head)
-        return bad("head", "a head's name, it is NULL");
     if (!isfinite(o->shift))
         return bad("shift", "a finite number");
     if (!isfinite(o->scale) || o->scale == 0)
@@ -375,7 +388,9 @@ fst_status fst__reward_model_from_model(fst_model *model, fst_tokenizer *tokeniz
                                         fst_reward_model **out)
 {
     fst_reward_model *rm;
-    fst_status status = check(model, tokenizer, options);
+    fst_status status = check_head(model, options);
+    if (!status)
+        status = check(model, tokenizer, options);
     if (!status)
         status = fst__scorer_create(model->context, &head_scorer, tokenizer, &rm);
     if (status)

@@ -4,10 +4,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "data/chat.h"
+#include "base/utf8.h"
 #include "formats/sort.h"
 #include "tokenizer/unicode.h"
-#include "tokenizer/utf8.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,10 +1,9 @@
 /* What an answer is counted in, and how much of it is said again. */
 #include "stages/scoring/rules.h"
 
-#include "base/error.h"
+#include "base/utf8.h"
 #include "formats/sort.h"
 #include "tokenizer/unicode.h"
-#include "tokenizer/utf8.h"
 
 #include <string.h>
 
