@@ -98,6 +98,18 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* Of one module; a training forward may be told to leave dropout out. */
+static size_t module_scratch(const fst_adapter_options *o, int64_t tokens, int64_t inputs,
+                             int64_t outputs, int32_t dtype, bool training)
+{
+    size_t most = fst__lora_weight_scratch(inputs, outputs);
+    for (int dropout = 0; dropout <= (training && o->dropout > 0); ++dropout)
+        for (int backward = 0; backward <= training; ++backward)
+            most = larger(most, fst__lora_scratch(tokens, inputs, outputs, o->rank, dtype, dropout,
+                                                  o->weight_decomposed, backward));
+    return most;
+}
+
 size_t fst__adapter_scratch(const fst_model *model, int64_t tokens, bool training)
 {
     const fst__adapter *adapter = model->adapter;
@@ -105,8 +117,8 @@ size_t fst__adapter_scratch(const fst_model *model, int64_t tokens, bool trainin
         return 0;
     const fst_adapter_options *o = &adapter->options;
     int32_t dtype = model->options.dtype == FST_BF16 ? FST_BF16 : FST__REAL_DTYPE;
-    size_t most = 0, weights = 0;
-    fst__arena kept = fst__arena_counting();
+    size_t most = 0;
+    fst__arena kept = fst__arena_counting(); /* du of a projection's modules */
     for (int64_t k = 0; k < o->module_count; ++k) {
         const fst__module_kind *kind = &adapter->kinds[k];
         const fst__parameter *weight =
@@ -114,16 +126,9 @@ size_t fst__adapter_scratch(const fst_model *model, int64_t tokens, bool trainin
         if (k && adapter->kinds[k - 1].projection != kind->projection)
             fst__arena_rewind(&kept, 0);
         fst__arena_take(&kept, (size_t)tokens, (size_t)o->rank * fst__element_size(dtype));
-        size_t own = larger(fst__lora_scratch(tokens, weight->columns, kind->rows, o->rank, dtype,
-                                              training && o->dropout > 0, o->weight_decomposed,
-                                              training),
-                            fst__lora_scratch(tokens, weight->columns, kind->rows, o->rank, dtype,
-                                              training && o->dropout > 0, o->weight_decomposed,
-                                              false));
+        most = larger(most, module_scratch(o, tokens, weight->columns, kind->rows, dtype, training));
         if (training)
-            own = larger(own, fst__linear_backward_scratch(tokens, weight->rows));
-        most = larger(most, own);
-        weights = larger(weights, fst__lora_weight_scratch(weight->columns, kind->rows));
+            most = larger(most, fst__linear_backward_scratch(tokens, weight->rows));
     }
-    return larger(weights, most + (training ? kept.peak : 0));
+    return most + (training ? kept.peak : 0);
 }

@@ -1,7 +1,8 @@
 /*
  * A model with an adapter against central differences in double, in every module of each family,
- * with the adapter's dropout and with checkpointing. Of DoRA only the magnitudes: its norm is a
- * constant in backward, not in the loss.
+ * with the adapter's dropout, with checkpointing, and with weights of the trunk trained beside it.
+ * Of DoRA only the magnitudes and the trunk's biases: its norm is a constant in backward, not in the
+ * loss.
  */
 #include "fourstage/adapter.h"
 #include "fourstage/context.h"
@@ -9,6 +10,7 @@
 
 #include <check.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define REQUIRE(call) ck_assert_msg((call) == FST_OK, "%s: %s", #call, fst_last_error())
@@ -59,6 +61,7 @@ static fst_model *new_model(fst_context *context, const subject *s)
     adapter.weight_decomposed = s->decomposed;
     adapter.rank_stabilized = s->stabilized;
     REQUIRE(fst_model_add_adapter(model, &adapter));
+    REQUIRE(fst_model_set_trainable(model, "layers.1.*", 1));
     REQUIRE(fst_model_parameter_count(model, &count));
     for (int64_t i = 0; i < count; ++i) {
         const char *name;
@@ -125,10 +128,12 @@ START_TEST(every_module)
     for (int64_t i = 0; i < count; ++i) {
         const char *name;
         REQUIRE(fst_model_parameter_name(model, i, &name));
-        if (!strstr(name, s->decomposed ? "lora_magnitude" : "lora_"))
+        bool adapter = strstr(name, s->decomposed ? "lora_magnitude" : "lora_");
+        bool trunk = !strstr(name, "lora_") && strstr(name, s->decomposed ? ".bias" : "layers.1.");
+        if (!adapter && !(trunk && strstr(name, "layers.1.")))
             continue;
         check(model, name);
-        ++checked;
+        checked += adapter;
     }
     ck_assert_int_eq(checked, 2 * (s->family == FST_FAMILY_GPT2 ? 4 : 7) * (s->decomposed ? 1 : 2));
     fst_model_destroy(model);

@@ -79,17 +79,19 @@ static inline void adapted_stir(fst_model *model)
     REQUIRE(fst_model_weights_changed(model));
 }
 
-/* A copy of an output of an evaluating forward of `length` ids, to be freed. */
-static inline float *adapted_logits(fst_model *model, int64_t rows, int64_t length, int64_t *count)
+/* A copy of an output of a forward of `length` ids, to be freed. */
+static inline float *adapted_logits_of(fst_model *model, int64_t rows, int64_t length,
+                                       int32_t mode, int32_t dropout, int64_t *count)
 {
-    int32_t ids[256];
+    int32_t ids[64 * TINY_CONTEXT];
     tiny_ids(ids, rows * length, 4);
     fst_batch batch;
     fst_forward_options options;
     fst_view view;
     REQUIRE(fst_batch_init(&batch, sizeof batch));
     REQUIRE(fst_forward_options_init(&options, sizeof options));
-    options.mode = FST_FORWARD_EVALUATE;
+    options.mode = mode;
+    options.dropout = dropout;
     batch.rows = rows;
     batch.length = length;
     batch.ids = ids;
@@ -99,6 +101,11 @@ static inline float *adapted_logits(fst_model *model, int64_t rows, int64_t leng
     float *copy = malloc((size_t)*count * sizeof *copy);
     memcpy(copy, view.data, (size_t)*count * sizeof *copy);
     return copy;
+}
+
+static inline float *adapted_logits(fst_model *model, int64_t rows, int64_t length, int64_t *count)
+{
+    return adapted_logits_of(model, rows, length, FST_FORWARD_EVALUATE, 1, count);
 }
 
 /* The largest difference, relative to the largest element. */

@@ -194,6 +194,85 @@ START_TEST(same_gradients)
 }
 END_TEST
 
+/* A training forward without dropout has the bits of evaluation; with it, others. The batch is many
+ * blocks of rows, and the rank more than the inputs. */
+START_TEST(dropout_of_the_forward)
+{
+    const adapted_subject *s = &adapted_subjects[_i];
+    fst_context *context = tiny_context(2);
+    fst_model *model = adapted_trunk(context, s, 0);
+    fst_adapter_options options = adapted_options(s);
+    options.rank = 64;
+    REQUIRE(fst_model_add_adapter(model, &options));
+    adapted_stir(model);
+    int64_t count;
+    float *evaluated = adapted_logits(model, 32, TINY_CONTEXT, &count);
+    float *without = adapted_logits_of(model, 32, TINY_CONTEXT, FST_FORWARD_TRAIN, 0, &count);
+    same_bits("without dropout", without, evaluated, count);
+    float *with = adapted_logits_of(model, 32, TINY_CONTEXT, FST_FORWARD_TRAIN, 1, &count);
+    ck_assert(memcmp(with, evaluated, (size_t)count * sizeof *with) != 0);
+    free(evaluated), free(without), free(with);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
+/* Weights of the trunk made trainable again beside the adapter get the gradients that they would
+ * have without freezing: those of the product's share of backward. */
+START_TEST(trunk_beside_the_adapter)
+{
+    const adapted_subject *s = &adapted_subjects[_i];
+    fst_context *context = tiny_context(2);
+    fst_model *model = adapted(context, s, 0);
+    const char *const names[] = {"layers.1.attention.output.weight", "layers.1.mlp.down.weight",
+                                 s->family == FST_FAMILY_GPT2 ? "layers.1.attention.output.bias"
+                                                              : "layers.1.attention.norm.weight"};
+    for (int i = 0; i < 3; ++i)
+        REQUIRE(fst_model_set_trainable(model, names[i], 1));
+    adapted_step(model, 2);
+    for (int i = 0; i < 3; ++i) {
+        fst_view view;
+        double most = 0;
+        REQUIRE(fst_model_gradient(model, names[i], &view));
+        int64_t size = view.shape[0] * (view.rank == 2 ? view.shape[1] : 1);
+        for (int64_t j = 0; j < size; ++j)
+            most = fmax(most, fabs((double)((float *)view.data)[j]));
+        ck_assert_msg(most > 1e-5 && isfinite(most), "%s: %s has a gradient of %g", s->name, names[i],
+                      most);
+    }
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
+/* A copy has the adapter, its state and what is frozen, and goes its own way. */
+START_TEST(copies)
+{
+    const adapted_subject *s = &adapted_subjects[_i];
+    fst_context *context = tiny_context(2);
+    fst_model *model = adapted(context, s, 0), *copy;
+    fst_model_options options;
+    fst_adapter_options found;
+    fst_view view;
+    int64_t count;
+    REQUIRE(fst_model_options_init(&options, sizeof options));
+    options.dtype = s->dtype;
+    float *logits = adapted_logits(model, 3, 17, &count);
+    REQUIRE(fst_model_copy(model, &options, &copy));
+    fst_model_destroy(model);
+    float *same = adapted_logits(copy, 3, 17, &count);
+    same_bits("the copy", same, logits, count);
+    REQUIRE(fst_model_get_adapter(copy, &found, sizeof found));
+    ck_assert(found.rank == 4 && found.alpha == 6);
+    ck_assert_ptr_nonnull(found.modules[found.module_count - 1]);
+    ck_assert_int_eq(fst_model_gradient(copy, "layers.1.mlp.down.weight", &view), FST_ERR_STATE);
+    REQUIRE(fst_model_merge_adapter(copy));
+    free(logits), free(same);
+    fst_model_destroy(copy);
+    fst_context_destroy(context);
+}
+END_TEST
+
 START_TEST(training_the_adapter_alone)
 {
     const adapted_subject *s = &adapted_subjects[_i];
@@ -416,6 +495,9 @@ int main(void)
     tcase_add_loop_test(tests, decoding_is_the_forward, 0, ADAPTED_SUBJECTS);
     tcase_add_loop_test(tests, generation_on_and_off, 0, ADAPTED_SUBJECTS);
     tcase_add_loop_test(tests, same_gradients, 0, ADAPTED_SUBJECTS);
+    tcase_add_loop_test(tests, dropout_of_the_forward, 0, ADAPTED_SUBJECTS);
+    tcase_add_loop_test(tests, trunk_beside_the_adapter, 0, ADAPTED_SUBJECTS);
+    tcase_add_loop_test(tests, copies, 0, ADAPTED_SUBJECTS);
     tcase_add_loop_test(tests, training_the_adapter_alone, 0, ADAPTED_SUBJECTS);
     tcase_add_test(tests, less_memory);
     tcase_add_test(tests, states);
