@@ -20,6 +20,7 @@
 #include "fourstage/pretrain.h"
 #include "fourstage/reward.h"
 #include "fourstage/run.h"
+#include "fourstage/sft.h"
 #include "fourstage/status.h"
 #include "fourstage/tokenizer.h"
 #include "fourstage/types.h"

@@ -8,7 +8,7 @@
 
 #define OK(call) ck_assert_msg((call) == FST_OK, "%s: %s", #call, fst_last_error())
 
-enum { CONFIGS = 9 };
+enum { CONFIGS = 14 };
 
 static small_config configs[CONFIGS];
 
@@ -50,6 +50,19 @@ static void make_configs(void)
     configs[8].head.name = "value";
     configs[8].head.kind = FST_HEAD_TOKEN;
     configs[8].head.outputs = 3;
+    for (int i = SMALL_CONVERSATIONS; i < SMALL_STAGES; ++i)
+        configs[8 + i].stage = (small_stage)i;
+    configs[9].pretrain.z_loss = 1e-3;
+    configs[10].pretrain.label_smoothing = 0.1;
+    configs[10].head_only = true;
+    configs[11].dtype = FST_BF16;
+    configs[11].pretrain.spike_loss_z = 3;
+    configs[11].pretrain.spike_warmup = 2;
+    configs[11].pretrain.spike_action = FST_SPIKE_SKIP;
+    configs[12].pretrain.accumulation = 1;
+    configs[12].pretrain.shuffle = 0;
+    configs[13].stage = SMALL_CLASSES;
+    configs[13].adapter.rank = 3;
 }
 
 static void advance(fst_run *run, int count)
@@ -302,6 +315,7 @@ START_TEST(test_accumulation)
     small_config config = small_defaults();
     config.model.dropout = config.model.attention_dropout = 0;
     config.documents_apart = true; /* rows with padding: their targets count, not the rows */
+    config.stage = (small_stage)_i;
     double norms[2], losses[2];
     for (int i = 0; i < 2; ++i) {
         small_run small;
@@ -331,7 +345,7 @@ int main(void)
     tcase_add_test(cases, test_other_heads);
     tcase_add_loop_test(cases, test_threads, 0, 3);
     tcase_add_test(cases, test_custom_loop);
-    tcase_add_test(cases, test_accumulation);
+    tcase_add_loop_test(cases, test_accumulation, 0, SMALL_STAGES);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -34,9 +34,12 @@ static void outcome_free(outcome *o)
 }
 
 /* Overfits noise: the validation loss is best at first, so that no later best hides a changed one. */
+static small_stage stage;
+
 static small_config make_config(void)
 {
     small_config config = small_defaults();
+    config.stage = stage;
     config.model.dropout = config.model.attention_dropout = 0;
     config.tokens = 60; /* learnt by heart */
     config.optimizer.learning_rate = 0.05;
@@ -191,10 +194,14 @@ static void make_checkpoint(const char *path, int micro_batches)
 /* In the middle of the fifth step, and at the end of the fourth, whose evaluation is done. */
 static const int moments[] = {14, 12};
 
+/* Loops of each moment of each stage. */
+enum { MOMENTS = 2 * SMALL_STAGES };
+
 START_TEST(test_written_again)
 {
+    stage = (small_stage)(_i / 2);
     char *folder = small_folder();
-    make_checkpoint(small_path(folder, "whole"), moments[_i]);
+    make_checkpoint(small_path(folder, "whole"), moments[_i % 2]);
     parts p;
     take_apart(&p, small_path(folder, "whole"));
     write_again(&p, small_path(folder, "again"), NULL);
@@ -221,8 +228,9 @@ static void check_dropped(parts *p, const char *folder, const char *name)
 
 START_TEST(test_dropped)
 {
+    stage = (small_stage)(_i / 2);
     char *folder = small_folder();
-    make_checkpoint(small_path(folder, "whole"), moments[_i]);
+    make_checkpoint(small_path(folder, "whole"), moments[_i % 2]);
     make_checkpoint(small_path(folder, "new"), 0);
     parts p;
     take_apart(&p, small_path(folder, "whole"));
@@ -263,6 +271,7 @@ static bool change(const fst__safetensors_tensor *t, char *values, int way)
 
 START_TEST(test_changed)
 {
+    stage = (small_stage)_i;
     char *folder = small_folder();
     const char *whole[2];
     outcome straight[2];
@@ -309,6 +318,7 @@ END_TEST
 /* Every setting in the metadata is compared: refused with its name, or warned about. */
 START_TEST(test_changed_settings)
 {
+    stage = (small_stage)_i;
     char *folder = small_folder();
     make_checkpoint(small_path(folder, "whole"), 6);
     parts p;
@@ -344,10 +354,10 @@ int main(void)
     Suite *suite = suite_create("state_fields");
     TCase *cases = tcase_create("state_fields");
     tcase_set_timeout(cases, 300);
-    tcase_add_loop_test(cases, test_written_again, 0, 2);
-    tcase_add_loop_test(cases, test_dropped, 0, 2);
-    tcase_add_test(cases, test_changed);
-    tcase_add_test(cases, test_changed_settings);
+    tcase_add_loop_test(cases, test_written_again, 0, MOMENTS);
+    tcase_add_loop_test(cases, test_dropped, 0, MOMENTS);
+    tcase_add_loop_test(cases, test_changed, 0, SMALL_STAGES);
+    tcase_add_loop_test(cases, test_changed_settings, 0, SMALL_STAGES);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -2,6 +2,7 @@
 
 #include <check.h>
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,7 @@ small_config small_defaults(void)
     fst_optimizer_options_init(&c.optimizer, sizeof c.optimizer);
     fst_pretrain_options_init(&c.pretrain, sizeof c.pretrain);
     fst_run_options_init(&c.run, sizeof c.run);
+    fst_sft_options_init(&c.sft, sizeof c.sft);
     fst_adapter_options_init(&c.adapter, sizeof c.adapter);
     c.adapter.rank = 0;
     fst_head_options_init(&c.head, sizeof c.head);
@@ -97,6 +99,165 @@ static fst_status make_data(small_run *s, const small_config *c, int32_t count, 
     return status;
 }
 
+/* ---- examples ---- */
+
+enum { EXAMPLES = 25, TEXT = 12 };
+
+static uint32_t draw(uint32_t *state, uint32_t below)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (*state >> 16) % below;
+}
+
+/* Fifteen letters, the line feed of templates and the end token: the small vocabulary. */
+static fst_status make_tokenizer(fst_context *context, fst_tokenizer **tokenizer)
+{
+    static const char *const special[] = {"<end>"}, *const letters[] = {"abcdefghijklmno\n"};
+    fst_tokenizer_train_options train;
+    fst_tokenizer_train_options_init(&train, sizeof train);
+    train.kind = FST_TOKENIZER_CHARACTER;
+    train.special_tokens = special;
+    train.special_token_count = 1;
+    fst_status status = fst_tokenizer_train_texts(context, letters, NULL, 1, &train, tokenizer);
+    return status ? status : fst_tokenizer_set_special_id(*tokenizer, FST_TOKEN_EOS, 16);
+}
+
+/* Texts of 1 to TEXT / 2 letters, two an example. */
+static void make_texts(uint32_t *seed, int count, char texts[][TEXT], const char **pointers)
+{
+    for (int i = 0; i < count; ++i) {
+        int length = 1 + (int)draw(seed, TEXT / 2 - 1);
+        for (int t = 0; t < length; ++t)
+            texts[i][t] = (char)('a' + draw(seed, 15));
+        texts[i][length] = 0;
+        pointers[i] = texts[i];
+    }
+}
+
+static fst_status make_conversations(fst_context *context, const fst_tokenizer *tokenizer,
+                                     const small_config *c, uint32_t seed, fst_dataset **packed)
+{
+    char texts[2 * EXAMPLES][TEXT];
+    const char *contents[2 * EXAMPLES], *roles[2 * EXAMPLES];
+    int64_t offsets[EXAMPLES + 1];
+    make_texts(&seed, 2 * EXAMPLES, texts, contents);
+    for (int i = 0; i < 2 * EXAMPLES; ++i)
+        roles[i] = i % 2 ? "assistant" : "user";
+    for (int i = 0; i <= EXAMPLES; ++i)
+        offsets[i] = 2 * i;
+    fst_pack_options pack;
+    fst_pack_options_init(&pack, sizeof pack);
+    pack.length = c->model.context_length;
+    pack.cross_documents = 0;
+    pack.mode = FST_PACK_BEST_FIT;
+    fst_dataset *dataset = NULL;
+    fst_status status = fst_dataset_from_conversations(context, tokenizer, roles, contents, offsets,
+                                                       EXAMPLES, NULL, &dataset);
+    if (!status)
+        status = fst_dataset_pack(dataset, &pack, packed);
+    fst_dataset_destroy(dataset);
+    return status;
+}
+
+static float make_label(const small_config *c, const char *text, int k, uint32_t *seed)
+{
+    int letter = text[k % (int)strlen(text)] - 'a';
+    if (draw(seed, 8) == 0)
+        return NAN;
+    return c->stage == SMALL_CLASSES  ? (float)(letter % 3)
+           : c->stage == SMALL_LABELS ? (float)(letter % 2)
+                                      : (float)letter / 8;
+}
+
+static fst_status make_labelled(fst_context *context, const fst_tokenizer *tokenizer,
+                                const small_config *c, uint32_t seed, fst_dataset **dataset)
+{
+    char texts[EXAMPLES][TEXT];
+    const char *pointers[EXAMPLES];
+    float labels[3 * EXAMPLES];
+    int count = c->stage == SMALL_CLASSES ? 1 : 3;
+    make_texts(&seed, EXAMPLES, texts, pointers);
+    for (int i = 0; i < EXAMPLES * count; ++i)
+        labels[i] = make_label(c, texts[i / count], i % count, &seed);
+    fst_example_options options;
+    fst_example_options_init(&options, sizeof options);
+    options.label_count = count;
+    options.drop_useless = 1;
+    return fst_dataset_from_labelled(context, tokenizer, pointers, NULL, labels, EXAMPLES, &options,
+                                     dataset);
+}
+
+static fst_status make_examples(small_run *s, const small_config *c, uint32_t seed,
+                                fst_dataset **dataset)
+{
+    fst_tokenizer *tokenizer = NULL;
+    fst_status status = make_tokenizer(s->context, &tokenizer);
+    if (!status)
+        status = c->stage == SMALL_CONVERSATIONS
+                     ? make_conversations(s->context, tokenizer, c, seed, dataset)
+                     : make_labelled(s->context, tokenizer, c, seed, dataset);
+    fst_tokenizer_destroy(tokenizer);
+    return status;
+}
+
+/* ---- the stages ---- */
+
+/* The head that labels need, where the config has none of its own. */
+static fst_head_options head_of(const small_config *c)
+{
+    fst_head_options head = c->head;
+    if (!head.name && c->stage > SMALL_CONVERSATIONS) {
+        head.name = "label";
+        head.outputs = 3;
+        head.dropout = c->model.dropout;
+        head.init_std = 0.2;
+    }
+    return head;
+}
+
+static fst_status freeze_trunk(small_run *s)
+{
+    fst_status status = fst_model_set_trainable(s->model, "*", 0);
+    return status ? status : fst_model_set_trainable(s->model, "heads.*", 1);
+}
+
+static fst_status create_pretrain(small_run *s, const small_config *c)
+{
+    fst_pretrain_options options = c->pretrain;
+    options.model = s->model;
+    options.optimizer = s->optimizer;
+    options.train = s->train;
+    options.validation = s->validation;
+    options.run = &c->run;
+    return fst_pretrain_create(&options, &s->run);
+}
+
+static fst_status create_sft(small_run *s, const small_config *c)
+{
+    fst_sft_options options = c->sft;
+    const fst_pretrain_options *o = &c->pretrain;
+    options.model = s->model;
+    options.optimizer = s->optimizer;
+    options.train = s->train;
+    options.validation = s->validation;
+    options.run = &c->run;
+    options.head = c->stage == SMALL_CONVERSATIONS ? NULL : head_of(c).name;
+    options.objective = c->stage == SMALL_LABELS ? FST_SFT_BINARY : FST_SFT_AUTO;
+    options.rows = o->rows;
+    options.accumulation = o->accumulation;
+    options.evaluation_rows = o->evaluation_rows;
+    options.shuffle = o->shuffle;
+    options.label_smoothing = c->stage == SMALL_NUMBERS ? 0 : o->label_smoothing;
+    options.z_loss = c->stage == SMALL_CONVERSATIONS ? o->z_loss : 0;
+    options.spike_action = o->spike_action;
+    options.spike_loss_z = o->spike_loss_z;
+    options.spike_gradient_z = o->spike_gradient_z;
+    options.spike_warmup = o->spike_warmup;
+    options.spike_patience = o->spike_patience;
+    options.spike_rollbacks = o->spike_rollbacks;
+    return fst_sft_create(&options, &s->run);
+}
+
 fst_status small_create(small_run *s, const small_config *c)
 {
     fst_context_options context;
@@ -121,24 +282,23 @@ fst_status small_create(small_run *s, const small_config *c)
         status = fst_model_create(s->context, &c->model, &model, &s->model);
     if (!status && c->adapter.rank)
         status = fst_model_add_adapter(s->model, &c->adapter);
-    if (!status && c->head.name)
-        status = fst_model_add_head(s->model, &c->head);
+    const fst_head_options head = head_of(c);
+    if (!status && head.name)
+        status = fst_model_add_head(s->model, &head);
+    if (!status && c->head_only)
+        status = freeze_trunk(s);
     if (!status && c->frozen)
         status = fst_model_set_trainable(s->model, c->frozen, 0);
     if (!status && !c->without_optimizer)
         status = fst_optimizer_create(s->model, &c->optimizer, &s->optimizer);
     if (!status)
-        status = make_data(s, c, c->tokens, 1, &s->train);
+        status = c->stage == SMALL_PRETRAIN ? make_data(s, c, c->tokens, 1, &s->train)
+                                            : make_examples(s, c, 1, &s->train);
     if (!status)
-        status = make_data(s, c, 100, 2, &s->validation);
-    fst_pretrain_options options = c->pretrain;
-    options.model = s->model;
-    options.optimizer = s->optimizer;
-    options.train = s->train;
-    options.validation = s->validation;
-    options.run = &c->run;
+        status = c->stage == SMALL_PRETRAIN ? make_data(s, c, 100, 2, &s->validation)
+                                            : make_examples(s, c, 2, &s->validation);
     if (!status)
-        status = fst_pretrain_create(&options, &s->run);
+        status = c->stage == SMALL_PRETRAIN ? create_pretrain(s, c) : create_sft(s, c);
     if (status)
         small_destroy(s);
     return status;

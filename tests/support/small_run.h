@@ -1,5 +1,5 @@
 /*
- * A pretraining run small enough to be made a thousand times: two layers over random tokens, with
+ * A run of the first two stages small enough to be made a thousand times: two layers over random tokens, with
  * an allocator that counts and fails on demand and a log that is remembered.
  */
 #ifndef TESTS_SUPPORT_SMALL_RUN_H
@@ -8,9 +8,11 @@
 #include "fourstage/adapter.h"
 #include "fourstage/context.h"
 #include "fourstage/dataset.h"
+#include "fourstage/examples.h"
 #include "fourstage/model.h"
 #include "fourstage/optimizer.h"
 #include "fourstage/pretrain.h"
+#include "fourstage/sft.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -28,6 +30,15 @@ typedef struct small_log {
     char last_warning[1024];
 } small_log;
 
+typedef enum small_stage {
+    SMALL_PRETRAIN,
+    SMALL_CONVERSATIONS, /* finetuning: answers in packed rows */
+    SMALL_CLASSES,       /* finetuning of a head: three classes, some labels missing */
+    SMALL_LABELS,        /* three labels of yes and no */
+    SMALL_NUMBERS,       /* three numbers */
+    SMALL_STAGES,
+} small_stage;
+
 /* What to make; small_defaults() and then change. */
 typedef struct small_config {
     int32_t threads;
@@ -40,7 +51,10 @@ typedef struct small_config {
     fst_head_options head;       /* name NULL: none */
     const char *frozen;          /* pattern of parameters, NULL: none */
     fst_optimizer_options optimizer;
-    fst_pretrain_options pretrain; /* handles are filled in */
+    small_stage stage;
+    fst_pretrain_options pretrain; /* handles are filled in; of all stages */
+    fst_sft_options sft;           /* finetuning: what pretraining has not */
+    bool head_only;                /* all else is frozen */
     fst_run_options run;
     int32_t tokens;                /* of the training data */
     bool documents_apart;

@@ -1,0 +1,180 @@
+/* Examples through the model, padded to the longest of their batch. */
+#include "stages/sft/labelled.h"
+
+#include "base/checked.h"
+#include "base/error.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+enum { LENGTH_STEP = 16 };
+
+fst_status fst__labelled_batch_open(fst__labelled_batch *batch, fst__allocator *allocator,
+                                    int64_t rows, int64_t length, int64_t *bytes)
+{
+    size_t ids;
+    *batch = (fst__labelled_batch){.rows = rows, .length = length};
+    if (!fst__mul_size((size_t)rows, (size_t)length, &ids))
+        return FST_ERR_NO_MEMORY;
+    batch->indices = fst__alloc_array(allocator, (size_t)rows, sizeof *batch->indices);
+    batch->lengths = fst__alloc_array(allocator, (size_t)rows, sizeof *batch->lengths);
+    batch->ids = fst__alloc_array(allocator, ids, sizeof *batch->ids);
+    if (!batch->indices || !batch->lengths || !batch->ids)
+        return FST_ERR_NO_MEMORY;
+    if (bytes)
+        *bytes = rows * (int64_t)(sizeof *batch->indices + sizeof *batch->lengths) +
+                 (int64_t)(ids * sizeof *batch->ids);
+    return FST_OK;
+}
+
+void fst__labelled_batch_close(fst__labelled_batch *batch, fst__allocator *allocator)
+{
+    fst__free(allocator, batch->ids);
+    fst__free(allocator, batch->lengths);
+    fst__free(allocator, batch->indices);
+}
+
+/* A few lengths only, so that products meet shapes they know. */
+static int64_t padded_length(const fst__labelled_batch *batch, const fst_dataset *dataset)
+{
+    int64_t longest = 1;
+    for (int64_t b = 0; b < batch->rows; ++b) {
+        fst_example example;
+        fst__examples_get(dataset, batch->indices[b], 0, &example);
+        if (example.length > longest)
+            longest = example.length;
+    }
+    int64_t rounded = (longest + LENGTH_STEP - 1) / LENGTH_STEP * LENGTH_STEP;
+    return rounded < batch->length ? rounded : batch->length;
+}
+
+fst_status fst__labelled_batch_run(fst__labelled_batch *batch, fst_model *model,
+                                   const fst__head *head, const fst_dataset *dataset, bool training,
+                                   int64_t step, const fst__real **outputs)
+{
+    int64_t length = padded_length(batch, dataset);
+    fst_status status = fst__examples_collate(dataset, batch->indices, NULL, batch->rows, length,
+                                              batch->ids, NULL, batch->lengths);
+    const fst_batch input = {
+        .struct_size = sizeof input,
+        .rows = batch->rows,
+        .length = length,
+        .ids = batch->ids,
+        .lengths = batch->lengths,
+    };
+    fst_view view;
+    if (!status)
+        status = fst__model_forward(model, &input, training, step);
+    if (!status)
+        status = fst__model_output(model, head->name, &view);
+    if (!status)
+        *outputs = view.data;
+    return status;
+}
+
+int64_t fst__labelled_batch_tokens(const fst__labelled_batch *batch)
+{
+    int64_t tokens = 0;
+    for (int64_t b = 0; b < batch->rows; ++b)
+        tokens += batch->lengths[b];
+    return tokens;
+}
+
+fst_status fst__labelled_predict(fst__labelled_batch *batch, fst_model *model,
+                                 const fst__head *head, const fst_dataset *dataset, int64_t from,
+                                 int64_t end, fst__real *outputs)
+{
+    int64_t count = end - from < batch->rows ? end - from : batch->rows;
+    int64_t width = head->options.outputs;
+    const fst__real *found;
+    /* The last batch is filled up with its last example, whose outputs are then not read. */
+    for (int64_t b = 0; b < batch->rows; ++b)
+        batch->indices[b] = b < count ? from + b : from + count - 1;
+    fst_status status = fst__labelled_batch_run(batch, model, head, dataset, false, 0, &found);
+    if (status)
+        return status;
+    for (int64_t i = 0; i < count * width; ++i) {
+        if (!isfinite(found[i]))
+            return fst__fail(FST_ERR_NUMERIC,
+                             "output %" PRId64 " of head \"%s\" for example %" PRId64
+                             " is not finite",
+                             i % width, head->name, from + i / width);
+    }
+    memcpy(outputs, found, (size_t)(count * width) * sizeof *outputs);
+    return FST_OK;
+}
+
+fst_status fst__labelled_find_head(fst_model *model, const char *name, const char *what,
+                                   fst__head **head)
+{
+    if (!name)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "%s: expected the name of a head, it is NULL; see fst_model_add_head", what);
+    *head = fst__head_find(model, name);
+    if (!*head)
+        return fst__fail(FST_ERR_NOT_FOUND, "%s: the model has no head \"%s\"; see fst_model_add_head",
+                         what, name);
+    if ((*head)->options.kind != FST_HEAD_SEQUENCE)
+        return fst__fail(FST_ERR_MISMATCH, "%s: \"%s\" is not an FST_HEAD_SEQUENCE head", what, name);
+    return FST_OK;
+}
+
+fst_status fst__labelled_check_data(const fst_model *model, const fst_dataset *dataset,
+                                    const char *what)
+{
+    fst_dataset_info info;
+    fst_status status = fst__examples_check(dataset, what);
+    if (!status)
+        status = fst_dataset_get_info(dataset, &info, sizeof info);
+    if (status)
+        return status;
+    int64_t longest = dataset->documents->examples->longest;
+    if (dataset->context != model->context)
+        return fst__fail(FST_ERR_MISMATCH, "%s and the model were made from two contexts", what);
+    if (longest > model->config.context_length)
+        return fst__fail(FST_ERR_MISMATCH,
+                         "%s has a sequence of %" PRId64 " ids, the model's context_length is %d; "
+                         "max_length and too_long of fst_example_options say what becomes of longer "
+                         "ones",
+                         what, longest, (int)model->config.context_length);
+    if (info.maximum_id >= model->config.vocabulary_size)
+        return fst__fail(FST_ERR_MISMATCH, "%s has id %d, the model's vocabulary_size is %d", what,
+                         (int)info.maximum_id, (int)model->config.vocabulary_size);
+    return FST_OK;
+}
+
+fst_status fst__sft_predict(fst_model *model, const char *name, const fst_dataset *dataset,
+                            int64_t rows, fst__real *outputs, int64_t capacity, int64_t *count)
+{
+    fst__allocator *allocator = &model->context->allocator;
+    fst__head *head;
+    fst_status status = fst__labelled_find_head(model, name, "fst_sft_predict: head", &head);
+    if (!status)
+        status = fst__labelled_check_data(model, dataset, "fst_sft_predict: dataset");
+    if (status)
+        return status;
+    const fst__examples *examples = dataset->documents->examples;
+    int64_t width = head->options.outputs, needed;
+    if (rows < 1 || rows > INT32_MAX / examples->longest)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "fst_sft_predict: rows is %" PRId64 ", expected at least 1 and a batch of "
+                         "less than 2³¹ tokens",
+                         rows);
+    if (!fst__mul_i64(examples->count, width, &needed))
+        return fst__fail(FST_ERR_NO_MEMORY, "fst_sft_predict: the outputs are too large");
+    *count = needed;
+    if (capacity < needed)
+        return fst__fail(FST_ERR_BUFFER_TOO_SMALL,
+                         "fst_sft_predict: capacity is %" PRId64 ", expected %" PRId64
+                         " examples × %" PRId64 " outputs",
+                         capacity, examples->count, width);
+    fst__labelled_batch batch;
+    rows = rows < examples->count ? rows : examples->count;
+    status = fst__labelled_batch_open(&batch, allocator, rows, examples->longest, NULL);
+    for (int64_t i = 0; i < examples->count && !status; i += rows)
+        status = fst__labelled_predict(&batch, model, head, dataset, i, examples->count,
+                                       outputs + i * width);
+    fst__labelled_batch_close(&batch, allocator);
+    return status;
+}
