@@ -739,6 +739,10 @@ UNIT_WORDS = 2
 NORMALISE_NONE = 0
 NORMALISE_MEMBERS = 1
 NORMALISE_SUM = 2
+SFT_AUTO = 0
+SFT_CROSS_ENTROPY = 1
+SFT_BINARY = 2
+SFT_MSE = 3
 
 _FUNCTIONS = {}
 
@@ -2467,6 +2471,73 @@ class RewardCombineOptions(Struct):
     ]
     _kinds_ = dict(_fields_)
 
+
+class SftOptions(Struct):
+    """Options of fst_sft_create.
+    Since 0.1
+
+    model: what is trained; kept alive by the run
+    optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults
+        of fst_optimizer_options.
+    train: packed conversations, or labelled; kept alive by the run
+    validation: of the same kind; NULL (default): none
+    run: read during create; NULL (default): defaults
+    head: labelled: name of a sequence head of the model; else NULL (default)
+    rows: rows or examples of a micro-batch; default 8
+    accumulation: micro-batches of a step; default 1. The gradient is that of one batch of
+        rows·accumulation, normalised by all its targets or labels
+    evaluation_rows: first rows or examples of validation to evaluate on; 0 (default): all
+    length: labelled: longest sequence that memory is planned for; 0 (default): the longest of train
+        and validation
+    objective: FST_SFT_ value; default FST_SFT_AUTO
+    shuffle: 1 (default): each epoch in an order of its own
+    label_smoothing: 0 ≤ ε < 1; default 0; not in evaluations; not with FST_SFT_MSE
+    z_loss: conversations: coefficient of logsumexp² (PaLM, arXiv 2204.02311); default 0; not in
+        evaluations
+    class_weights: [class_weight_count] factors of each class's loss, or of each label's where it is
+        1; copied; NULL (default): 1; not in evaluations
+    class_weight_count: 0 (default), or the head's outputs
+    threshold: FST_SFT_BINARY: a label is told yes from this probability on, in evaluations; default
+        0.5
+    spike_action: FST_SPIKE_ value; default FST_SPIKE_NONE
+    reserved: 0
+    spike_loss_z: deviations above the running mean at which a loss is a spike; 0 (default): not
+        watched
+    spike_gradient_z: the same for the gradient's norm; 0 (default): not watched
+    spike_warmup: steps that only fill the running statistics; default 100
+    spike_patience: spikes in a row before a roll back; default 10
+    spike_rollbacks: roll backs before the run gives up with FST_ERR_NUMERIC; default 3
+    """
+    _init_ = "fst_sft_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("model", ctypes.c_void_p),
+        ("optimizer", ctypes.c_void_p),
+        ("train", ctypes.c_void_p),
+        ("validation", ctypes.c_void_p),
+        ("run", ctypes.POINTER(RunOptions)),
+        ("head", ctypes.c_char_p),
+        ("rows", ctypes.c_int64),
+        ("accumulation", ctypes.c_int64),
+        ("evaluation_rows", ctypes.c_int64),
+        ("length", ctypes.c_int64),
+        ("objective", ctypes.c_int32),
+        ("shuffle", ctypes.c_int32),
+        ("label_smoothing", ctypes.c_double),
+        ("z_loss", ctypes.c_double),
+        ("class_weights", ctypes.POINTER(ctypes.c_double)),
+        ("class_weight_count", ctypes.c_int64),
+        ("threshold", ctypes.c_double),
+        ("spike_action", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("spike_loss_z", ctypes.c_double),
+        ("spike_gradient_z", ctypes.c_double),
+        ("spike_warmup", ctypes.c_int64),
+        ("spike_patience", ctypes.c_int64),
+        ("spike_rollbacks", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
 _fst_token_callback = _callback_type(ctypes.c_int32, (_from_pointer,), True, ctypes.POINTER(Token),
         ctypes.c_void_p)
 _fst_reward_callback = _callback_type(ctypes.c_int32, (_from_pointer, None,), True,
@@ -2530,6 +2601,7 @@ STRUCTS = {
     "fst_reward_rule_options": RewardRuleOptions,
     "fst_reward_head_options": RewardHeadOptions,
     "fst_reward_combine_options": RewardCombineOptions,
+    "fst_sft_options": SftOptions,
 }
 
 _fst_last_error = _FUNCTIONS["fst_last_error"] = _bind("fst_last_error", ctypes.c_char_p)
@@ -2851,6 +2923,15 @@ _fst_reward_model_member_count = _FUNCTIONS["fst_reward_model_member_count"] = _
 _fst_reward_model_member_scores = _FUNCTIONS["fst_reward_model_member_scores"] = _bind("fst_reward_model_member_scores", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_reward_model_freeze = _FUNCTIONS["fst_reward_model_freeze"] = _bind("fst_reward_model_freeze",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32)
+_fst_sft_options_init = _FUNCTIONS["fst_sft_options_init"] = _bind("fst_sft_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_sft_create = _FUNCTIONS["fst_sft_create"] = _bind("fst_sft_create", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_sft_confusion = _FUNCTIONS["fst_sft_confusion"] = _bind("fst_sft_confusion", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_sft_predict = _FUNCTIONS["fst_sft_predict"] = _bind("fst_sft_predict", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
+        ctypes.c_int64, ctypes.c_void_p)
 _last_error = _fst_last_error
 
 
@@ -4996,6 +5077,97 @@ def pretrain_create(options=None, **fields):
     with _guard(options):
         _check(_fst_pretrain_create(_reference(options), ctypes.byref(run_out)))
     return Run._adopt(run_out.value, _keep)
+
+
+def sft_create(options=None, **fields):
+    """Makes a run that finetunes a model. It takes all memory of a step. Dropout is on in training.
+    Conversations (fst_dataset_from_conversations, fst_dataset_load_examples; then
+        fst_dataset_pack): a step is that of fst_pretrain_create, over the targets that the answers
+        are made of. Metrics: as there; "accuracy" and "validation_accuracy" are of these tokens.
+    Labelled (fst_dataset_from_labelled, fst_dataset_load_examples): a micro-batch is
+        fst_dataset_order, fst_dataset_collate to the longest of its sequences, rounded up to a
+        multiple of 16 where there is room; fst_model_forward with lengths and the number of the
+        micro-batch as the dropout's step; fst_model_output of the head; fst_loss_classes,
+        fst_loss_labels or fst_loss_regression with weights 1 / (labels of the whole step, or the
+        class weights of these); fst_model_add_gradient, fst_model_backward; a step ends with
+        fst_optimizer_step. A loop of the caller's own that does the same gets the same bits. Labels
+        that are missing (NaN) add nothing.
+    Metrics of labelled runs: "loss", "accuracy" (NaN for FST_SFT_MSE), "learning_rate",
+        "gradient_norm", "clip_factor", "labels", "tokens" of the last step; "epoch", "spikes",
+        "rollbacks" so far; of the last evaluation "validation_loss" (plain, without class weights)
+        and, NaN where the objective has none: "validation_accuracy", "validation_f1_macro",
+        "validation_f1_micro", "validation_mcc" (see fst_class_metrics);
+        "validation_subset_accuracy" (fst_label_metrics); "validation_rmse", "validation_mae",
+        "validation_pearson", "validation_spearman" (fst_regression_metrics; correlations are means
+        over the outputs).
+    options: model and train are needed; labelled: head too.
+    Returns run: the caller owns it.
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field, or the label that the
+        objective does not allow); FST_ERR_NOT_FOUND for a head that the model does not have;
+        FST_ERR_MISMATCH where model, head, optimizer and data do not fit each other; FST_ERR_STATE
+        for conversations that are not packed, and for data of another kind; FST_ERR_NO_MEMORY.
+    Since 0.1
+    """
+    options = _filled(SftOptions, options, fields)
+    run_out = ctypes.c_void_p()
+    _interruptible(options)
+    _keep = (options,)
+    with _guard(options):
+        _check(_fst_sft_create(_reference(options), ctypes.byref(run_out)))
+    return Run._adopt(run_out.value, _keep)
+
+
+def sft_confusion(run):
+    """The counts behind the last evaluation of a labelled run, for fst_metrics_classes and for
+        printing: of FST_SFT_CROSS_ENTROPY [classes, classes], row of the label, column of the
+        prediction; of FST_SFT_BINARY [outputs, 2, 2] as fst_metrics_labels gives it.
+    run: made by fst_sft_create.
+    Returns counts: [capacity] may be NULL where capacity is 0.
+    Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL with count set; FST_ERR_STATE before the first
+        evaluation since create or resume, and for a run of another stage or objective;
+        FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    _capacity = 256
+    _count = ctypes.c_int64()
+    while True:
+        counts_out = numpy.empty(_capacity, 'int64')
+        _status = _fst_sft_confusion(_handle(Run, run), _address(counts_out), _capacity,
+                ctypes.byref(_count))
+        if _status != ERR_BUFFER_TOO_SMALL:
+            break
+        _capacity = _count.value
+    _check(_status)
+    return counts_out[:_count.value]
+
+
+def sft_predict(model, head, dataset, rows):
+    """What a sequence head says of each example: its outputs, which are logits where it was trained
+        with FST_SFT_CROSS_ENTROPY or FST_SFT_BINARY. Without dropout; memory is taken for the call.
+    model: the model.
+    head: name of a sequence head.
+    dataset: examples of any kind, not packed; their first sequences are read.
+    rows: examples of a batch, at least 1.
+    Returns outputs: [capacity] the head's K outputs for each example, [examples, K]; may be NULL
+        where capacity is 0.
+    Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL with count set, and nothing computed; FST_ERR_NOT_FOUND
+        for a head that the model does not have; FST_ERR_MISMATCH where they do not fit each other;
+        FST_ERR_STATE for data that is packed or has no examples; FST_ERR_NUMERIC for outputs that
+        are not finite; FST_ERR_NO_MEMORY; FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    head = _text(head)
+    _capacity = 256
+    _count = ctypes.c_int64()
+    while True:
+        outputs_out = numpy.empty(_capacity, 'float32')
+        _status = _fst_sft_predict(_handle(Model, model), head, _handle(Dataset, dataset),
+                _index(rows), _address(outputs_out), _capacity, ctypes.byref(_count))
+        if _status != ERR_BUFFER_TOO_SMALL:
+            break
+        _capacity = _count.value
+    _check(_status)
+    return outputs_out[:_count.value]
 
 
 
