@@ -62,7 +62,7 @@ FST_API fst_status fst_dpo_options_init(fst_dpo_options *options, size_t size);
  * answers, each epoch sees one pair: first the best and the worst, then pairs ever closer in rank, until
  * all have been seen, and again. A micro-batch goes, both answers of its pairs in one batch padded to the
  * longest, through the reference model in FST_FORWARD_EVALUATE, then through the policy; the sums of
- * "log_probabilities" over each answer go into fst_loss_preference or fst_loss_kto with weights 1/(pairs,
+ * "log_probabilities" over each answer go into fst_loss_preference or fst_loss_kto with float weights 1/(pairs,
  * or answers, of the whole step), and their gradients back through fst_model_add_gradient. A loop of the
  * caller's own that does the same gets the same bits.
  *

@@ -42,7 +42,27 @@ START_TEST(test_learns)
 }
 END_TEST
 
-/* The weights after two steps of `c`. */
+/* All weights, malloc'ed. */
+static double *weights_of(fst_model *model, int64_t *count)
+{
+    int64_t names, used = 0;
+    REQUIRE(fst_model_parameter_count(model, &names));
+    double *all = NULL;
+    for (int64_t i = 0; i < names; ++i) {
+        const char *name;
+        fst_view view;
+        REQUIRE(fst_model_parameter_name(model, i, &name));
+        REQUIRE(fst_model_parameter(model, name, &view));
+        int64_t size = view.shape[0] * (view.rank > 1 ? view.shape[1] : 1);
+        all = realloc(all, (size_t)(used + size) * sizeof *all);
+        for (int64_t j = 0; j < size; ++j)
+            all[used++] = (double)((const float *)view.data)[j];
+    }
+    *count = used;
+    return all;
+}
+
+/* The weights after so many steps of a run, malloc'ed. */
 static double *weights_after(const small_dpo_config *c, int64_t *count, double *loss, int steps)
 {
     small_dpo s;
@@ -50,20 +70,7 @@ static double *weights_after(const small_dpo_config *c, int64_t *count, double *
     for (int i = 0; i < steps; ++i)
         REQUIRE(fst_run_step(s.run, NULL, 0));
     *loss = small_dpo_metric(s.run, "loss");
-    int64_t names, used = 0;
-    REQUIRE(fst_model_parameter_count(s.model, &names));
-    double *all = malloc(2000000 * sizeof *all);
-    for (int64_t i = 0; i < names; ++i) {
-        const char *name;
-        fst_view view;
-        REQUIRE(fst_model_parameter_name(s.model, i, &name));
-        REQUIRE(fst_model_parameter(s.model, name, &view));
-        int64_t size = view.shape[0] * (view.rank > 1 ? view.shape[1] : 1);
-        ck_assert_int_le(used + size, 2000000);
-        for (int64_t j = 0; j < size; ++j)
-            all[used++] = (double)((const float *)view.data)[j];
-    }
-    *count = used;
+    double *all = weights_of(s.model, count);
     small_dpo_destroy(&s);
     return all;
 }
@@ -278,6 +285,99 @@ START_TEST(test_mismatched)
 }
 END_TEST
 
+/* Σ log π of each row's targets, as the run sums them. */
+static void sum_rows(fst_model *model, const fst_batch *batch, int32_t mode, float *sums)
+{
+    fst_forward_options options;
+    fst_view view;
+    REQUIRE(fst_forward_options_init(&options, sizeof options));
+    options.mode = mode;
+    options.dropout = 0;
+    REQUIRE(fst_model_forward(model, batch, &options));
+    REQUIRE(fst_model_output(model, "log_probabilities", &view));
+    for (int64_t row = 0; row < batch->rows; ++row) {
+        double sum = 0;
+        for (int64_t t = 0; t < batch->length; ++t)
+            sum += (double)((const float *)view.data)[row * view.strides[0] + t * view.strides[1]];
+        sums[row] = (float)sum;
+    }
+}
+
+enum { HAND_ROWS = 3, HAND_LENGTH = 64 };
+
+/* The micro-batch of a loop by hand: the chosen answers and then the rejected ones. */
+static fst_batch hand_batch(const small_dpo *s, int64_t step, int32_t *ids, int32_t *targets,
+                            int32_t *lengths)
+{
+    int64_t examples[2 * HAND_ROWS], longest = 0;
+    const int64_t sequences[2 * HAND_ROWS] = {0, 0, 0, 1, 1, 1};
+    REQUIRE(fst_dataset_order(s->train, step * HAND_ROWS, HAND_ROWS, 1, examples));
+    memcpy(examples + HAND_ROWS, examples, HAND_ROWS * sizeof *examples);
+    REQUIRE(fst_dataset_collate(s->train, examples, sequences, 2 * HAND_ROWS, HAND_LENGTH, NULL,
+                                NULL, lengths));
+    for (int row = 0; row < 2 * HAND_ROWS; ++row)
+        longest = lengths[row] > longest ? lengths[row] : longest;
+    REQUIRE(fst_dataset_collate(s->train, examples, sequences, 2 * HAND_ROWS, longest, ids, targets,
+                                lengths));
+    fst_batch batch;
+    REQUIRE(fst_batch_init(&batch, sizeof batch));
+    batch.rows = 2 * HAND_ROWS;
+    batch.length = longest;
+    batch.ids = ids;
+    batch.targets = targets;
+    batch.lengths = lengths;
+    return batch;
+}
+
+static void step_by_hand(small_dpo *s, fst_model *reference, int64_t step)
+{
+    enum { R = HAND_ROWS };
+    int32_t ids[2 * R * HAND_LENGTH], targets[2 * R * HAND_LENGTH], lengths[2 * R];
+    float policy[2 * R], fixed[2 * R], slopes[2 * R], gradient[2 * R * HAND_LENGTH];
+    const float weights[R] = {1 / 3.f, 1 / 3.f, 1 / 3.f};
+    fst_preference_loss found;
+    fst_batch batch = hand_batch(s, step, ids, targets, lengths);
+    sum_rows(reference, &batch, FST_FORWARD_EVALUATE, fixed);
+    sum_rows(s->model, &batch, FST_FORWARD_TRAIN, policy);
+    REQUIRE(fst_loss_preference(NULL, policy, policy + R, fixed, fixed + R, NULL, NULL, weights, R,
+                                NULL, slopes, slopes + R, &found, sizeof found));
+    for (int64_t i = 0; i < batch.rows * batch.length; ++i)
+        gradient[i] = targets[i] >= 0 ? slopes[i / batch.length] : 0;
+    const fst_view view = {
+        .data = gradient,
+        .dtype = FST_F32,
+        .rank = 2,
+        .shape = {batch.rows, batch.length},
+        .strides = {batch.length, 1},
+    };
+    REQUIRE(fst_model_add_gradient(s->model, "log_probabilities", &view));
+    REQUIRE(fst_model_backward(s->model, NULL, NULL));
+    REQUIRE(fst_optimizer_step(s->optimizer, NULL, 0));
+}
+
+/* A loop by hand over the public parts gives the run's weights. */
+START_TEST(test_custom_loop)
+{
+    small_dpo_config c = small_dpo_defaults();
+    int64_t count, used;
+    double loss;
+    double *run = weights_after(&c, &count, &loss, 6);
+    small_dpo s;
+    fst_model *reference;
+    small_dpo_prepare(&s, &c);
+    REQUIRE(fst_model_copy(s.model, NULL, &reference));
+    for (int64_t step = 0; step < 6; ++step)
+        step_by_hand(&s, reference, step);
+    double *hand = weights_of(s.model, &used);
+    ck_assert_int_eq(used, count);
+    ck_assert_double_eq(largest_difference(run, hand, count), 0);
+    free(hand);
+    free(run);
+    fst_model_destroy(reference);
+    small_dpo_destroy(&s);
+}
+END_TEST
+
 /* What a step needs was taken before. */
 START_TEST(test_no_allocation)
 {
@@ -389,6 +489,7 @@ int main(void)
     tcase_add_test(test, test_threads);
     tcase_add_test(test, test_references);
     tcase_add_test(test, test_sft_term);
+    tcase_add_test(test, test_custom_loop);
     tcase_add_test(test, test_ranked_answers);
     tcase_add_test(test, test_mismatched);
     tcase_add_loop_test(test, test_no_allocation, 0, 4);
