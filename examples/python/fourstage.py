@@ -4756,9 +4756,9 @@ def dpo_create(options=None, **fields):
         in rank, until all have been seen, and again. A micro-batch goes, both answers of its pairs
         in one batch padded to the longest, through the reference model in FST_FORWARD_EVALUATE,
         then through the policy; the sums of "log_probabilities" over each answer go into
-        fst_loss_preference or fst_loss_kto with weights 1/(pairs, or answers, of the whole step),
-        and their gradients back through fst_model_add_gradient. A loop of the caller's own that
-        does the same gets the same bits.
+        fst_loss_preference or fst_loss_kto with float weights 1/(pairs, or answers, of the whole
+        step), and their gradients back through fst_model_add_gradient. A loop of the caller's own
+        that does the same gets the same bits.
     KTO's reference point is the mean over the micro-batch of what both models give each prompt with
         the answers to another prompt (those of the next example that the training reads; cut at the
         end where they are longer than the longest sequence of the data), never below 0.
