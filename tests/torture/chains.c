@@ -515,7 +515,7 @@ const chain chains[] = {
     {"dataset", run_dataset},     {"pretrain", run_pretrain},
     {"generate", run_generate},   {"text_files", run_text_files},
     {"examples", run_examples},   {"example_files", run_example_files},
-    {"adapter", chain_adapter},
+    {"adapter", chain_adapter},   {"heads", chain_heads},
 };
 const int chain_count = sizeof chains / sizeof *chains;
 
