@@ -19,6 +19,7 @@
 #include "fourstage/policy.h"
 #include "fourstage/pretrain.h"
 #include "fourstage/reward.h"
+#include "fourstage/rl.h"
 #include "fourstage/run.h"
 #include "fourstage/sft.h"
 #include "fourstage/status.h"

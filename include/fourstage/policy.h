@@ -37,6 +37,8 @@ typedef struct fst_sampling_options {
     size_t stop_id_count;      /**< entries of stop_ids */
     const char *const *stop_strings; /**< texts that end a sequence; need a tokenizer; NULL: none */
     size_t stop_string_count;  /**< entries of stop_strings */
+    int32_t record_kept;       /**< 1: fst_generation.kept tells which ids each token was drawn from; default 0 */
+    int32_t reserved;          /**< 0 */
 } fst_sampling_options;
 
 /** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
@@ -127,6 +129,9 @@ typedef struct fst_generation {
     size_t text_length;             /**< bytes of text */
     int32_t finish;                 /**< FST_FINISH_ value */
     int32_t reserved;               /**< 0 */
+    /** [count, ⌈vocabulary/8⌉] as fst_batch.kept: the ids that top-k, top-p, min-p and biases of −INFINITY
+     *  left; borrowed likewise; NULL without fst_sampling_options.record_kept. */
+    const uint8_t *kept;
 } fst_generation;
 
 /** A result of the last generate. @param policy the policy. @param sequence index of the prompt.

@@ -3,76 +3,12 @@
 #include "api/check.h"
 #include "base/options.h"
 #include "model/policy.h"
-
-#include <math.h>
-
-static fst_sampling_options default_sampling_options(void)
-{
-    return (fst_sampling_options){
-        .struct_size = sizeof(fst_sampling_options),
-        .max_new_tokens = 128,
-        .temperature = 1,
-        .top_p = 1,
-        .repetition_penalty = 1,
-    };
-}
+#include "model/sampling.h"
 
 fst_status fst_sampling_options_init(fst_sampling_options *options, size_t size)
 {
-    fst_sampling_options defaults = default_sampling_options();
+    fst_sampling_options defaults = fst__sampling_defaults();
     return fst__options_init(options, size, &defaults, sizeof defaults, "fst_sampling_options");
-}
-
-static fst_status check_real(const char *field, double value, double least, double most)
-{
-    if (value >= least && value <= most)
-        return FST_OK;
-    return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_sampling_options.%s is %g, expected %g to %g",
-                     field, value, least, most);
-}
-
-static fst_status check_reals(const fst_sampling_options *o)
-{
-    const double large = 1e6, tiny = 1e-6;
-    fst_status status = check_real("temperature", o->temperature, 0, large);
-    if (!status && o->temperature > 0)
-        status = check_real("temperature", o->temperature, tiny, large);
-    if (!status)
-        status = check_real("top_p", o->top_p, tiny, 1);
-    if (!status)
-        status = check_real("min_p", o->min_p, 0, 1 - tiny);
-    if (!status)
-        status = check_real("repetition_penalty", o->repetition_penalty, tiny, large);
-    if (!status)
-        status = check_real("presence_penalty", o->presence_penalty, -large, large);
-    if (!status)
-        status = check_real("frequency_penalty", o->frequency_penalty, -large, large);
-    return status;
-}
-
-static fst_status check_lists(const fst_policy *policy, const fst_sampling_options *o)
-{
-    if ((o->bias_count && (!o->bias_ids || !o->bias_values)) || (o->stop_id_count && !o->stop_ids) ||
-        (o->stop_string_count && !o->stop_strings))
-        return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                         "fst_sampling_options: a count is given without its array");
-    for (size_t i = 0; i < o->bias_count; ++i) {
-        if (o->bias_ids[i] < 0 || o->bias_ids[i] >= policy->model->config.vocabulary_size)
-            return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                             "fst_sampling_options.bias_ids[%zu] is %d, expected 0 to %d", i,
-                             (int)o->bias_ids[i], (int)policy->model->config.vocabulary_size - 1);
-        if (isnan(o->bias_values[i]))
-            return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                             "fst_sampling_options.bias_values[%zu] is NaN", i);
-    }
-    if (o->stop_string_count && !policy->tokenizer)
-        return fst__fail(FST_ERR_STATE, "stop_strings need a policy with a tokenizer");
-    for (size_t i = 0; i < o->stop_string_count; ++i) {
-        if (!o->stop_strings[i] || !o->stop_strings[i][0])
-            return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                             "fst_sampling_options.stop_strings[%zu] is empty", i);
-    }
-    return FST_OK;
 }
 
 static fst_status check(const fst_policy *policy, const void *prompts, int64_t count,
@@ -88,15 +24,11 @@ static fst_status check(const fst_policy *policy, const void *prompts, int64_t c
     if (count < 1 || count > MOST_SEQUENCES)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s: count is %lld, expected 1 to %d", function,
                          (long long)count, MOST_SEQUENCES);
-    *o = default_sampling_options();
+    *o = fst__sampling_defaults();
     status = fst__options_overlay(o, sizeof *o, theirs, "fst_sampling_options");
-    if (status)
-        return status;
-    if (o->max_new_tokens < 0 || o->top_k < 0)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                         "fst_sampling_options.max_new_tokens and top_k must be at least 0");
-    status = check_reals(o);
-    return status ? status : check_lists(policy, o);
+    return status ? status
+                  : fst__sampling_check(o, policy->model->config.vocabulary_size,
+                                        policy->tokenizer != NULL);
 }
 
 fst_status fst_policy_create(fst_model *model, fst_tokenizer *tokenizer, fst_policy **policy)
@@ -156,6 +88,7 @@ fst_status fst_policy_get_result(const fst_policy *policy, int64_t sequence,
         .text = policy->tokenizer ? (s->text.data ? s->text.data : "") : NULL,
         .text_length = s->text.length,
         .finish = s->finish,
+        .kept = s->kept,
     };
     return fst__options_init(generation, size, &ours, sizeof ours, "fst_generation");
 }

@@ -19,6 +19,8 @@ typedef enum fst__stream {
     FST__STREAM_SPLIT = 7,
     FST__STREAM_WINDOW = 8,
     FST__STREAM_ADAPTER = 9,
+    FST__STREAM_MINIBATCH = 10,
+    FST__STREAM_ROLLOUT = 11,
 } fst__stream;
 
 typedef struct fst__philox_block {

@@ -83,13 +83,16 @@ static fst_status open_texts(fst__example_builder *builder)
         status = find_special(builder, o->add_bos, FST_TOKEN_BOS, "add_bos", &builder->bos_id);
     if (!status)
         status = find_special(builder, o->add_eos, FST_TOKEN_EOS, "add_eos", &builder->eos_id);
-    if (!status)
-        status = fst__chat_text_open(&builder->pair_separator, builder->tokenizer,
-                                     o->pair_separator ? o->pair_separator : "\n");
-    if (!status)
-        status = fst__chat_text_open(&builder->history_separator, builder->tokenizer,
-                                     o->history_separator ? o->history_separator : "\n");
     return status;
+}
+
+/* When it is first needed: a tokenizer of characters may have no token for a line's end. */
+static fst_status open_separator(fst__example_builder *builder, fst__chat_text *separator,
+                                 const char *text)
+{
+    if (separator->text)
+        return FST_OK;
+    return fst__chat_text_open(separator, builder->tokenizer, text ? text : "\n");
 }
 
 fst_status fst__example_builder_open(fst__example_builder *builder, fst_context *context,
@@ -195,6 +198,11 @@ fst_status fst__example_builder_text(fst__example_builder *builder, const char *
 {
     fst__rendering *rendering = &builder->rendering;
     fst_status status = begin_sequence(builder);
+    if (!status && history_count > 0)
+        status = open_separator(builder, &builder->history_separator,
+                                builder->options.history_separator);
+    if (!status && pair)
+        status = open_separator(builder, &builder->pair_separator, builder->options.pair_separator);
     if (!status && builder->bos_id >= 0)
         status = fst__render_id(rendering, builder->bos_id, false);
     for (int64_t i = 0; i < history_count && !status; ++i) {

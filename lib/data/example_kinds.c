@@ -42,7 +42,9 @@ fst_status fst__example_builder_labelled(fst__example_builder *builder, const ch
         fst__text joined = fst__text_create(&builder->context->allocator);
         for (int64_t i = 0; i < history_count; ++i) {
             fst__text_append_string(&joined, history[i]);
-            fst__text_append_string(&joined, builder->history_separator.text);
+            fst__text_append_string(&joined, builder->options.history_separator
+                                                 ? builder->options.history_separator
+                                                 : "\n");
         }
         fst__text_append_string(&joined, text);
         fst__message messages[2] = {{FST__ROLE_USER, joined.data, joined.length, false},

@@ -37,6 +37,7 @@ static void drop_results(fst_policy *policy)
         fst__free(allocator, s->in_prompt);
         fst__free(allocator, s->counts);
         fst__free(allocator, s->log_probabilities);
+        fst__free(allocator, s->kept);
         fst__free(allocator, s->ids);
         fst__free(allocator, s->text.data);
     }
@@ -69,6 +70,11 @@ static bool has_penalties(const fst_sampling_options *o)
     return o->repetition_penalty != 1 || o->presence_penalty != 0 || o->frequency_penalty != 0;
 }
 
+static size_t kept_row(const fst_policy *policy)
+{
+    return ((size_t)policy->model->config.vocabulary_size + 7) / 8;
+}
+
 static fst_status prepare_sequence(fst_policy *policy, fst__sequence *s, const int32_t *prompt,
                                    int64_t length, int64_t index, const fst_sampling_options *o)
 {
@@ -86,6 +92,11 @@ static fst_status prepare_sequence(fst_policy *policy, fst__sequence *s, const i
         fst__alloc_array(allocator, (size_t)s->limit, sizeof *s->log_probabilities);
     if (!s->ids || !s->log_probabilities)
         return FST_ERR_NO_MEMORY;
+    if (o->record_kept) {
+        s->kept = fst__alloc_array(allocator, (size_t)s->limit, kept_row(policy));
+        if (!s->kept)
+            return FST_ERR_NO_MEMORY;
+    }
     if (!has_penalties(o))
         return FST_OK;
     size_t vocabulary = (size_t)policy->model->config.vocabulary_size;
@@ -237,7 +248,10 @@ static fst_status draw_token(fst_policy *policy, int64_t index, fst__real *logit
     int32_t id;
     double log_probability;
     fst_status status = fst__sampler_draw(&policy->sampler, options, &history, logits, s->seed,
-                                          (uint64_t)s->count, &id, &log_probability);
+                                          (uint64_t)s->count,
+                                          s->kept ? s->kept + (size_t)s->count * kept_row(policy)
+                                                  : NULL,
+                                          &id, &log_probability);
     if (status)
         return fst__fail_in(status, "sequence %lld", (long long)index);
     s->ids[s->count] = id;

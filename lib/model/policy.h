@@ -10,6 +10,7 @@
 typedef struct fst__sequence {
     int32_t *ids;              /* [limit] drawn */
     double *log_probabilities; /* [limit] */
+    unsigned char *kept;       /* [limit, ⌈vocabulary/8⌉]; only where they are recorded */
     int64_t count, limit;
     uint64_t seed;
     fst__text text;       /* of the ids drawn */

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 fst_status fst__sampler_create(fst__allocator *allocator, int32_t vocabulary, fst__sampler *out)
 {
@@ -156,9 +157,20 @@ static const fst__candidate *draw(const fst__candidate *from, int64_t count, dou
     return last;
 }
 
+static void record_kept(const fst__candidate *kept, int64_t count, unsigned char *record,
+                        int32_t vocabulary)
+{
+    memset(record, 0, ((size_t)vocabulary + 7) / 8);
+    for (int64_t i = 0; i < count; ++i) {
+        if (kept[i].probability > 0)
+            record[kept[i].id / 8] |= (unsigned char)(1 << kept[i].id % 8);
+    }
+}
+
 fst_status fst__sampler_draw(fst__sampler *sampler, const fst_sampling_options *options,
                              const fst__history *history, fst__real *logits, uint64_t seed,
-                             uint64_t index, int32_t *id, double *log_probability)
+                             uint64_t index, unsigned char *record, int32_t *id,
+                             double *log_probability)
 {
     int32_t vocabulary = sampler->vocabulary;
     penalise(options, history, logits, vocabulary);
@@ -169,6 +181,9 @@ fst_status fst__sampler_draw(fst__sampler *sampler, const fst_sampling_options *
                          "the logits of token %llu are not finite, or every token is forbidden",
                          (unsigned long long)index);
     if (options->temperature == 0) {
+        const fst__candidate only = {1, best};
+        if (record)
+            record_kept(&only, 1, record, vocabulary);
         *id = best;
         *log_probability = 0;
         return FST_OK;
@@ -184,6 +199,8 @@ fst_status fst__sampler_draw(fst__sampler *sampler, const fst_sampling_options *
     bool all = options->top_k <= 0 && options->top_p >= 1 && options->min_p <= 0;
     if (!all)
         kept = keep_best(sampler->candidates, vocabulary, options, &count);
+    if (record)
+        record_kept(kept, count, record, vocabulary);
     double total = sum_of(kept, count);
     const fst__candidate *drawn = draw(kept, count, total, seed, index);
     *id = drawn->id;

@@ -29,11 +29,13 @@ typedef struct fst__history {
 } fst__history;
 
 /*
- * logits [vocabulary] are overwritten. The draw is a function of (seed, index). FST_ERR_NUMERIC for
- * a NaN, and where nothing can be drawn.
+ * logits [vocabulary] are overwritten. The draw is a function of (seed, index). record
+ * [⌈vocabulary/8⌉] gets a bit for each id that could have been drawn; NULL: not wanted.
+ * FST_ERR_NUMERIC for a NaN, and where nothing can be drawn.
  */
 fst_status fst__sampler_draw(fst__sampler *sampler, const fst_sampling_options *options,
                              const fst__history *history, fst__real *logits, uint64_t seed,
-                             uint64_t index, int32_t *id, double *log_probability);
+                             uint64_t index, unsigned char *record, int32_t *id,
+                             double *log_probability);
 
 #endif

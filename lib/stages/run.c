@@ -100,7 +100,9 @@ void fst__run_destroy(fst_run *run)
 
 bool fst__run_stopped_early(const fst_run *run)
 {
-    return run->options.patience > 0 && run->evaluations_since_best >= run->options.patience;
+    bool ended = run->stage->ended && run->stage->ended(run);
+    return ended ||
+           (run->options.patience > 0 && run->evaluations_since_best >= run->options.patience);
 }
 
 bool fst__run_finished(const fst_run *run)

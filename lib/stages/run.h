@@ -49,6 +49,8 @@ typedef struct fst__stage {
     /* Calls `load`, which reads the newest checkpoint, and puts back what a roll back keeps. NULL
      * for a stage that never asks for one. */
     fst_status (*roll_back)(fst_run *run, fst_status (*load)(fst_run *run));
+    /* Whether the stage wants no further steps; NULL: it never says so. */
+    bool (*ended)(const fst_run *run);
     int64_t (*micro_step)(const fst_run *run);
     int64_t (*micro_steps)(const fst_run *run);
     void (*memory)(const fst_run *run, fst_memory *memory);

@@ -165,7 +165,7 @@ static int32_t draw(const setting *s, uint64_t seed, uint64_t index, double *log
     fst_sampling_options options = options_of(s);
     fst__history history = history_of(s);
     int32_t id = -1;
-    ck_assert_int_eq(fst__sampler_draw(&sampler, &options, &history, logits, seed, index, &id,
+    ck_assert_int_eq(fst__sampler_draw(&sampler, &options, &history, logits, seed, index, NULL, &id,
                                        log_probability), FST_OK);
     ck_assert_int_ge(id, 0);
     ck_assert_int_lt(id, VOCABULARY);
@@ -256,7 +256,7 @@ START_TEST(greedy_takes_the_first_of_the_largest)
             logits[best + 4] = 9;
         int32_t id = -1;
         double log_probability = 1;
-        ck_assert_int_eq(fst__sampler_draw(&sampler, &options, &none, logits, 1, (uint64_t)best, &id,
+        ck_assert_int_eq(fst__sampler_draw(&sampler, &options, &none, logits, 1, (uint64_t)best, NULL, &id,
                                            &log_probability), FST_OK);
         ck_assert_int_eq(id, best);
         ck_assert_double_eq(log_probability, 0);
@@ -276,7 +276,7 @@ START_TEST(ties_go_to_the_smaller_id)
             logits[i] = -3;
         int32_t id = -1;
         double log_probability = 1;
-        ck_assert_int_eq(fst__sampler_draw(&sampler, &options, &none, logits, 1, n, &id,
+        ck_assert_int_eq(fst__sampler_draw(&sampler, &options, &none, logits, 1, n, NULL, &id,
                                            &log_probability), FST_OK);
         ck_assert_int_lt(id, 4);
         ck_assert_double_eq_tol(log_probability, -log(4), 1e-15);
@@ -289,7 +289,7 @@ static fst_status draw_from(fst__real *logits, const setting *s, int32_t *id)
     fst_sampling_options options = options_of(s);
     fst__history history = history_of(s);
     double unused;
-    return fst__sampler_draw(&sampler, &options, &history, logits, 1, 0, id, &unused);
+    return fst__sampler_draw(&sampler, &options, &history, logits, 1, 0, NULL, id, &unused);
 }
 
 START_TEST(what_cannot_be_drawn_from_is_refused)
@@ -330,7 +330,7 @@ START_TEST(extremes_stay_finite)
             logits[i] = (fst__real)(i % 2 ? 3e38 : -3e38);
         int32_t id = -1;
         double log_probability = 1;
-        ck_assert_int_eq(fst__sampler_draw(&sampler, &options, &none, logits, 1, 1, &id,
+        ck_assert_int_eq(fst__sampler_draw(&sampler, &options, &none, logits, 1, 1, NULL, &id,
                                            &log_probability), FST_OK);
         ck_assert_int_eq(id % 2, 1);
         ck_assert(isfinite(log_probability) && log_probability <= 0);
