@@ -739,6 +739,10 @@ UNIT_WORDS = 2
 NORMALISE_NONE = 0
 NORMALISE_MEMBERS = 1
 NORMALISE_SUM = 2
+RL_PPO = 0
+RL_REINFORCE = 1
+RL_RLOO = 2
+RL_GRPO = 3
 SFT_AUTO = 0
 SFT_CROSS_ENTROPY = 1
 SFT_BINARY = 2
@@ -2189,6 +2193,8 @@ class SamplingOptions(Struct):
     stop_id_count: entries of stop_ids
     stop_strings: texts that end a sequence; need a tokenizer; NULL: none
     stop_string_count: entries of stop_strings
+    record_kept: 1: fst_generation.kept tells which ids each token was drawn from; default 0
+    reserved: 0
     """
     _init_ = "fst_sampling_options_init"
     _fields_ = [
@@ -2211,6 +2217,8 @@ class SamplingOptions(Struct):
         ("stop_id_count", ctypes.c_size_t),
         ("stop_strings", ctypes.POINTER(ctypes.c_char_p)),
         ("stop_string_count", ctypes.c_size_t),
+        ("record_kept", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
     ]
     _kinds_ = dict(_fields_)
 
@@ -2253,6 +2261,8 @@ class Generation(Struct):
     text_length: bytes of text
     finish: FST_FINISH_ value
     reserved: 0
+    kept: [count, ⌈vocabulary/8⌉] as fst_batch.kept: the ids that top-k, top-p, min-p and biases of
+        −INFINITY left; borrowed likewise; NULL without fst_sampling_options.record_kept.
     """
     _fields_ = [
         ("struct_size", ctypes.c_size_t),
@@ -2263,6 +2273,7 @@ class Generation(Struct):
         ("text_length", ctypes.c_size_t),
         ("finish", ctypes.c_int32),
         ("reserved", ctypes.c_int32),
+        ("kept", ctypes.POINTER(ctypes.c_uint8)),
     ]
     _kinds_ = dict(_fields_)
 
@@ -2472,6 +2483,114 @@ class RewardCombineOptions(Struct):
     _kinds_ = dict(_fields_)
 
 
+class RlOptions(Struct):
+    """Options of fst_rl_create.
+    Since 0.1
+
+    model: the policy; PPO needs a token head of one output for the values. Kept alive
+    tokenizer: for reward models that read text, and stop strings; NULL (default): ids only. Kept
+        alive
+    optimizer: made for this model; NULL (default): AdamW with its defaults. Kept alive
+    reward_model: scores whole answers; kept alive
+    prompts: of kind FST_EXAMPLES_PROMPTS; kept alive
+    validation: prompts to evaluate on; NULL (default): none. Kept alive
+    reference: What the policy is held to; only read, kept alive. NULL (default): where the model
+        has an adapter, the same model with its adapter off; else a frozen copy of the model made
+        now, where the KL is used at all.
+    supervised: packed rows mixed into each update (InstructGPT's ptx); NULL (default): none. Kept
+        alive
+    sampling: copied; NULL (default): defaults. temperature > 0; penalties and finite biases are
+        refused, see fst_rl_create
+    run: read during create; NULL (default): defaults
+    value_head: PPO: its name; default "value". Read during create
+    algorithm: FST_RL_ value; default FST_RL_PPO. Use fst_rl_options_set_algorithm, which sets what
+        goes with it
+    shuffle: 1 (default): each epoch over the prompts in an order of its own
+    prompts_per_step: prompts of an iteration; default 16
+    samples_per_prompt: answers to each; default 1, RLOO 2, GRPO 8
+    rows: answers of one forward and backward; 0 (default): minibatch
+    minibatch: answers of one update, a multiple of rows that divides all answers; 0 (default): all
+        answers
+    epochs: times that the answers are gone through; default 4, REINFORCE, RLOO and GRPO 1
+    supervised_rows: rows of `supervised` in each update; default 4
+    supervised_coefficient: weight of their mean cross entropy; default 1
+    clip: ratios below 1 − clip and above 1 + clip_high have no gradient; default 0.2
+    clip_high: 0 (default): as clip
+    dual_clip: see fst_policy_loss_options; 0 (default): none
+    value_clip: values move no further than this from the old ones; 0: no clip; default 0.2
+    value_coefficient: weight of the value loss; default 0.1
+    entropy_coefficient: weight of the entropy, which is wanted large; default 0
+    gamma: PPO: discount of a token; default 1
+    lambda_: PPO: of generalized advantage estimation; default 0.95
+    kl_coefficient: β, weight of the KL to the reference for each token; default 0.05, GRPO 0
+    kl_estimator: FST_KL_ value; default FST_KL_K1, GRPO FST_KL_K3
+    kl_in_loss: 1: a term of the loss; 0: part of each token's reward; default 0, GRPO 1
+    kl_target: > 0: β is adapted towards this KL of an answer, in nats; 0 (default): β is fixed
+    kl_horizon: answers over which β is adapted; default 10000
+    kl_ceiling: Mean KL of an answer to the reference, in nats, beyond which the run ends with the
+        weights of the last iteration that was below; 0 (default): no ceiling. A copy of the trained
+        weights is kept for it.
+    stop_kl: approximate KL to the policy that answered, per token, beyond which an iteration makes
+        no further updates; 0 (default): none
+    reward_clip: scores are clipped to ±this; 0 (default): not clipped
+    missing_end_penalty: taken off the score of an answer that was cut by max_new_tokens; default 0
+    whiten_advantages: 1: mean 0 and deviation 1 over the iteration's tokens; default 1, RLOO and
+        GRPO 0
+    scale_advantages: GRPO: 1 (default): divided by the group's deviation; 0: Dr. GRPO
+    aggregation: FST_AGGREGATE_ value: the mean that the loss is; default FST_AGGREGATE_TOKENS, GRPO
+        FST_AGGREGATE_SEQUENCES
+    reserved: 0
+    evaluation_prompts: first prompts of validation to evaluate on; 0 (default): all
+    """
+    _init_ = "fst_rl_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("model", ctypes.c_void_p),
+        ("tokenizer", ctypes.c_void_p),
+        ("optimizer", ctypes.c_void_p),
+        ("reward_model", ctypes.c_void_p),
+        ("prompts", ctypes.c_void_p),
+        ("validation", ctypes.c_void_p),
+        ("reference", ctypes.c_void_p),
+        ("supervised", ctypes.c_void_p),
+        ("sampling", ctypes.POINTER(SamplingOptions)),
+        ("run", ctypes.POINTER(RunOptions)),
+        ("value_head", ctypes.c_char_p),
+        ("algorithm", ctypes.c_int32),
+        ("shuffle", ctypes.c_int32),
+        ("prompts_per_step", ctypes.c_int64),
+        ("samples_per_prompt", ctypes.c_int64),
+        ("rows", ctypes.c_int64),
+        ("minibatch", ctypes.c_int64),
+        ("epochs", ctypes.c_int64),
+        ("supervised_rows", ctypes.c_int64),
+        ("supervised_coefficient", ctypes.c_double),
+        ("clip", ctypes.c_double),
+        ("clip_high", ctypes.c_double),
+        ("dual_clip", ctypes.c_double),
+        ("value_clip", ctypes.c_double),
+        ("value_coefficient", ctypes.c_double),
+        ("entropy_coefficient", ctypes.c_double),
+        ("gamma", ctypes.c_double),
+        ("lambda", ctypes.c_double),
+        ("kl_coefficient", ctypes.c_double),
+        ("kl_estimator", ctypes.c_int32),
+        ("kl_in_loss", ctypes.c_int32),
+        ("kl_target", ctypes.c_double),
+        ("kl_horizon", ctypes.c_double),
+        ("kl_ceiling", ctypes.c_double),
+        ("stop_kl", ctypes.c_double),
+        ("reward_clip", ctypes.c_double),
+        ("missing_end_penalty", ctypes.c_double),
+        ("whiten_advantages", ctypes.c_int32),
+        ("scale_advantages", ctypes.c_int32),
+        ("aggregation", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("evaluation_prompts", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
 class SftOptions(Struct):
     """Options of fst_sft_create.
     Since 0.1
@@ -2601,6 +2720,7 @@ STRUCTS = {
     "fst_reward_rule_options": RewardRuleOptions,
     "fst_reward_head_options": RewardHeadOptions,
     "fst_reward_combine_options": RewardCombineOptions,
+    "fst_rl_options": RlOptions,
     "fst_sft_options": SftOptions,
 }
 
@@ -2923,6 +3043,11 @@ _fst_reward_model_member_count = _FUNCTIONS["fst_reward_model_member_count"] = _
 _fst_reward_model_member_scores = _FUNCTIONS["fst_reward_model_member_scores"] = _bind("fst_reward_model_member_scores", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_reward_model_freeze = _FUNCTIONS["fst_reward_model_freeze"] = _bind("fst_reward_model_freeze",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32)
+_fst_rl_options_init = _FUNCTIONS["fst_rl_options_init"] = _bind("fst_rl_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_rl_options_set_algorithm = _FUNCTIONS["fst_rl_options_set_algorithm"] = _bind("fst_rl_options_set_algorithm", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32)
+_fst_rl_create = _FUNCTIONS["fst_rl_create"] = _bind("fst_rl_create", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p)
 _fst_sft_options_init = _FUNCTIONS["fst_sft_options_init"] = _bind("fst_sft_options_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_sft_create = _FUNCTIONS["fst_sft_create"] = _bind("fst_sft_create", ctypes.c_int32,
@@ -4704,6 +4829,18 @@ def _kl_controller_update(self, kl, samples):
 
 KlController.update = _kl_controller_update
 
+def _rl_options_set_algorithm(self, algorithm):
+    """Sets an algorithm and the defaults that differ with it: samples_per_prompt, epochs,
+        kl_coefficient, kl_estimator, kl_in_loss, whiten_advantages, aggregation.
+    algorithm: FST_RL_ value.
+    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    return _check(_fst_rl_options_set_algorithm(ctypes.byref(self), _index(algorithm)))
+
+
+RlOptions.set_algorithm = _rl_options_set_algorithm
+
 def last_error():
     """Text of the last error of the calling thread: what failed, where (file, line or byte offset,
         tensor name) and what was expected.
@@ -5076,6 +5213,46 @@ def pretrain_create(options=None, **fields):
     _keep = (options,)
     with _guard(options):
         _check(_fst_pretrain_create(_reference(options), ctypes.byref(run_out)))
+    return Run._adopt(run_out.value, _keep)
+
+
+def rl_create(options=None, **fields):
+    """Makes a run of reinforcement learning on text.
+    Log-probabilities are those of the distribution that was sampled from: at the temperature, over
+        the ids that top-k, top-p and min-p left (the list is kept with each token, as DeepSeek-V3.2
+        does). They are computed once more after the rollout by the very forwards of the first
+        epoch, without dropout, so that every ratio of the first update is exactly 1. Penalties and
+        finite biases depend on what was said before or are no list, and are refused; a bias of
+        −INFINITY is a list.
+    An answer's score goes to its last token; an answer ends with the model's end token, which is
+        part of it. Padding is told by length, never by id.
+    fst_run_advance does one piece of an iteration: the rollout with everything that is computed
+        from it, or one forward and backward, with the update where it completes a minibatch;
+        fst_run_info.micro_step counts them, and a checkpoint saved between two of them holds the
+        rollout. An iteration that fails after its first update leaves the weights of its last one,
+        and is then begun anew.
+    Metrics: "reward" (mean score before clipping), "kl" (of an answer to the reference, in nats;
+        NaN without one), "kl_coefficient", "approximate_kl", "clip_fraction", "ratio" (largest),
+        "first_ratio_error" (largest |ratio − 1| in the first update), "entropy",
+        "explained_variance", "policy_loss", "value_loss", "supervised_loss", "ends" (answers that
+        ended by themselves), "length" (mean tokens), "truncated_share", "updates", "clip_factor",
+        "rollout_seconds", "reward_seconds", "update_seconds", "sampling_error" (largest difference
+        of a log-probability between sampling and training); "validation_reward",
+        "validation_length". The evaluation that fst_run_options' patience and save_best go by is
+        −validation_reward.
+    options: model, reward_model and prompts are needed.
+    Returns run: the caller owns it.
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_NOT_FOUND (PPO, and
+        the model has no such value head); FST_ERR_MISMATCH where model, optimizer, reference and
+        data do not fit each other; FST_ERR_STATE for a dataset of another kind; FST_ERR_NO_MEMORY.
+    Since 0.1
+    """
+    options = _filled(RlOptions, options, fields)
+    run_out = ctypes.c_void_p()
+    _interruptible(options)
+    _keep = (options,)
+    with _guard(options):
+        _check(_fst_rl_create(_reference(options), ctypes.byref(run_out)))
     return Run._adopt(run_out.value, _keep)
 
 
