@@ -10,6 +10,7 @@
 #define FOURSTAGE_REWARD_H
 
 #include "fourstage/chat.h"
+#include "fourstage/run.h"
 #include "fourstage/types.h"
 
 #ifdef __cplusplus
@@ -287,6 +288,101 @@ FST_API fst_status fst_reward_model_member_scores(const fst_reward_model *reward
  *  @param reward_model the reward model. @param frozen 1: they stay as they are; 0: they go on.
  *  @return FST_OK, FST_ERR_INVALID_ARGUMENT or FST_ERR_BUSY. @since 0.1 */
 FST_API fst_status fst_reward_model_freeze(fst_reward_model *reward_model, int32_t frozen);
+
+/* ---- stage three: a model learns to score ---- */
+
+#define FST_REWARD_PAIRWISE 0 /**< preferences: the better answer gets the larger score. @since 0.1 */
+#define FST_REWARD_GRADED 1   /**< labelled texts: scores of one or several aspects. @since 0.1 */
+
+#define FST_ASPECT_MSE 0     /**< squared error, fst_loss_regression. @since 0.1 */
+#define FST_ASPECT_BT 1      /**< Bradley–Terry over the pairs of a micro-batch whose labels differ, fst_loss_ranked. @since 0.1 */
+#define FST_ASPECT_ORDINAL 2 /**< labels 0 … levels − 1; levels − 1 outputs, one a threshold, fst_loss_ordinal with FST_ORDINAL_CORAL. @since 0.1 */
+
+/** Options of fst_reward_create. @since 0.1 */
+typedef struct fst_reward_options {
+    size_t struct_size;          /**< set by fst_reward_options_init */
+    fst_model *model;            /**< trained in place, with sequence heads that pool the last token; kept alive by the run */
+    fst_optimizer *optimizer;    /**< made for model; NULL (default): one with the defaults */
+    const fst_dataset *train;    /**< preferences, or labelled texts; not packed; kept alive by the run */
+    const fst_dataset *validation; /**< of the same kind; NULL (default): none */
+    const fst_run_options *run;  /**< read during create; NULL (default): defaults */
+    int32_t objective;           /**< FST_REWARD_ value; default FST_REWARD_PAIRWISE */
+    int32_t shuffle;             /**< 1 (default): each epoch in an order of its own */
+    const char *const *heads;    /**< [head_count] names, read during create; NULL (default): "score" */
+    int64_t head_count;          /**< 1 head with the outputs of all aspects, or one for each aspect; default 0: 1 */
+    int64_t rows;                /**< examples of a micro-batch, all answers of each; default 8 */
+    int64_t accumulation;        /**< micro-batches of a step; default 1 */
+    int64_t evaluation_examples; /**< first examples of validation to evaluate on; 0 (default): all */
+    int32_t dropout;             /**< 1: dropout as the model has it; 0 (default): none */
+    int32_t shift_to_zero;       /**< preferences: 1 (default): the last step of total_steps ends with fst_reward_shift */
+    int32_t scale_to_one;        /**< 1: that scales too; default 0 */
+    int32_t spike_action;        /**< FST_SPIKE_ value; default FST_SPIKE_NONE */
+    double centering;            /**< preferences: coefficient of (r₊ + r₋)²; default 0.01 */
+    const int32_t *aspect_losses;  /**< labelled: [aspect_count] FST_ASPECT_ values; NULL (default): FST_ASPECT_MSE */
+    const double *aspect_weights;  /**< labelled: [aspect_count] of each aspect's mean loss, ≥ 0; NULL (default): 1 */
+    const int32_t *aspect_levels;  /**< labelled: [aspect_count] read where the loss is FST_ASPECT_ORDINAL, 2 … 64; NULL (default): none is */
+    int64_t aspect_count;          /**< labelled: labels of an example, 1 … 8; 0 (default): as the data has */
+    double spike_loss_z;         /**< as in fst_pretrain_options, as all that follow */
+    double spike_gradient_z;     /**< default 0 */
+    int64_t spike_warmup;        /**< default 100 */
+    int64_t spike_patience;      /**< default 10 */
+    int64_t spike_rollbacks;     /**< default 3 */
+} fst_reward_options;
+
+/** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
+ *  @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_reward_options_init(fst_reward_options *options, size_t size);
+
+/**
+ * Makes a run that trains a reward model. It takes all memory of a step.
+ *
+ * A step reads rows·accumulation examples, sorted by length and cut into micro-batches; a micro-batch
+ * is padded to its own longest sequence, all answers of an example in it. The heads' outputs go into
+ * fst_loss_bradley_terry (two answers, with the pair's margin) or fst_loss_k_wise (more: all pairs of a
+ * prompt, InstructGPT's equation 1) with weight 1/examples of the step; or each aspect's into its loss
+ * with its weight divided by its labels (FST_ASPECT_BT: pairs) in the whole step, missing ones left
+ * out. Gradients go back through fst_model_add_gradient.
+ *
+ * Metrics of the last step: "loss" (with centering), "learning_rate", "gradient_norm", "clip_factor",
+ * "tokens"; "tokens_per_second", "seconds_left", "epoch", "spikes", "rollbacks".
+ *
+ * Preferences: "centering" (its part of the loss), "accuracy" (share of pairs in the right order, equal
+ * scores half), "margin" (mean difference), "reward_mean", "reward_min", "reward_max"; of the last
+ * evaluation "validation_loss" (without centering), "validation_accuracy", "validation_margin",
+ * "validation_reward_mean", "validation_reward_min", "validation_reward_max",
+ * "validation_length_baseline" (the accuracy of preferring the longer answer, equal lengths half) and
+ * "validation_calibration" (expected calibration error of σ(difference), ten bins; Guo et al., arXiv
+ * 1706.04599).
+ *
+ * Labelled texts: "labels" that counted; of the last evaluation "validation_loss" and for each aspect i
+ * "validation_pearson_i", "validation_spearman_i", "validation_error_i" (mean squared error) and
+ * "validation_baseline_i" (that of always saying the training data's mean). The prediction of an
+ * ordinal aspect is the expected level Σ σ(z_k); error and baseline of a ranked one are NaN.
+ *
+ * @param options model and train are needed.
+ * @param run out: the caller owns it.
+ * @return FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_NOT_FOUND for a head
+ *         that the model does not have; FST_ERR_MISMATCH where model, heads, optimizer and data do not
+ *         fit each other; FST_ERR_STATE for data of another kind or packed; FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_reward_create(const fst_reward_options *options, fst_run **run);
+
+/**
+ * Shifts the head of a pairwise run so that the mean score of all answers in train becomes 0
+ * (InstructGPT, section 3.5), and scales it if asked so that their deviation becomes 1. What the scores
+ * say about each other stays. The run does it itself in its last step; call it where a run was stopped
+ * early or its best state was loaded. Deterministic: a run that is resumed ends with the same bits.
+ *
+ * @param run of fst_reward_create with FST_REWARD_PAIRWISE, between steps.
+ * @param scale 1: scale too; 0: shift only.
+ * @param mean out: before the shift; may be NULL.
+ * @param deviation out: before scaling; may be NULL.
+ * @return FST_OK; FST_STOPPED after fst_run_cancel, FST_ERR_NUMERIC: nothing was changed; FST_ERR_STATE
+ *         for another run, or in the middle of a step; FST_ERR_BUSY.
+ * @since 0.1
+ */
+FST_API fst_status fst_reward_shift(fst_run *run, int32_t scale, double *mean, double *deviation);
 
 #ifdef __cplusplus
 }
