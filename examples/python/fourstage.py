@@ -739,6 +739,11 @@ UNIT_WORDS = 2
 NORMALISE_NONE = 0
 NORMALISE_MEMBERS = 1
 NORMALISE_SUM = 2
+REWARD_PAIRWISE = 0
+REWARD_GRADED = 1
+ASPECT_MSE = 0
+ASPECT_BT = 1
+ASPECT_ORDINAL = 2
 RL_PPO = 0
 RL_REINFORCE = 1
 RL_RLOO = 2
@@ -2483,6 +2488,71 @@ class RewardCombineOptions(Struct):
     _kinds_ = dict(_fields_)
 
 
+class RewardOptions(Struct):
+    """Options of fst_reward_create.
+    Since 0.1
+
+    model: trained in place, with sequence heads that pool the last token; kept alive by the run
+    optimizer: made for model; NULL (default): one with the defaults
+    train: preferences, or labelled texts; not packed; kept alive by the run
+    validation: of the same kind; NULL (default): none
+    run: read during create; NULL (default): defaults
+    objective: FST_REWARD_ value; default FST_REWARD_PAIRWISE
+    shuffle: 1 (default): each epoch in an order of its own
+    heads: [head_count] names, read during create; NULL (default): "score"
+    head_count: 1 head with the outputs of all aspects, or one for each aspect; default 0: 1
+    rows: examples of a micro-batch, all answers of each; default 8
+    accumulation: micro-batches of a step; default 1
+    evaluation_examples: first examples of validation to evaluate on; 0 (default): all
+    dropout: 1: dropout as the model has it; 0 (default): none
+    shift_to_zero: preferences: 1 (default): the last step of total_steps ends with fst_reward_shift
+    scale_to_one: 1: that scales too; default 0
+    spike_action: FST_SPIKE_ value; default FST_SPIKE_NONE
+    centering: preferences: coefficient of (r₊ + r₋)²; default 0.01
+    aspect_losses: labelled: [aspect_count] FST_ASPECT_ values; NULL (default): FST_ASPECT_MSE
+    aspect_weights: labelled: [aspect_count] of each aspect's mean loss, ≥ 0; NULL (default): 1
+    aspect_levels: labelled: [aspect_count] read where the loss is FST_ASPECT_ORDINAL, 2 … 64; NULL
+        (default): none is
+    aspect_count: labelled: labels of an example, 1 … 8; 0 (default): as the data has
+    spike_loss_z: as in fst_pretrain_options, as all that follow
+    spike_gradient_z: default 0
+    spike_warmup: default 100
+    spike_patience: default 10
+    spike_rollbacks: default 3
+    """
+    _init_ = "fst_reward_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("model", ctypes.c_void_p),
+        ("optimizer", ctypes.c_void_p),
+        ("train", ctypes.c_void_p),
+        ("validation", ctypes.c_void_p),
+        ("run", ctypes.POINTER(RunOptions)),
+        ("objective", ctypes.c_int32),
+        ("shuffle", ctypes.c_int32),
+        ("heads", ctypes.POINTER(ctypes.c_char_p)),
+        ("head_count", ctypes.c_int64),
+        ("rows", ctypes.c_int64),
+        ("accumulation", ctypes.c_int64),
+        ("evaluation_examples", ctypes.c_int64),
+        ("dropout", ctypes.c_int32),
+        ("shift_to_zero", ctypes.c_int32),
+        ("scale_to_one", ctypes.c_int32),
+        ("spike_action", ctypes.c_int32),
+        ("centering", ctypes.c_double),
+        ("aspect_losses", ctypes.POINTER(ctypes.c_int32)),
+        ("aspect_weights", ctypes.POINTER(ctypes.c_double)),
+        ("aspect_levels", ctypes.POINTER(ctypes.c_int32)),
+        ("aspect_count", ctypes.c_int64),
+        ("spike_loss_z", ctypes.c_double),
+        ("spike_gradient_z", ctypes.c_double),
+        ("spike_warmup", ctypes.c_int64),
+        ("spike_patience", ctypes.c_int64),
+        ("spike_rollbacks", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
 class RlOptions(Struct):
     """Options of fst_rl_create.
     Since 0.1
@@ -2720,6 +2790,7 @@ STRUCTS = {
     "fst_reward_rule_options": RewardRuleOptions,
     "fst_reward_head_options": RewardHeadOptions,
     "fst_reward_combine_options": RewardCombineOptions,
+    "fst_reward_options": RewardOptions,
     "fst_rl_options": RlOptions,
     "fst_sft_options": SftOptions,
 }
@@ -3043,6 +3114,12 @@ _fst_reward_model_member_count = _FUNCTIONS["fst_reward_model_member_count"] = _
 _fst_reward_model_member_scores = _FUNCTIONS["fst_reward_model_member_scores"] = _bind("fst_reward_model_member_scores", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_reward_model_freeze = _FUNCTIONS["fst_reward_model_freeze"] = _bind("fst_reward_model_freeze",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32)
+_fst_reward_options_init = _FUNCTIONS["fst_reward_options_init"] = _bind("fst_reward_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_reward_create = _FUNCTIONS["fst_reward_create"] = _bind("fst_reward_create", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_reward_shift = _FUNCTIONS["fst_reward_shift"] = _bind("fst_reward_shift", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 _fst_rl_options_init = _FUNCTIONS["fst_rl_options_init"] = _bind("fst_rl_options_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_rl_options_set_algorithm = _FUNCTIONS["fst_rl_options_set_algorithm"] = _bind("fst_rl_options_set_algorithm", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32)
@@ -5214,6 +5291,68 @@ def pretrain_create(options=None, **fields):
     with _guard(options):
         _check(_fst_pretrain_create(_reference(options), ctypes.byref(run_out)))
     return Run._adopt(run_out.value, _keep)
+
+
+def reward_create(options=None, **fields):
+    """Makes a run that trains a reward model. It takes all memory of a step.
+    A step reads rows·accumulation examples, sorted by length and cut into micro-batches; a
+        micro-batch is padded to its own longest sequence, all answers of an example in it. The
+        heads' outputs go into fst_loss_bradley_terry (two answers, with the pair's margin) or
+        fst_loss_k_wise (more: all pairs of a prompt, InstructGPT's equation 1) with weight
+        1/examples of the step; or each aspect's into its loss with its weight divided by its labels
+        (FST_ASPECT_BT: pairs) in the whole step, missing ones left out. Gradients go back through
+        fst_model_add_gradient.
+    Metrics of the last step: "loss" (with centering), "learning_rate", "gradient_norm",
+        "clip_factor", "tokens"; "tokens_per_second", "seconds_left", "epoch", "spikes",
+        "rollbacks".
+    Preferences: "centering" (its part of the loss), "accuracy" (share of pairs in the right order,
+        equal scores half), "margin" (mean difference), "reward_mean", "reward_min", "reward_max";
+        of the last evaluation "validation_loss" (without centering), "validation_accuracy",
+        "validation_margin", "validation_reward_mean", "validation_reward_min",
+        "validation_reward_max", "validation_length_baseline" (the accuracy of preferring the longer
+        answer, equal lengths half) and "validation_calibration" (expected calibration error of
+        σ(difference), ten bins; Guo et al., arXiv 1706.04599).
+    Labelled texts: "labels" that counted; of the last evaluation "validation_loss" and for each
+        aspect i "validation_pearson_i", "validation_spearman_i", "validation_error_i" (mean squared
+        error) and "validation_baseline_i" (that of always saying the training data's mean). The
+        prediction of an ordinal aspect is the expected level Σ σ(z_k); error and baseline of a
+        ranked one are NaN.
+    options: model and train are needed.
+    Returns run: the caller owns it.
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_NOT_FOUND for a
+        head that the model does not have; FST_ERR_MISMATCH where model, heads, optimizer and data
+        do not fit each other; FST_ERR_STATE for data of another kind or packed; FST_ERR_NO_MEMORY.
+    Since 0.1
+    """
+    options = _filled(RewardOptions, options, fields)
+    run_out = ctypes.c_void_p()
+    _interruptible(options)
+    _keep = (options,)
+    with _guard(options):
+        _check(_fst_reward_create(_reference(options), ctypes.byref(run_out)))
+    return Run._adopt(run_out.value, _keep)
+
+
+def reward_shift(run, scale):
+    """Shifts the head of a pairwise run so that the mean score of all answers in train becomes 0
+        (InstructGPT, section 3.5), and scales it if asked so that their deviation becomes 1. What
+        the scores say about each other stays. The run does it itself in its last step; call it
+        where a run was stopped early or its best state was loaded. Deterministic: a run that is
+        resumed ends with the same bits.
+    run: of fst_reward_create with FST_REWARD_PAIRWISE, between steps.
+    scale: 1: scale too; 0: shift only.
+    Returns mean: before the shift; may be NULL.
+    Returns deviation: before scaling; may be NULL.
+    Status: FST_OK; FST_STOPPED after fst_run_cancel, FST_ERR_NUMERIC: nothing was changed;
+        FST_ERR_STATE for another run, or in the middle of a step; FST_ERR_BUSY.
+    Since 0.1
+    """
+    mean_out = ctypes.c_double()
+    deviation_out = ctypes.c_double()
+    with _guard(run):
+        _check(_fst_reward_shift(_handle(Run, run), _index(scale), ctypes.byref(mean_out),
+                ctypes.byref(deviation_out)))
+    return mean_out.value, deviation_out.value
 
 
 def rl_create(options=None, **fields):
