@@ -93,7 +93,6 @@ fst_status fst__model_backward(fst_model *model)
     fst_status status = fst__outputs_backward(model, with_trunk);
     if (status)
         return status;
-    model->phase = FST__PHASE_IDLE;
     model->has_output = false; /* gradients lie over it */
     return with_trunk ? fst__transformer_backward(model) : FST_OK;
 }

@@ -349,7 +349,7 @@ fst_status fst__model_add_gradient(fst_model *model, const char *name, const fst
 /* ---- the way back */
 
 /* The loss head once more: a row's weight is that of its cross entropy, -log p. */
-static fst_status distribution_backward(fst_model *model)
+static fst_status distribution_backward(fst_model *model, bool with_input)
 {
     fst__activations *a = &model->activations;
     const fst__parameter *head = model->parameters.head_weight;
@@ -372,12 +372,13 @@ static fst_status distribution_backward(fst_model *model)
     settings.gradient_scale = 1;
     fst__loss_result result;
     status = fst__loss_head_run(model->context->compute, &settings, a->hidden,
-                                fst__weight_matrix(head), NULL, NULL, NULL, &to,
-                                fst__gradient_or_null(head), NULL, &a->scratch, &result);
+                                fst__weight_matrix(head), NULL, NULL, NULL,
+                                with_input ? &to : NULL, fst__gradient_or_null(head), NULL,
+                                &a->scratch, &result);
     if (!status && !isfinite(result.loss))
         status = fst__fail(FST_ERR_NUMERIC, "the gradient given with respect to \"log_probabilities\" "
                                             "is not finite, or the logits are not");
-    if (!status)
+    if (!status && with_input)
         fst__gradient_end(model, to);
     return status;
 }
@@ -397,9 +398,10 @@ fst_status fst__outputs_backward(fst_model *model, bool with_input)
         return fst__fail(FST_ERR_STATE,
                          "fst_model_backward needs a training fst_model_forward before it, and "
                          "fst_model_loss or a gradient, each time");
+    model->phase = FST__PHASE_IDLE; /* once, also where it fails half way */
     fst_status status = FST_OK;
     if (model->outputs.has_d_log_probabilities || model->outputs.has_d_entropies)
-        status = distribution_backward(model);
+        status = distribution_backward(model, with_input);
     fst__matrix d_normed = model->activations.d_normed;
     if (!model->has_gradient && with_input)
         memset(d_normed.data, 0, (size_t)(d_normed.rows * d_normed.columns) *

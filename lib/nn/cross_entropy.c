@@ -54,6 +54,19 @@ static double temperature_of(const fst__loss_head *head)
     return head->temperature > 0 ? head->temperature : 1;
 }
 
+/* -∞ where the bit is 0. Most bytes are 0 behind a sampler that cuts the tail off, or all ones. */
+static void mask_logits(const unsigned char *kept, fst__real *x, int64_t vocabulary)
+{
+    for (int64_t first = 0; first < vocabulary; first += 8) {
+        unsigned bits = kept[first / 8];
+        int64_t end = first + 8 < vocabulary ? first + 8 : vocabulary;
+        if (bits == 0xff)
+            continue;
+        for (int64_t j = first; j < end; ++j)
+            x[j] = bits >> (j - first) & 1 ? x[j] : (fst__real)-INFINITY;
+    }
+}
+
 /* From raw logits to those of the distribution. */
 static void shape_logits(const fst__loss_head *head, const fst__kernels *kernels, int64_t row,
                          fst__real *x, int64_t vocabulary)
@@ -63,11 +76,9 @@ static void shape_logits(const fst__loss_head *head, const fst__kernels *kernels
         kernels->scale((fst__real)(1 / temperature), x, x, vocabulary);
     if (!head->kept)
         return;
-    const unsigned char *kept = head->kept + row * ((vocabulary + 7) / 8);
-    for (int64_t j = 0; j < vocabulary; ++j) {
-        if (!(kept[j / 8] >> (j % 8) & 1) && j != head->targets[row])
-            x[j] = (fst__real)-INFINITY;
-    }
+    fst__real at_target = x[head->targets[row]];
+    mask_logits(head->kept + row * ((vocabulary + 7) / 8), x, vocabulary);
+    x[head->targets[row]] = at_target;
 }
 
 /* As row_gradient, from x = x - top, with the entropy's part: h = coefficient, H = entropy. */

@@ -139,6 +139,29 @@ START_TEST(frozen_bits)
 }
 END_TEST
 
+/* No pass through the trunk at all. */
+START_TEST(vocabulary_head_alone)
+{
+    fst_context *context = tiny_context(1);
+    fst_model_config config = tiny_config(FST_FAMILY_LLAMA);
+    config.tied = 0;
+    fst_model *whole = tiny_model(context, &config, FST_F32, 0), *head;
+    REQUIRE(fst_model_copy(whole, NULL, &head));
+    REQUIRE(fst_model_set_trainable(head, "*", 0));
+    REQUIRE(fst_model_set_trainable(head, "head.weight", 1));
+    step(whole, 5);
+    step(head, 5);
+    fst_view expected, found;
+    REQUIRE(fst_model_gradient(whole, "head.weight", &expected));
+    REQUIRE(fst_model_gradient(head, "head.weight", &found));
+    ck_assert(same(&found, expected.data));
+    ck_assert(((float *)found.data)[0] != 0);
+    fst_model_destroy(head);
+    fst_model_destroy(whole);
+    fst_context_destroy(context);
+}
+END_TEST
+
 START_TEST(refused)
 {
     fst_context *context = tiny_context(1);
@@ -205,6 +228,7 @@ int main(void)
     tcase_set_timeout(cases, 60);
     tcase_add_loop_test(cases, same_gradients, 0, TRAINED * 4);
     tcase_add_loop_test(cases, frozen_bits, 0, 2);
+    tcase_add_test(cases, vocabulary_head_alone);
     tcase_add_test(cases, refused);
     tcase_add_test(cases, layer_decay);
     Suite *suite = suite_create("trainable");
