@@ -116,7 +116,8 @@ def compare(title, model, run, trunk, heads, loss, wanted):
         name = model.parameter_name(index)
         got, gradient = np.array(model.gradient(name)), theirs[their_name(name)].grad.numpy()
         got = got.T if got.ndim == 2 and "layers" in name else got
-        error = np.linalg.norm(got - gradient) / max(np.linalg.norm(gradient), 1e-6)
+        # Pairs alone do not move a bias: what is left is rounding, in both.
+        error = np.linalg.norm(got - gradient) / max(np.linalg.norm(gradient), 1e-2)
         assert error <= 1e-4, (title, name, error)
         most = max(most, error)
     print(f"{title}: loss {wanted['loss']:.6f}, metrics {worst:.2g}, gradients {most:.2g}")
@@ -157,7 +158,7 @@ def check_graded(title, named, rows, accumulation):
     optimizer = fst.Optimizer(model, keep_gradients=1, learning_rate=0)
     run = fst.reward_create(model=model, optimizer=optimizer, train=dataset, shuffle=0, rows=rows,
                             accumulation=accumulation, objective=fst.REWARD_GRADED,
-                            heads=[name for name, _ in named], aspect_count=3,
+                            heads=[name for name, _ in named], head_count=len(named), aspect_count=3,
                             aspect_losses=np.int32([fst.ASPECT_MSE, fst.ASPECT_BT, fst.ASPECT_ORDINAL]),
                             aspect_weights=np.float64(weights), aspect_levels=np.int32([0, 0, 3]))
     run.step()

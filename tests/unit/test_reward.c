@@ -287,6 +287,8 @@ START_TEST(test_heads_and_data_that_do_not_fit)
     o.head_count = 2;
     REFUSED(fst_reward_create(&o, &run), FST_ERR_INVALID_ARGUMENT, "head_count");
     o.head_count = 0;
+    REFUSED(fst_reward_create(&o, &run), FST_ERR_INVALID_ARGUMENT, "head_count");
+    o.heads = NULL;
     o.train = NULL;
     REFUSED(fst_reward_create(&o, &run), FST_ERR_INVALID_ARGUMENT, "train");
     ck_assert_ptr_null(run);

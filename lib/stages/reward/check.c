@@ -34,8 +34,8 @@ static fst_status check_values(const fst_reward_options *o)
         return bad("evaluation_examples", "at least 0");
     if (!(o->centering >= 0) || !isfinite(o->centering))
         return bad("centering", "a finite number ≥ 0");
-    if (o->head_count < 0 || o->head_count > FST__ASPECTS_MOST || (o->head_count && !o->heads))
-        return bad("heads and head_count", "up to 8 names");
+    if (o->head_count < 0 || o->head_count > FST__ASPECTS_MOST || !o->head_count != !o->heads)
+        return bad("heads and head_count", "up to 8 names and their number");
     if (o->aspect_count < 0 || o->aspect_count > FST__ASPECTS_MOST)
         return bad("aspect_count", "0 to 8");
     return FST_OK;

@@ -102,9 +102,12 @@ static fst_status encode_texts(head_state *h, const fst_reward_batch *batch)
         h->offsets[i] = h->encoded.count;
         status = fst__chat_encode(&h->chat, &h->rendering, messages, 2, false, NULL, &h->encoded);
         if (status)
-            fst__rendering_clear(&h->rendering);
-        if (status)
             status = fst__fail_in(status, "answer %" PRId64, i);
+    }
+    if (status) { /* its text may be one that failed to grow */
+        fst__allocator *allocator = h->encoded.allocator;
+        fst__rendering_close(&h->rendering);
+        fst__rendering_open(&h->rendering, allocator);
     }
     h->offsets[batch->count] = h->encoded.count;
     return status;

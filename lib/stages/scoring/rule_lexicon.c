@@ -203,6 +203,7 @@ fst_status fst__lexicon_score(fst__lexicon *lexicon, const char *text, double *s
 {
     if (lexicon->ignore_case) {
         lexicon->folded.length = 0;
+        lexicon->folded.failed = false; /* memory may be there again */
         fold(&lexicon->folded, text);
         if (lexicon->folded.failed)
             return FST_ERR_NO_MEMORY;
