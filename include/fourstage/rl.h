@@ -118,7 +118,8 @@ FST_API fst_status fst_rl_options_set_algorithm(fst_rl_options *options, int32_t
  * one), "kl_coefficient", "approximate_kl", "clip_fraction", "ratio" (largest), "first_ratio_error" (largest
  * |ratio − 1| in the first update), "entropy", "explained_variance", "policy_loss", "value_loss",
  * "supervised_loss", "ends" (answers that ended by themselves), "length" (mean tokens), "truncated_share",
- * "updates", "clip_factor", "rollout_seconds", "reward_seconds", "update_seconds", "sampling_error" (largest
+ * "updates", "clip_factor", "rollout_seconds", "reward_seconds", "estimate_seconds" (log-probabilities, values,
+ * advantages), "update_seconds", "sampling_error" (largest
  * difference of a log-probability between sampling and training); "validation_reward", "validation_length".
  * The evaluation that fst_run_options' patience and save_best go by is −validation_reward.
  *

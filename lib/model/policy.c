@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "fourstage/tokenizer.h"
+#include "model/policy_draw.h"
 #include "model/policy_text.h"
 #include "tokenizer/tokenizer.h"
 
@@ -42,12 +43,14 @@ static void drop_results(fst_policy *policy)
         fst__free(allocator, s->text.data);
     }
     fst__free(allocator, policy->sequences);
+    fst__free(allocator, policy->draws);
     fst__free(allocator, policy->step_counts);
     fst__free(allocator, policy->step_ids);
     fst__free(allocator, policy->logits);
-    fst__sampler_destroy(&policy->sampler);
+    fst__policy_destroy_samplers(policy);
     policy->sequences = NULL;
     policy->sequence_count = 0;
+    policy->draws = NULL;
     policy->step_counts = NULL;
     policy->step_ids = NULL;
     policy->logits = NULL;
@@ -70,11 +73,6 @@ static bool has_penalties(const fst_sampling_options *o)
     return o->repetition_penalty != 1 || o->presence_penalty != 0 || o->frequency_penalty != 0;
 }
 
-static size_t kept_row(const fst_policy *policy)
-{
-    return ((size_t)policy->model->config.vocabulary_size + 7) / 8;
-}
-
 static fst_status prepare_sequence(fst_policy *policy, fst__sequence *s, const int32_t *prompt,
                                    int64_t length, int64_t index, const fst_sampling_options *o)
 {
@@ -93,7 +91,8 @@ static fst_status prepare_sequence(fst_policy *policy, fst__sequence *s, const i
     if (!s->ids || !s->log_probabilities)
         return FST_ERR_NO_MEMORY;
     if (o->record_kept) {
-        s->kept = fst__alloc_array(allocator, (size_t)s->limit, kept_row(policy));
+        s->kept = fst__alloc_array(allocator, (size_t)s->limit,
+                                   fst__policy_kept_row(policy));
         if (!s->kept)
             return FST_ERR_NO_MEMORY;
     }
@@ -167,11 +166,12 @@ static fst_status prepare(fst_policy *policy, const int32_t *const *prompts, con
     size_t step = (size_t)(count > PROMPT_BUDGET ? count : PROMPT_BUDGET);
     policy->step_ids = fst__alloc_array(allocator, step, sizeof *policy->step_ids);
     policy->step_counts = fst__alloc_array(allocator, (size_t)count, sizeof *policy->step_counts);
+    policy->draws = fst__alloc_array(allocator, (size_t)count, sizeof *policy->draws);
     policy->logits = fst__alloc_array(allocator, (size_t)count * (size_t)vocabulary,
                                       sizeof *policy->logits);
-    if (!policy->step_ids || !policy->step_counts || !policy->logits)
+    if (!policy->step_ids || !policy->step_counts || !policy->draws || !policy->logits)
         return FST_ERR_NO_MEMORY;
-    status = fst__sampler_create(allocator, vocabulary, &policy->sampler);
+    status = fst__policy_create_samplers(policy);
     return status ? status : prepare_cache(policy, count, positions);
 }
 
@@ -240,26 +240,15 @@ static fst_status report(fst_policy *policy, int64_t index, const fst_sampling_o
     return callback(&token, user);
 }
 
-static fst_status draw_token(fst_policy *policy, int64_t index, fst__real *logits,
-                             const fst_sampling_options *options)
+/* What the token just drawn means for its sequence. */
+static fst_status take_token(fst_policy *policy, int64_t index, const fst_sampling_options *options)
 {
     fst__sequence *s = &policy->sequences[index];
-    fst__history history = {s->counts, s->in_prompt};
-    int32_t id;
-    double log_probability;
-    fst_status status = fst__sampler_draw(&policy->sampler, options, &history, logits, s->seed,
-                                          (uint64_t)s->count,
-                                          s->kept ? s->kept + (size_t)s->count * kept_row(policy)
-                                                  : NULL,
-                                          &id, &log_probability);
-    if (status)
-        return fst__fail_in(status, "sequence %lld", (long long)index);
-    s->ids[s->count] = id;
-    s->log_probabilities[s->count++] = log_probability;
+    int32_t id = s->ids[s->count++];
     if (s->counts)
         s->counts[id]++;
     if (policy->tokenizer) {
-        status = fst__sequence_append_text(policy, s, id);
+        fst_status status = fst__sequence_append_text(policy, s, id);
         if (status)
             return status;
     }
@@ -277,23 +266,34 @@ static fst_status draw_token(fst_policy *policy, int64_t index, fst__real *logit
     return FST_OK;
 }
 
+/* The sequences of the last forward whose prompts are read; returns how many. */
+static int64_t plan_draws(fst_policy *policy, const int64_t *lengths)
+{
+    int64_t count = 0, row = 0;
+    for (int64_t s = 0; s < policy->sequence_count; ++s) {
+        if (!policy->step_counts[s])
+            continue;
+        if (policy->cache.lengths[s] >= lengths[s])
+            policy->draws[count++] = (fst__draw){s, row};
+        ++row;
+    }
+    return count;
+}
+
 /* One forward over what was planned, and a token for each sequence whose prompt is read. */
 static fst_status advance(fst_policy *policy, const int64_t *lengths,
                           const fst_sampling_options *options, fst_token_callback callback,
                           void *user)
 {
-    int64_t vocabulary = policy->model->config.vocabulary_size, row = 0;
     fst_status status = fst__model_decode(policy->model, &policy->cache, policy->step_ids,
                                           policy->step_counts, policy->logits);
-    for (int64_t s = 0; s < policy->sequence_count && !status; ++s) {
-        if (!policy->step_counts[s])
-            continue;
-        fst__real *logits = policy->logits + row++ * vocabulary;
-        if (policy->cache.lengths[s] < lengths[s])
-            continue;
-        status = draw_token(policy, s, logits, options);
+    int64_t count = status ? 0 : plan_draws(policy, lengths);
+    if (count > 0)
+        status = fst__policy_draw(policy, count, options);
+    for (int64_t i = 0; i < count && !status; ++i) {
+        status = take_token(policy, policy->draws[i].sequence, options);
         if (!status)
-            status = report(policy, s, options, callback, user);
+            status = report(policy, policy->draws[i].sequence, options, callback, user);
     }
     return status;
 }

@@ -21,6 +21,11 @@ typedef struct fst__sequence {
     bool done;
 } fst__sequence;
 
+/* A token to be drawn: whose, and which row of the logits says from what. */
+typedef struct fst__draw {
+    int64_t sequence, row;
+} fst__draw;
+
 struct fst_policy {
     _Atomic int64_t references;
     fst_model *model;
@@ -29,10 +34,12 @@ struct fst_policy {
     fst__sequence *sequences;
     int64_t sequence_count;
     fst__kv_cache cache;
-    fst__sampler sampler;
+    fst__sampler *samplers; /* one for each worker */
+    int32_t sampler_count;
     fst__real *logits;    /* [sequences, vocabulary] */
     int32_t *step_ids;    /* ids of the forward to come */
     int32_t *step_counts; /* [sequences] */
+    fst__draw *draws;     /* [sequences] of the forward just done */
 };
 
 fst_status fst__policy_create(fst_model *model, fst_tokenizer *tokenizer, fst_policy **out);

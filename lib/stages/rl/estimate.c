@@ -157,8 +157,12 @@ static fst_status fill_advantages(fst__rl *rl)
 fst_status fst__rl_estimate(fst_run *run)
 {
     fst__rl *rl = fst__rl_of(run);
+    double begin = fst__rl_now();
     fst_status status = passes(rl);
     if (!status)
         status = fill_rewards(rl);
-    return status ? status : fill_advantages(rl);
+    if (!status)
+        status = fill_advantages(rl);
+    rl->figures.estimate_seconds = fst__rl_now() - begin;
+    return status;
 }

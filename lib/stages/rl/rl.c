@@ -32,6 +32,7 @@ static const char *const metrics[] = {
     AT(FST__RL_CLIP_FACTOR) = "clip_factor",
     AT(FST__RL_ROLLOUT_SECONDS) = "rollout_seconds",
     AT(FST__RL_REWARD_SECONDS) = "reward_seconds",
+    AT(FST__RL_ESTIMATE_SECONDS) = "estimate_seconds",
     AT(FST__RL_UPDATE_SECONDS) = "update_seconds",
     AT(FST__RL_SAMPLING_ERROR) = "sampling_error",
     AT(FST__RL_VALIDATION_REWARD) = "validation_reward",

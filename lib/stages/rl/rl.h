@@ -35,6 +35,7 @@ typedef enum fst__rl_metric {
     FST__RL_CLIP_FACTOR,
     FST__RL_ROLLOUT_SECONDS,
     FST__RL_REWARD_SECONDS,
+    FST__RL_ESTIMATE_SECONDS,
     FST__RL_UPDATE_SECONDS,
     FST__RL_SAMPLING_ERROR,
     FST__RL_VALIDATION_REWARD,
@@ -81,6 +82,7 @@ enum { FST__RL_SUMS = sizeof(fst__rl_sums) / sizeof(double) };
 /* What is known of the rollout itself; saved likewise. All doubles. */
 typedef struct fst__rl_figures {
     double reward, kl, ends, length, explained_variance, rollout_seconds, reward_seconds;
+    double estimate_seconds;
     double sampling_error;
 } fst__rl_figures;
 

@@ -251,6 +251,7 @@ static void set_metrics(fst_run *run)
     m[FST__RL_CLIP_FACTOR] = s->clip_factor / s->updates;
     m[FST__RL_ROLLOUT_SECONDS] = f->rollout_seconds;
     m[FST__RL_REWARD_SECONDS] = f->reward_seconds;
+    m[FST__RL_ESTIMATE_SECONDS] = f->estimate_seconds;
     m[FST__RL_UPDATE_SECONDS] = s->update_seconds;
     m[FST__RL_SAMPLING_ERROR] = f->sampling_error;
 }
