@@ -5375,10 +5375,10 @@ def rl_create(options=None, **fields):
         "first_ratio_error" (largest |ratio − 1| in the first update), "entropy",
         "explained_variance", "policy_loss", "value_loss", "supervised_loss", "ends" (answers that
         ended by themselves), "length" (mean tokens), "truncated_share", "updates", "clip_factor",
-        "rollout_seconds", "reward_seconds", "update_seconds", "sampling_error" (largest difference
-        of a log-probability between sampling and training); "validation_reward",
-        "validation_length". The evaluation that fst_run_options' patience and save_best go by is
-        −validation_reward.
+        "rollout_seconds", "reward_seconds", "estimate_seconds" (log-probabilities, values,
+        advantages), "update_seconds", "sampling_error" (largest difference of a log-probability
+        between sampling and training); "validation_reward", "validation_length". The evaluation
+        that fst_run_options' patience and save_best go by is −validation_reward.
     options: model, reward_model and prompts are needed.
     Returns run: the caller owns it.
     Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_NOT_FOUND (PPO, and
