@@ -115,6 +115,30 @@ START_TEST(distribution_by_hand)
 }
 END_TEST
 
+/* The target may follow whatever the list says: a sampler drew it. */
+START_TEST(target_is_kept)
+{
+    way w = plain;
+    w.kept = 1;
+    fst_context *context = tiny_context(1);
+    fst_model *model = make(context, FST_FAMILY_GPT2, FST_F32, 0);
+    inputs in = make_inputs();
+    int64_t size;
+    forward(model, &in, w);
+    float *with = output(model, "log_probabilities", &size);
+    for (int i = 0; i < TOKENS; ++i) {
+        if (in.targets[i] >= 0)
+            in.kept[i * KEPT + in.targets[i] / 8] &= (uint8_t) ~(1 << in.targets[i] % 8);
+    }
+    forward(model, &in, w);
+    float *without = output(model, "log_probabilities", &size);
+    ck_assert(memcmp(with, without, (size_t)size * sizeof *with) == 0);
+    free(with), free(without);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
 /* ---- what may not change them */
 
 START_TEST(padding_contents)
@@ -328,6 +352,7 @@ int main(void)
     tcase_set_timeout(cases, 60);
     tcase_add_loop_test(cases, heads_by_hand, 0, 4);
     tcase_add_loop_test(cases, distribution_by_hand, 0, 6);
+    tcase_add_test(cases, target_is_kept);
     tcase_add_loop_test(cases, padding_contents, 0, 8);
     tcase_add_loop_test(cases, batch_mates, 0, 2);
     tcase_add_loop_test(cases, modes_and_threads, 0, 8);
