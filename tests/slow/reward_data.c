@@ -238,9 +238,34 @@ static void print_figures(const task *t, const fst_run *run, const char *when)
                metric(run, "validation_baseline", a));
 }
 
-/* Always saying the most frequent label, and rounding the score to the nearest one: shares that are right. */
+/* Scores of all texts for one aspect. */
+static float *score_texts(fst_model *model, int64_t aspect, const fst_dataset *dataset, int64_t count)
+{
+    const int32_t **ids = calloc((size_t)count, sizeof *ids);
+    int64_t *none = calloc((size_t)count, sizeof *none), *lengths = calloc((size_t)count, sizeof *lengths);
+    float *scores = calloc((size_t)count, sizeof *scores);
+    fst_reward_head_options head;
+    OK(fst_reward_head_options_init(&head, sizeof head));
+    head.output = aspect;
+    fst_reward_model *rm;
+    OK(fst_reward_model_from_model(model, NULL, &head, &rm));
+    for (int64_t i = 0; i < count; ++i) {
+        fst_example e;
+        OK(fst_dataset_get_example(dataset, i, 0, &e, sizeof e));
+        ids[i] = e.ids;
+        lengths[i] = e.length;
+    }
+    OK(fst_reward_model_score_ids(rm, ids, none, ids, lengths, count, scores));
+    fst_reward_model_destroy(rm);
+    free(lengths);
+    free(none);
+    free(ids);
+    return scores;
+}
+
+/* Shares that are right: rounding the score to the nearest label, and always saying the most frequent. */
 static void print_majority(const task *t, const fst_dataset *train, const fst_dataset *validation,
-                           fst_model *model, fst_tokenizer *tokenizer)
+                           fst_model *model)
 {
     enum { FROM = -1, VALUES = 7 };
     fst_examples_info before, info;
@@ -256,26 +281,18 @@ static void print_majority(const task *t, const fst_dataset *train, const fst_da
         }
         for (int64_t v = 0; v < VALUES; ++v)
             best = counts[v] > counts[best] ? v : best;
-        fst_reward_head_options head;
-        OK(fst_reward_head_options_init(&head, sizeof head));
-        head.output = a;
-        fst_reward_model *rm;
-        OK(fst_reward_model_from_model(model, tokenizer, &head, &rm));
+        float *scores = score_texts(model, a, validation, info.examples);
         for (int64_t i = 0; i < info.examples; ++i) {
             OK(fst_dataset_get_example(validation, i, 0, &e, sizeof e));
             if (isnan(e.labels[a]))
                 continue;
-            const int32_t *ids[] = {e.ids};
-            const int64_t none = 0;
-            float score;
-            OK(fst_reward_model_score_ids(rm, ids, &none, ids, &e.length, 1, &score));
             present += 1;
             right += (int64_t)e.labels[a] - FROM == best;
-            rounded += lroundf(score) == lroundf(e.labels[a]);
+            rounded += lroundf(scores[i]) == lroundf(e.labels[a]);
         }
         printf("        %-24s rounded to a label %.4f right (the most frequent: %.4f)\n",
                t->aspect_names[a], (double)rounded / (double)present, (double)right / (double)present);
-        fst_reward_model_destroy(rm);
+        free(scores);
     }
 }
 
@@ -366,7 +383,7 @@ int main(int argc, char **argv)
     fst_model *model = pretrain(context, tokenizer, (const char *const *)texts, count,
                                 argc > 3 ? strtol(argv[3], NULL, 10) : t->pretraining_steps);
     train_scores(t, model, train, validation, argc > 4 ? strtol(argv[4], NULL, 10) : t->steps);
-    print_majority(t, train, validation, model, tokenizer);
+    print_majority(t, train, validation, model);
     for (int64_t i = 0; i < count; ++i)
         free(texts[i]);
     free(texts);

@@ -208,7 +208,7 @@ static fst_status find_heads(fst__reward *reward)
     return status;
 }
 
-fst_status fst__reward_check(fst__reward *reward, const fst_run_options *run_options)
+fst_status fst__reward_check(fst__reward *reward)
 {
     const fst_reward_options *o = &reward->options;
     fst_status status = check_values(o);

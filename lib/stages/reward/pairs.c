@@ -106,8 +106,8 @@ static void close(fst_run *run, const fst_optimizer_report *report)
     m[FST__PAIRS_ACCURACY] = s->accuracy / s->pairs;
     m[FST__PAIRS_MARGIN] = s->margin / s->pairs;
     m[FST__PAIRS_MEAN] = s->score_sum / s->scores;
-    m[FST__PAIRS_MIN] = s->score_min;
-    m[FST__PAIRS_MAX] = s->score_max;
+    m[FST__PAIRS_MIN] = s->scores > 0 ? s->score_min : NAN; /* none in a step that was passed over */
+    m[FST__PAIRS_MAX] = s->scores > 0 ? s->score_max : NAN;
 }
 
 const fst__steps_work fst__pairs_work = {

@@ -247,7 +247,7 @@ fst_status fst__reward_create(const fst_reward_options *options, const fst_run_o
         return FST_ERR_NO_MEMORY;
     reward->context = context;
     reward->options = *options;
-    fst_status status = fst__reward_check(reward, run_options);
+    fst_status status = fst__reward_check(reward);
     if (!status)
         status = fst__steps_check(&steps, run_options, "fst_reward_options");
     if (!status)

@@ -127,7 +127,7 @@ fst_status fst__reward_create(const fst_reward_options *options, const fst_run_o
                               fst_run **out);
 
 /* check.c: what the options and the data say, into a reward that is zero but for its options. */
-fst_status fst__reward_check(fst__reward *reward, const fst_run_options *run_options);
+fst_status fst__reward_check(fst__reward *reward);
 
 /* batch.c: the micro-batch in hand. */
 void fst__reward_order(fst__reward *reward);
