@@ -221,7 +221,7 @@ static fst__matrix weight_rows(const fst_model *model, const fst__adapter_module
                             module->first_row, module->rows);
 }
 
-static fst__real scale_of(const fst_adapter_options *o)
+fst__real fst__adapter_scale(const fst_adapter_options *o)
 {
     return (fst__real)(o->alpha / (o->rank_stabilized ? sqrt((double)o->rank) : o->rank));
 }
@@ -234,7 +234,7 @@ static fst__lora master_lora(const fst_model *model, const fst__adapter_module *
     return (fst__lora){
         .a = fst__matrix_of(a->value, a->rows, a->columns, FST__REAL_DTYPE),
         .b = fst__matrix_of(b->value, b->rows, b->columns, FST__REAL_DTYPE),
-        .scale = scale_of(&model->adapter->options),
+        .scale = fst__adapter_scale(&model->adapter->options),
         .norm = module->norm,
         .gain = module->gain,
     };

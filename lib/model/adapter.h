@@ -34,6 +34,9 @@ typedef struct fst__adapter {
 
 fst_adapter_options fst__adapter_defaults(void);
 
+/* s: alpha/r, or alpha/√r (rsLoRA). */
+fst__real fst__adapter_scale(const fst_adapter_options *options);
+
 /* The kinds that this architecture has; returns their number. */
 int32_t fst__module_kinds(const fst_model_config *config, fst__module_kind kinds[FST__ADAPTER_MODULES]);
 /* Whether `name` means this kind: its path, or the end of it behind a point. */

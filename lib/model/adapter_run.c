@@ -4,8 +4,6 @@
 #include "nn/linear.h"
 #include "nn/lora.h"
 
-#include <math.h>
-
 int32_t fst__adapter_modules(const fst_model *model, int32_t layer, fst__projection which,
                              const fst__adapter_module **modules)
 {
@@ -40,14 +38,13 @@ static fst__dropout dropout_of(const fst_model *model, const fst__adapter_module
 
 static fst__lora lora_of(const fst_model *model, const fst__adapter_module *module)
 {
-    const fst_adapter_options *o = &model->adapter->options;
     const fst__parameter *bias =
         fst__projection_bias(&model->parameters.layers[module->layer],
                              model->adapter->kinds[module->kind].projection);
     return (fst__lora){
         .a = fst__weight_matrix(&model->parameters.items[module->a]),
         .b = fst__weight_matrix(&model->parameters.items[module->b]),
-        .scale = (fst__real)(o->alpha / (o->rank_stabilized ? sqrt((double)o->rank) : o->rank)),
+        .scale = fst__adapter_scale(&model->adapter->options),
         .norm = module->norm,
         .gain = module->gain,
         .bias = bias ? bias->value + module->first_row : NULL,
