@@ -101,7 +101,7 @@ static fst_status make_data(small_run *s, const small_config *c, int32_t count, 
 
 /* ---- examples ---- */
 
-enum { EXAMPLES = 25, TEXT = 12 };
+enum { EXAMPLES = 25, FEW = 5, TEXT = 80 };
 
 static uint32_t draw(uint32_t *state, uint32_t below)
 {
@@ -122,11 +122,12 @@ static fst_status make_tokenizer(fst_context *context, fst_tokenizer **tokenizer
     return status ? status : fst_tokenizer_set_special_id(*tokenizer, FST_TOKEN_EOS, 16);
 }
 
-/* Texts of 1 to TEXT / 2 letters, two an example. */
-static void make_texts(uint32_t *seed, int count, char texts[][TEXT], const char **pointers)
+/* Texts of 1 to `most` letters. */
+static void make_texts(uint32_t *seed, int count, int most, char texts[][TEXT],
+                       const char **pointers)
 {
     for (int i = 0; i < count; ++i) {
-        int length = 1 + (int)draw(seed, TEXT / 2 - 1);
+        int length = 1 + (int)draw(seed, (uint32_t)most);
         for (int t = 0; t < length; ++t)
             texts[i][t] = (char)('a' + draw(seed, 15));
         texts[i][length] = 0;
@@ -140,7 +141,7 @@ static fst_status make_conversations(fst_context *context, const fst_tokenizer *
     char texts[2 * EXAMPLES][TEXT];
     const char *contents[2 * EXAMPLES], *roles[2 * EXAMPLES];
     int64_t offsets[EXAMPLES + 1];
-    make_texts(&seed, 2 * EXAMPLES, texts, contents);
+    make_texts(&seed, 2 * EXAMPLES, FEW, texts, contents);
     for (int i = 0; i < 2 * EXAMPLES; ++i)
         roles[i] = i % 2 ? "assistant" : "user";
     for (int i = 0; i <= EXAMPLES; ++i)
@@ -176,7 +177,7 @@ static fst_status make_labelled(fst_context *context, const fst_tokenizer *token
     const char *pointers[EXAMPLES];
     float labels[3 * EXAMPLES];
     int count = c->stage == SMALL_CLASSES ? 1 : 3;
-    make_texts(&seed, EXAMPLES, texts, pointers);
+    make_texts(&seed, EXAMPLES, c->text ? c->text : FEW, texts, pointers);
     for (int i = 0; i < EXAMPLES * count; ++i)
         labels[i] = make_label(c, texts[i / count], i % count, &seed);
     fst_example_options options;

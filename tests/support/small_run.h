@@ -55,6 +55,7 @@ typedef struct small_config {
     fst_pretrain_options pretrain; /* handles are filled in; of all stages */
     fst_sft_options sft;           /* finetuning: what pretraining has not */
     bool head_only;                /* all else is frozen */
+    int text;                      /* most letters of a labelled text; 0: few */
     fst_run_options run;
     int32_t tokens;                /* of the training data */
     bool documents_apart;
