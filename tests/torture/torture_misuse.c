@@ -9,8 +9,10 @@
 #include "fourstage/dataset.h"
 #include "fourstage/examples.h"
 #include "fourstage/model.h"
+#include "fourstage/objectives.h"
 #include "fourstage/optimizer.h"
 #include "fourstage/pretrain.h"
+#include "fourstage/sft.h"
 #include "fourstage/tokenizer.h"
 
 #include <check.h>
@@ -252,6 +254,38 @@ START_TEST(options_of_another_age)
             fst_pretrain_create(options, &run));
     OVERLAY(fst_run_options, run_options, fst_run_destroy(run),
             (pretrain_options.run = options, fst_pretrain_create(&pretrain_options, &run)));
+}
+END_TEST
+
+START_TEST(finetuning_options_of_another_age)
+{
+    const float logits[] = {1, 2}, label[] = {1};
+    fst_score_loss loss;
+    INITIALISED(fst_label_loss_options, loss_options);
+    OVERLAY(fst_label_loss_options, loss_options, (void)0,
+            fst_loss_classes(options, logits, label, NULL, 1, 2, NULL, &loss, sizeof loss));
+
+    const char *texts[] = {"a text"};
+    fst_model *new_model;
+    fst_dataset *labelled;
+    fst_run *run = NULL;
+    fst_model_config config = good_config();
+    config.vocabulary_size = 1000;
+    INITIALISED(fst_head_options, head);
+    head.name = "head";
+    INITIALISED(fst_example_options, example_options);
+    example_options.label_count = 1;
+    ck_assert_int_eq(fst_model_create(context, &config, NULL, &new_model), FST_OK);
+    ck_assert_int_eq(fst_model_add_head(new_model, &head), FST_OK);
+    ck_assert_int_eq(fst_dataset_from_labelled(context, tokenizer, texts, NULL, label, 1,
+                                               &example_options, &labelled), FST_OK);
+    INITIALISED(fst_sft_options, sft_options);
+    sft_options.model = new_model;
+    sft_options.train = labelled;
+    sft_options.head = "head";
+    OVERLAY(fst_sft_options, sft_options, fst_run_destroy(run), fst_sft_create(options, &run));
+    fst_model_destroy(new_model);
+    fst_dataset_destroy(labelled);
 }
 END_TEST
 
@@ -665,6 +699,7 @@ int main(void)
     tcase_add_test(tcase, nothing_at_all);
     tcase_add_test(tcase, struct_sizes_of_no_version);
     tcase_add_test(tcase, options_of_another_age);
+    tcase_add_test(tcase, finetuning_options_of_another_age);
     tcase_add_test(tcase, model_configs_that_cannot_be);
     tcase_add_test(tcase, calls_in_the_wrong_order_and_batches_that_do_not_fit);
     tcase_add_test(tcase, options_out_of_range);

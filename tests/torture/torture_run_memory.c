@@ -39,7 +39,9 @@ START_TEST(test_each_allocation)
     config.run.evaluate_every = 1;
     config.run.save_best = 1;
     config.run.total_steps = 0;
-    if (_i >= 2) {
+    if (_i >= 4) {
+        config.stage = _i == 4 ? SMALL_CONVERSATIONS : SMALL_CLASSES;
+    } else if (_i >= 2) {
         config.dtype = FST_BF16;
         config.optimizer.kind = FST_OPTIMIZER_MUON;
         fst_model_config_set_family(&config.model, FST_FAMILY_LLAMA);
@@ -158,7 +160,7 @@ int main(void)
     Suite *suite = suite_create("run_memory");
     TCase *cases = tcase_create("run_memory");
     tcase_set_timeout(cases, 600);
-    tcase_add_loop_test(cases, test_each_allocation, 0, 4);
+    tcase_add_loop_test(cases, test_each_allocation, 0, 6);
     tcase_add_test(cases, test_goes_on);
     tcase_add_loop_test(cases, test_steady_step, 0, 4);
     tcase_add_loop_test(cases, test_plan, 0, 2);

@@ -61,6 +61,8 @@ static small_config config_of(int i)
     if (i % 2) {
         fst_model_config_set_family(&config.model, FST_FAMILY_QWEN3);
         config.dtype = FST_BF16;
+    } else if (i >= 6) {
+        config.stage = SMALL_CLASSES;
     }
     config.threads = 2;
     return config;
@@ -248,7 +250,7 @@ int main(void)
     Suite *suite = suite_create("run_numeric");
     TCase *cases = tcase_create("run_numeric");
     tcase_set_timeout(cases, 300);
-    tcase_add_loop_test(cases, test_each_weight, 0, 6);
+    tcase_add_loop_test(cases, test_each_weight, 0, 9);
     tcase_add_loop_test(cases, test_each_gradient, 0, 2);
     tcase_add_loop_test(cases, test_custom_loop, 0, 2);
     tcase_add_loop_test(cases, test_evaluation, 0, 2);
