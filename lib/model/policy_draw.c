@@ -1,6 +1,7 @@
 #include "model/policy_draw.h"
 
 #include "base/error.h"
+#include "kernels/compute.h"
 
 #include <stdio.h>
 
@@ -22,8 +23,8 @@ fst_status fst__policy_create_samplers(fst_policy *policy)
     policy->sampler_count = workers;
     fst_status status = FST_OK;
     for (int32_t i = 0; i < workers && !status; ++i)
-        status = fst__sampler_create(&context->allocator, policy->model->config.vocabulary_size,
-                                     &policy->samplers[i]);
+        status = fst__sampler_create(&context->allocator, context->compute->kernels,
+                                     policy->model->config.vocabulary_size, &policy->samplers[i]);
     return status;
 }
 

@@ -7,20 +7,39 @@
 #include <stdbool.h>
 #include <string.h>
 
-fst_status fst__sampler_create(fst__allocator *allocator, int32_t vocabulary, fst__sampler *out)
+/* Probabilities whose sum is kept, so that a draw looks through one chunk and not through all ids. */
+enum { CHUNK = 256 };
+
+/* Below it nothing changes any more, and its inverse must stay finite in float. */
+static const double LEAST_TEMPERATURE = 1e-30;
+
+fst_status fst__sampler_create(fst__allocator *allocator, const fst__kernels *kernels,
+                               int32_t vocabulary, fst__sampler *out)
 {
-    fst__candidate *candidates =
-        fst__alloc_array(allocator, (size_t)vocabulary, sizeof *candidates);
-    if (!candidates)
+    size_t count = (size_t)vocabulary;
+    fst__sampler sampler = {
+        .allocator = allocator,
+        .kernels = kernels,
+        .vocabulary = vocabulary,
+        .probabilities = fst__alloc_array(allocator, count, sizeof *sampler.probabilities),
+        .sums = fst__alloc_array(allocator, (count + CHUNK - 1) / CHUNK, sizeof *sampler.sums),
+        .candidates = fst__alloc_array(allocator, count, sizeof *sampler.candidates),
+    };
+    if (!sampler.probabilities || !sampler.sums || !sampler.candidates) {
+        fst__sampler_destroy(&sampler);
         return FST_ERR_NO_MEMORY;
-    *out = (fst__sampler){allocator, vocabulary, candidates};
+    }
+    *out = sampler;
     return FST_OK;
 }
 
 void fst__sampler_destroy(fst__sampler *sampler)
 {
-    if (sampler->allocator)
+    if (sampler->allocator) {
         fst__free(sampler->allocator, sampler->candidates);
+        fst__free(sampler->allocator, sampler->sums);
+        fst__free(sampler->allocator, sampler->probabilities);
+    }
     *sampler = (fst__sampler){0};
 }
 
@@ -45,20 +64,24 @@ static void add_bias(const fst_sampling_options *o, fst__real *logits)
         logits[o->bias_ids[i]] += (fst__real)o->bias_values[i];
 }
 
-/* The largest, the first of equals; -1 if there is a NaN or nothing above -inf. */
-static int32_t largest(const fst__real *logits, int32_t vocabulary)
+/* The first that is the largest; -1 if there is none above -inf, or it is inf. */
+static int32_t largest(const fst__kernels *kernels, const fst__real *logits, int32_t vocabulary)
 {
-    int32_t best = -1;
-    fst__real most = -(fst__real)INFINITY;
-    bool nan = false;
-    for (int32_t i = 0; i < vocabulary; ++i) {
-        nan = nan || isnan(logits[i]);
-        if (logits[i] > most) {
-            most = logits[i];
-            best = i;
-        }
-    }
-    return nan || isinf(most) ? -1 : best;
+    fst__real most = kernels->max(logits, vocabulary);
+    if (isinf(most))
+        return -1;
+    int32_t best = 0;
+    while (best < vocabulary && logits[best] != most)
+        ++best;
+    return best < vocabulary ? best : -1;
+}
+
+static bool has_nan(const fst__real *logits, int32_t vocabulary)
+{
+    int found = 0;
+    for (int32_t i = 0; i < vocabulary; ++i)
+        found |= isnan(logits[i]);
+    return found;
 }
 
 /* More probable, or as probable with a smaller id: a total order, so results are reproducible. */
@@ -140,16 +163,19 @@ static fst__candidate *keep_best(fst__candidate *all, int64_t count, const fst_s
     return all + count - taken;
 }
 
-static const fst__candidate *draw(const fst__candidate *from, int64_t count, double total,
-                                  uint64_t seed, uint64_t index)
+static double mark_of(uint64_t seed, uint64_t index, double total)
 {
     fst__philox_block block = fst__philox(seed, FST__STREAM_SAMPLING, 0, index);
-    double mark = fst__uniform_double(block.word[0], block.word[1]) * total;
-    const fst__candidate *last = NULL;
+    return fst__uniform_double(block.word[0], block.word[1]) * total;
+}
+
+static int32_t draw_candidate(const fst__candidate *from, int64_t count, double mark)
+{
+    int32_t last = -1;
     for (int64_t i = 0; i < count; ++i) {
         if (from[i].probability <= 0)
             continue;
-        last = &from[i];
+        last = from[i].id;
         mark -= from[i].probability;
         if (mark < 0)
             break;
@@ -157,14 +183,98 @@ static const fst__candidate *draw(const fst__candidate *from, int64_t count, dou
     return last;
 }
 
-static void record_kept(const fst__candidate *kept, int64_t count, unsigned char *record,
-                        int32_t vocabulary)
+static void record_id(unsigned char *record, int32_t id)
 {
-    memset(record, 0, ((size_t)vocabulary + 7) / 8);
-    for (int64_t i = 0; i < count; ++i) {
-        if (kept[i].probability > 0)
-            record[kept[i].id / 8] |= (unsigned char)(1 << kept[i].id % 8);
+    record[id / 8] |= (unsigned char)(1 << id % 8);
+}
+
+static size_t record_size(const fst__sampler *sampler)
+{
+    return ((size_t)sampler->vocabulary + 7) / 8;
+}
+
+static int64_t chunk_size(const fst__sampler *sampler, int32_t first)
+{
+    return sampler->vocabulary - first < CHUNK ? sampler->vocabulary - first : CHUNK;
+}
+
+/* exp((logits − most)/T), each within some 10⁻⁷ of its value: in the kernels' arithmetic, since this
+ * is most of the work. */
+static void exponentials(const fst__sampler *sampler, const fst__real *logits, fst__real most,
+                         double temperature)
+{
+    const fst__kernels *k = sampler->kernels;
+    fst__real *p = sampler->probabilities;
+    fst__real factor = (fst__real)(temperature < LEAST_TEMPERATURE ? 1 / LEAST_TEMPERATURE
+                                                                   : 1 / temperature);
+    for (int32_t i = 0; i < sampler->vocabulary; i += CHUNK) {
+        int64_t n = chunk_size(sampler, i);
+        k->affine(1, logits + i, -most, p + i, n);
+        if (temperature != 1)
+            k->scale(factor, p + i, p + i, n);
+        k->exp(p + i, p + i, n);
     }
+}
+
+/* Sums of the chunks, and their sum, in double: a sum in float would cost digits of every
+ * log-probability. Four at a time, since a single one waits for itself. */
+static double sum_chunks(const fst__sampler *sampler)
+{
+    double total = 0;
+    for (int32_t i = 0; i < sampler->vocabulary; i += CHUNK) {
+        const fst__real *p = sampler->probabilities + i;
+        int64_t n = chunk_size(sampler, i), j = 0;
+        double sum[4] = {0};
+        for (; j + 4 <= n; j += 4)
+            for (int l = 0; l < 4; ++l)
+                sum[l] += (double)p[j + l];
+        for (; j < n; ++j)
+            sum[0] += (double)p[j];
+        total += sampler->sums[i / CHUNK] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    }
+    return total;
+}
+
+/* Of all ids, in their order. */
+static int32_t draw_id(const fst__sampler *sampler, double mark)
+{
+    int32_t at = -1;
+    for (int32_t i = 0; i < sampler->vocabulary; i += CHUNK) {
+        double sum = sampler->sums[i / CHUNK];
+        if (sum <= 0)
+            continue;
+        at = i;
+        if (mark < sum)
+            break;
+        mark -= sum;
+    }
+    int32_t last = -1;
+    for (int32_t i = at, end = at + (int32_t)chunk_size(sampler, at); i < end; ++i) {
+        if (sampler->probabilities[i] <= 0)
+            continue;
+        last = i;
+        mark -= (double)sampler->probabilities[i];
+        if (mark < 0)
+            break;
+    }
+    return last;
+}
+
+/* One of those that top-k, top-p and min-p leave; *total: the sum of their probabilities. */
+static int32_t draw_best(fst__sampler *sampler, const fst_sampling_options *options, uint64_t seed,
+                         uint64_t index, unsigned char *record, double *total)
+{
+    int64_t count;
+    for (int32_t i = 0; i < sampler->vocabulary; ++i)
+        sampler->candidates[i] = (fst__candidate){(double)sampler->probabilities[i], i};
+    const fst__candidate *kept =
+        keep_best(sampler->candidates, sampler->vocabulary, options, &count);
+    for (int64_t i = 0; record && i < count; ++i) {
+        if (kept[i].probability > 0)
+            record_id(record, kept[i].id);
+    }
+    *total = sum_of(kept, count);
+    return draw_candidate(kept, count, mark_of(seed, index, *total));
 }
 
 fst_status fst__sampler_draw(fst__sampler *sampler, const fst_sampling_options *options,
@@ -175,35 +285,36 @@ fst_status fst__sampler_draw(fst__sampler *sampler, const fst_sampling_options *
     int32_t vocabulary = sampler->vocabulary;
     penalise(options, history, logits, vocabulary);
     add_bias(options, logits);
-    int32_t best = largest(logits, vocabulary);
-    if (best < 0)
+    int32_t best = largest(sampler->kernels, logits, vocabulary);
+    double total = NAN;
+    if (best >= 0 && options->temperature == 0) {
+        total = has_nan(logits, vocabulary) ? NAN : 1;
+    } else if (best >= 0) {
+        exponentials(sampler, logits, logits[best], options->temperature);
+        total = sum_chunks(sampler);
+    }
+    if (isnan(total))
         return fst__fail(FST_ERR_NUMERIC,
                          "the logits of token %llu are not finite, or every token is forbidden",
                          (unsigned long long)index);
+    if (record)
+        memset(record, 0, record_size(sampler));
     if (options->temperature == 0) {
-        const fst__candidate only = {1, best};
         if (record)
-            record_kept(&only, 1, record, vocabulary);
+            record_id(record, best);
         *id = best;
         *log_probability = 0;
         return FST_OK;
     }
-    double most = (double)logits[best];
-    for (int32_t i = 0; i < vocabulary; ++i) {
-        sampler->candidates[i].id = i;
-        sampler->candidates[i].probability =
-            exp(((double)logits[i] - most) / options->temperature);
+    if (options->top_k > 0 || options->top_p < 1 || options->min_p > 0) {
+        *id = draw_best(sampler, options, seed, index, record, &total);
+    } else {
+        *id = draw_id(sampler, mark_of(seed, index, total));
+        for (int32_t i = 0; record && i < vocabulary; ++i) {
+            if (sampler->probabilities[i] > 0)
+                record_id(record, i);
+        }
     }
-    const fst__candidate *kept = sampler->candidates;
-    int64_t count = vocabulary;
-    bool all = options->top_k <= 0 && options->top_p >= 1 && options->min_p <= 0;
-    if (!all)
-        kept = keep_best(sampler->candidates, vocabulary, options, &count);
-    if (record)
-        record_kept(kept, count, record, vocabulary);
-    double total = sum_of(kept, count);
-    const fst__candidate *drawn = draw(kept, count, total, seed, index);
-    *id = drawn->id;
-    *log_probability = log(drawn->probability / total);
+    *log_probability = ((double)logits[*id] - (double)logits[best]) / options->temperature - log(total);
     return FST_OK;
 }

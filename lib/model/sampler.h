@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "fourstage/policy.h"
+#include "kernels/kernels.h"
 #include "tensor/real.h"
 
 typedef struct fst__candidate {
@@ -14,11 +15,15 @@ typedef struct fst__candidate {
 /* Scratch of one vocabulary's size; one sequence at a time. */
 typedef struct fst__sampler {
     fst__allocator *allocator;
+    const fst__kernels *kernels;
     int32_t vocabulary;
+    fst__real *probabilities;   /* [vocabulary] not normalised, the largest 1 */
+    double *sums;               /* [⌈vocabulary/chunk⌉] of the same */
     fst__candidate *candidates; /* [vocabulary] */
 } fst__sampler;
 
-fst_status fst__sampler_create(fst__allocator *allocator, int32_t vocabulary, fst__sampler *out);
+fst_status fst__sampler_create(fst__allocator *allocator, const fst__kernels *kernels,
+                               int32_t vocabulary, fst__sampler *out);
 void fst__sampler_destroy(fst__sampler *sampler);
 
 /* What has been said so far: counts[id] of the output, in_prompt[id] 0 or 1; NULL where no penalty

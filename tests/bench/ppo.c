@@ -2,7 +2,10 @@
  * An iteration of PPO – rollout, scoring, the passes that follow, four epochs of updates – and how
  * near sampling comes to the matrix products of its own forwards, run alone over as many weights:
  *
- *   bench_ppo [NAME [ITERATIONS]]     NAME: small (3.2M weights beside 4,096 ids) or 124M
+ *   bench_ppo [NAME [ITERATIONS [THREADS]]]     NAME: see `shapes`; THREADS: 0 for all processors
+ *
+ * Times are the wall's; those of the process's processors beside them do not change where others
+ * share the machine, as far as its caches do not.
  */
 #include "base/context.h"
 #include "fourstage/fourstage.h"
@@ -14,7 +17,18 @@
 #include <string.h>
 #include <time.h>
 
-enum { ANSWERS = 16, ANSWER = 64, PROMPT = 8, MOST_SHAPES = 512, MOST_ITERATIONS = 50 };
+enum { ANSWERS = 16, ANSWER = 64, PROMPT = 64, MOST_SHAPES = 512, MOST_ITERATIONS = 50 };
+
+typedef struct shape {
+    const char *name;
+    int32_t vocabulary, context, layers, heads, width;
+} shape;
+
+static const shape shapes[] = {
+    {"small", 4096, 128, 4, 4, 256},
+    {"10.8M", 65, 256, 6, 6, 384},
+    {"124M", 50257, 128, 12, 12, 768},
+};
 
 typedef struct world {
     fst_context *context;
@@ -34,25 +48,57 @@ static void require(fst_status status, const char *what)
     exit(1);
 }
 
-static double now(void)
+static double read_clock(clockid_t clock)
 {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static double now(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+typedef struct span {
+    double wall, processors;
+} span;
+
+static span begin(void)
+{
+    return (span){now(), read_clock(CLOCK_PROCESS_CPUTIME_ID)};
+}
+
+static span since(span start)
+{
+    span end = begin();
+    return (span){end.wall - start.wall, end.processors - start.processors};
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, int count)
+{
+    qsort(values, (size_t)count, sizeof *values, compare);
+    return values[count / 2];
 }
 
 /* ---- what is measured */
 
-static void make_model(world *w, bool large)
+static void make_model(world *w, const shape *s)
 {
     fst_model_config config;
     fst_head_options head;
     require(fst_model_config_init(&config, sizeof config), "config");
-    config.vocabulary_size = large ? 50257 : 4096;
-    config.context_length = 128;
-    config.layers = large ? 12 : 4;
-    config.heads = large ? 12 : 4;
-    config.width = large ? 768 : 256;
+    config.vocabulary_size = s->vocabulary;
+    config.context_length = s->context;
+    config.layers = s->layers;
+    config.heads = s->heads;
+    config.width = s->width;
     require(fst_model_create(w->context, &config, NULL, &w->model), "model");
     require(fst_head_options_init(&head, sizeof head), "head");
     head.name = "value";
@@ -76,23 +122,32 @@ static void make_reward(world *w)
 
 static void make_prompts(world *w)
 {
-    const char *texts[] = {"abcdefgh", "hgfedcba", "aabbccdd", "abababab"};
+    char texts[ANSWERS][PROMPT + 1] = {{0}};
+    const char *pointers[ANSWERS];
+    for (int i = 0; i < ANSWERS; ++i) {
+        for (int t = 0; t < PROMPT; ++t)
+            texts[i][t] = (char)('a' + (i + 3 * t) % 26);
+        pointers[i] = texts[i];
+    }
     fst_tokenizer_train_options characters;
     require(fst_tokenizer_train_options_init(&characters, sizeof characters), "options");
     characters.kind = FST_TOKENIZER_CHARACTER;
-    require(fst_tokenizer_train_texts(w->context, texts, NULL, 4, &characters, &w->tokenizer),
-            "tokenizer");
-    require(fst_dataset_from_prompts(w->context, w->tokenizer, texts, 4, NULL, &w->prompts),
+    require(fst_tokenizer_train_texts(w->context, pointers, NULL, ANSWERS, &characters,
+                                      &w->tokenizer), "tokenizer");
+    require(fst_dataset_from_prompts(w->context, w->tokenizer, pointers, ANSWERS, NULL, &w->prompts),
             "prompts");
 }
 
-static world make_world(bool large)
+static world make_world(const shape *s, int32_t threads)
 {
     world w = {0};
     fst_optimizer_options adamw;
-    require(fst_context_create(NULL, &w.context), "context");
+    fst_context_options options;
+    require(fst_context_options_init(&options, sizeof options), "options");
+    options.threads = threads;
+    require(fst_context_create(&options, &w.context), "context");
     make_prompts(&w);
-    make_model(&w, large);
+    make_model(&w, s);
     make_reward(&w);
     require(fst_optimizer_options_init(&adamw, sizeof adamw), "options");
     adamw.learning_rate = 1e-6;
@@ -175,10 +230,10 @@ static float *filled(int64_t count)
     return values;
 }
 
-static double replay(const fst_context *context, const fst__gemm_shape *s, arena *weights)
+static span replay(const fst_context *context, const fst__gemm_shape *s, arena *weights)
 {
     float *a = filled(s->m * s->lda), *c = filled(s->m * s->ldc);
-    double start = now();
+    span start = begin();
     for (int64_t i = 0; i < s->calls; ++i) {
         fst__product product = {
             .a = {a, s->m, s->k, s->lda, s->dtype},
@@ -188,15 +243,15 @@ static double replay(const fst_context *context, const fst__gemm_shape *s, arena
         };
         require(fst__gemm_run(context->compute, &product), "product");
     }
-    double time = now() - start;
+    span time = since(start);
     free(a);
     free(c);
     return time;
 }
 
-static double generate(world *w, fst_policy *policy, int64_t tokens)
+static span generate(world *w, fst_policy *policy, int64_t tokens)
 {
-    static int32_t prompt[PROMPT];
+    static const int32_t prompt[PROMPT];
     const int32_t *prompts[ANSWERS];
     int64_t lengths[ANSWERS];
     for (int i = 0; i < ANSWERS; ++i) {
@@ -204,49 +259,69 @@ static double generate(world *w, fst_policy *policy, int64_t tokens)
         lengths[i] = PROMPT;
     }
     w->sampling.max_new_tokens = tokens;
-    double start = now();
+    span start = begin();
     require(fst_policy_generate(policy, prompts, lengths, ANSWERS, &w->sampling, NULL, NULL),
             "generate");
-    return now() - start;
+    return since(start);
 }
 
+/* The products of a rollout, recorded, then run alone. */
 static void bench_rollout(world *w, int repeats)
 {
-    static fst__gemm_shape shapes[MOST_SHAPES];
+    static fst__gemm_shape recorded[MOST_SHAPES];
     int64_t count = 0;
     fst_policy *policy;
     require(fst_policy_create(w->model, NULL, &policy), "policy");
     generate(w, policy, ANSWER);
-    fst__gemm_record(w->context->compute->gemm, shapes, MOST_SHAPES, &count);
+    fst__gemm_record(w->context->compute->gemm, recorded, MOST_SHAPES, &count);
     generate(w, policy, ANSWER);
     fst__gemm_record(w->context->compute->gemm, NULL, 0, NULL);
     int64_t size = w->model->parameters.elements;
     arena weights = {filled(size), size, 0};
-    double best = 1e9, bound = 1e9;
+    double walls[MOST_ITERATIONS], shares[MOST_ITERATIONS], processor_shares[MOST_ITERATIONS];
+    double best = 1e9;
     for (int i = 0; i < repeats; ++i) { /* one beside the other: the machine's speed changes */
-        double products = 0, time = generate(w, policy, ANSWER);
-        for (int64_t s = 0; s < count; ++s)
-            products += replay(w->context, &shapes[s], &weights);
-        best = time < best ? time : best;
-        bound = products < bound ? products : bound;
+        span products = {0}, time = generate(w, policy, ANSWER);
+        for (int64_t s = 0; s < count; ++s) {
+            span one = replay(w->context, &recorded[s], &weights);
+            products.wall += one.wall;
+            products.processors += one.processors;
+        }
+        walls[i] = time.wall;
+        shares[i] = products.wall / time.wall;
+        processor_shares[i] = products.processors / time.processors;
+        best = time.wall < best ? time.wall : best;
     }
-    printf("rollout of %d answers of %d tokens: %.1f ms, %.0f tokens/s; its products alone %.1f ms: "
-           "%.0f %% of the bound\n",
-           ANSWERS, ANSWER, 1e3 * best, ANSWERS * ANSWER / best, 1e3 * bound, 100 * bound / best);
+    double wall = median(walls, repeats);
+    printf("rollout of %d answers of %d tokens to prompts of %d: %.1f ms (best %.1f), %.0f tokens/s (best "
+           "%.0f); its products alone take %.0f %% of its time, %.0f %% of its processors' time\n",
+           ANSWERS, ANSWER, PROMPT, 1e3 * wall, 1e3 * best, ANSWERS * ANSWER / wall,
+           ANSWERS * ANSWER / best, 100 * median(shares, repeats),
+           100 * median(processor_shares, repeats));
     free(weights.weights);
     fst_policy_destroy(policy);
 }
 
+static const shape *find_shape(const char *name)
+{
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; ++i) {
+        if (strcmp(shapes[i].name, name) == 0)
+            return &shapes[i];
+    }
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
-    bool large = argc > 1 && strcmp(argv[1], "124M") == 0;
+    const shape *s = find_shape(argc > 1 ? argv[1] : "small");
     int iterations = argc > 2 ? atoi(argv[2]) : 5;
-    if (iterations < 1 || iterations > MOST_ITERATIONS) {
-        fprintf(stderr, "usage: bench_ppo [small|124M [ITERATIONS]]\n");
+    if (!s || iterations < 1 || iterations > MOST_ITERATIONS) {
+        fprintf(stderr, "usage: bench_ppo [small|10.8M|124M [ITERATIONS [THREADS]]]\n");
         return 2;
     }
-    world w = make_world(large);
-    printf("%s: ", large ? "124M" : "small");
+    world w = make_world(s, argc > 3 ? atoi(argv[3]) : 0);
+    printf("%s, %d threads, %s: ", s->name, (int)fst__pool_workers(w.context->pool),
+           fst__gemm_provider_name(w.context->compute->gemm));
     bench_rollout(&w, iterations);
     w.sampling.max_new_tokens = ANSWER;
     bench_iteration(&w, iterations);

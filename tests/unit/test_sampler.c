@@ -1,4 +1,5 @@
 /* The sampler against the distribution it documents, computed in plain double loops. */
+#include "base/random.h"
 #include "model/sampler.h"
 
 #include <check.h>
@@ -52,7 +53,7 @@ static fst__sampler sampler;
 
 static void setup(void)
 {
-    ck_assert_int_eq(fst__sampler_create(&allocator, VOCABULARY, &sampler), FST_OK);
+    ck_assert_int_eq(fst__sampler_create(&allocator, fst__kernels_select(), VOCABULARY, &sampler), FST_OK);
 }
 
 static void teardown(void)
@@ -338,6 +339,58 @@ START_TEST(extremes_stay_finite)
 }
 END_TEST
 
+/* Many ids: the draw is the one whose share of the exact sum holds the random mark, and its
+ * log-probability is exact to 1e-6. */
+START_TEST(many_ids_are_drawn_exactly)
+{
+    enum { MANY = 50257 }; /* no multiple of a chunk */
+    static const double temperatures[] = {1, .7, 1.9};
+    fst__allocator own = {0};
+    fst__sampler large;
+    fst__history none = {0};
+    fst__real *logits = malloc(MANY * sizeof *logits), *copy = malloc(MANY * sizeof *copy);
+    double *sums = malloc(MANY * sizeof *sums);
+    ck_assert(logits && copy && sums);
+    ck_assert_int_eq(fst__sampler_create(&own, fst__kernels_select(), MANY, &large), FST_OK);
+    setting s = {.name = "many", .temperature = temperatures[_i], .top_p = 1, .repetition = 1};
+    fst_sampling_options options = options_of(&s);
+    for (int i = 0; i < MANY; ++i) {
+        fst__philox_block word = fst__philox(7, FST__STREAM_INIT, 0, (uint64_t)i);
+        double sum = 0; /* nearly normal */
+        for (int w = 0; w < 4; ++w)
+            sum += (double)word.word[w] / 4294967296.0 - .5;
+        logits[i] = (fst__real)(sum * 6 + 11);
+    }
+    double most = -INFINITY, total = 0;
+    for (int i = 0; i < MANY; ++i)
+        most = (double)logits[i] > most ? (double)logits[i] : most;
+    for (int i = 0; i < MANY; ++i)
+        sums[i] = total += exp(((double)logits[i] - most) / s.temperature);
+    int spread = 0;
+    for (uint64_t n = 0; n < 300; ++n) {
+        int32_t id = -1;
+        double log_probability = 1;
+        memcpy(copy, logits, MANY * sizeof *copy);
+        ck_assert_int_eq(fst__sampler_draw(&large, &options, &none, copy, 3, n, NULL, &id,
+                                           &log_probability), FST_OK);
+        ck_assert(id >= 0 && id < MANY);
+        fst__philox_block word = fst__philox(3, FST__STREAM_SAMPLING, 0, n);
+        double mark = fst__uniform_double(word.word[0], word.word[1]) * total;
+        ck_assert_double_lt(mark, sums[id] + 1e-6 * total);
+        ck_assert_double_gt(mark, (id ? sums[id - 1] : 0) - 1e-6 * total);
+        double exact = ((double)logits[id] - most) / s.temperature - log(total);
+        ck_assert_double_eq_tol(log_probability, exact, 1e-6);
+        spread += id > MANY / 2;
+    }
+    ck_assert(spread > 100 && spread < 200);
+    fst__sampler_destroy(&large);
+    ck_assert_int_eq(own.live_bytes, 0);
+    free(sums);
+    free(copy);
+    free(logits);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sampler");
@@ -349,6 +402,7 @@ int main(void)
     tcase_add_test(tcase, greedy_takes_the_first_of_the_largest);
     tcase_add_test(tcase, ties_go_to_the_smaller_id);
     tcase_add_loop_test(tcase, what_cannot_be_drawn_from_is_refused, 0, SETTINGS + 1);
+    tcase_add_loop_test(tcase, many_ids_are_drawn_exactly, 0, 3);
     tcase_add_test(tcase, extremes_stay_finite);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
