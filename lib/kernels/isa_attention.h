@@ -42,11 +42,38 @@ static void attention_gradient(fst__real *p, fst__real *dp, fst__real factor, fs
     }
 }
 
+/* `rows` is a constant where this is inlined. A row is summed in the same order whatever stands
+ * beside it. */
+INLINE void rows_dot_block(const fst__real *matrix, int rows, int64_t columns, const fst__real *x,
+                           fst__real *y)
+{
+    vector sums[UNROLL] = {{0}};
+    int64_t j = 0;
+    for (; j + LANES <= columns; j += LANES) {
+        vector v = vector_load(x + j);
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; ++r)
+            sums[r] += vector_load(matrix + r * columns + j) * v;
+    }
+    if (j < columns) {
+        vector v = vector_read(x + j, columns - j);
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; ++r)
+            sums[r] += vector_read(matrix + r * columns + j, columns - j) * v;
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r)
+        y[r] = vector_total(sums[r]);
+}
+
 static void rows_dot(const fst__real *matrix, int64_t rows, int64_t columns, const fst__real *x,
                      fst__real *y)
 {
-    for (int64_t i = 0; i < rows; ++i)
-        y[i] = dot(matrix + i * columns, x, columns);
+    int64_t i = 0;
+    for (; i + UNROLL <= rows; i += UNROLL)
+        rows_dot_block(matrix + i * columns, UNROLL, columns, x, y + i);
+    for (; i < rows; ++i)
+        rows_dot_block(matrix + i * columns, 1, columns, x, y + i);
 }
 
 /* A strip of four vectors of y stays in registers while all rows pass. */
@@ -56,11 +83,14 @@ static void rows_add(const fst__real *matrix, int64_t rows, int64_t columns,
     int64_t j = 0;
     for (; j + UNROLL * LANES <= columns; j += UNROLL * LANES) {
         vector total[UNROLL];
+#pragma GCC unroll 4
         for (int u = 0; u < UNROLL; ++u)
             total[u] = vector_load(y + j + u * LANES);
         for (int64_t i = 0; i < rows; ++i)
+#pragma GCC unroll 4
             for (int u = 0; u < UNROLL; ++u)
                 total[u] += weights[i] * vector_load(matrix + i * columns + j + u * LANES);
+#pragma GCC unroll 4
         for (int u = 0; u < UNROLL; ++u)
             vector_store(y + j + u * LANES, total[u]);
     }

@@ -9,10 +9,6 @@
 #include "kernels/gemm.h"
 #include "kernels/isa_rows.h"
 
-#if defined(__AVX512F__) && !defined(FST__REAL_DOUBLE)
-#include <immintrin.h>
-#endif
-
 enum { PRODUCT_ROWS = 4, PRODUCT_COLUMNS = 4 };
 
 /* The loops over a block are unrolled by pragma: at -O2 the sums would stay in memory. */
@@ -32,16 +28,6 @@ INLINE vector read_row(const void *row, bool bf16, int64_t p, int64_t left)
     for (int l = 0; l < LANES && l < left; ++l)
         v[l] = fst__bf16_to_float(from[l]);
     return v;
-#endif
-}
-
-/* As vector_total; a block ends with up to 16 of these, which counts where k is short. */
-INLINE fst__real product_total(vector v)
-{
-#if defined(__AVX512F__) && !defined(FST__REAL_DOUBLE)
-    return _mm512_reduce_add_ps((__m512)v);
-#else
-    return vector_total(v);
 #endif
 }
 
@@ -93,7 +79,7 @@ INLINE void product_block(const fst__product *tile, int64_t i, int rows, int64_t
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 4
         for (int c = 0; c < columns; ++c)
-            store_product(tile, i + r, j + c, product_total(sums[r][c]));
+            store_product(tile, i + r, j + c, vector_total(sums[r][c]));
 }
 
 INLINE void product_columns(const fst__product *tile, int64_t j, int columns, bool bf16)

@@ -115,12 +115,16 @@ INLINE vector vector_keep(vector v, int64_t left, fst__real fill)
 /* Pairwise, so that the order is the same however the compiler writes it. */
 INLINE fst__real vector_total(vector v)
 {
+#if defined(__AVX512F__) && !defined(FST__REAL_DOUBLE)
+    return _mm512_reduce_add_ps((__m512)v); /* in the same order; the lanes stay in registers */
+#else
     fst__real lane[LANES];
     memcpy(lane, &v, sizeof v);
     for (int step = LANES / 2; step; step /= 2)
         for (int l = 0; l < step; ++l)
             lane[l] += lane[l + step];
     return lane[0];
+#endif
 }
 
 INLINE vector vector_absolute(vector v)
