@@ -72,33 +72,97 @@ START_TEST(test_pairs_are_learned)
 }
 END_TEST
 
-/* By hand, from the scores of a model that has not learned anything. */
+typedef struct by_hand {
+    double loss, pairs, right, margin, longer, bin_count[10], bin_right[10], bin_sure[10];
+} by_hand;
+
+static double in_order(double better, double worse)
+{
+    return better > worse ? 1 : better < worse ? 0 : 0.5;
+}
+
+static void add_pair(by_hand *h, double delta, int64_t better_length, int64_t worse_length)
+{
+    double sure = 1 / (1 + exp(-fabs(delta)));
+    int bin = (int)fmin(9, (sure - 0.5) * 20);
+    h->pairs += 1;
+    h->right += in_order(delta, 0);
+    h->margin += delta;
+    h->longer += in_order((double)better_length, (double)worse_length);
+    h->bin_count[bin] += 1;
+    h->bin_right[bin] += in_order(delta, 0);
+    h->bin_sure[bin] += sure;
+}
+
+/* From the scores of a model that has learned a little. */
 START_TEST(test_pair_metrics)
 {
     small_reward_config c = small_reward_defaults(FST_REWARD_PAIRWISE);
+    c.answers = _i;
     small_reward s;
     small_reward_create(&s, &c);
+    REQUIRE(fst_run_until(s.run, 3));
     REQUIRE(fst_run_evaluate(s.run));
     float scores[64];
     int64_t count = score_all(&s, s.base.validation, scores);
-    double loss = 0, right = 0, margin = 0, sum = 0, longer = 0;
-    for (int64_t i = 0; i < count; i += 2) {
-        double delta = (double)scores[i] - (double)scores[i + 1];
-        loss += log1p(exp(-delta));
-        right += delta > 0 ? 1 : delta < 0 ? 0 : 0.5;
-        margin += delta;
-        sum += (double)scores[i] + (double)scores[i + 1];
+    by_hand h = {0};
+    double sum = 0, calibration = 0;
+    for (int64_t i = 0; i < count; ++i) {
         fst_example better, worse;
-        REQUIRE(fst_dataset_get_example(s.base.validation, i / 2, 0, &better, sizeof better));
-        REQUIRE(fst_dataset_get_example(s.base.validation, i / 2, 1, &worse, sizeof worse));
-        longer += better.length > worse.length ? 1 : better.length < worse.length ? 0 : 0.5;
+        int64_t answers = _i, first = i / answers * answers;
+        REQUIRE(fst_dataset_get_example(s.base.validation, i / answers, i % answers, &better,
+                                        sizeof better));
+        sum += (double)scores[i];
+        for (int64_t j = i + 1; j < first + answers; ++j) {
+            double delta = (double)scores[i] - (double)scores[j];
+            REQUIRE(fst_dataset_get_example(s.base.validation, j / answers, j % answers, &worse,
+                                            sizeof worse));
+            h.loss += log1p(exp(-delta)) / ((double)answers * (double)(answers - 1) / 2);
+            add_pair(&h, delta, better.length, worse.length);
+        }
     }
-    double pairs = (double)count / 2;
-    CLOSE(metric(s.run, "validation_loss"), loss / pairs, 1e-6);
-    CLOSE(metric(s.run, "validation_accuracy"), right / pairs, 1e-9);
-    CLOSE(metric(s.run, "validation_margin"), margin / pairs, 1e-6);
-    CLOSE(metric(s.run, "validation_reward_mean"), sum / (double)count, 1e-6);
-    CLOSE(metric(s.run, "validation_length_baseline"), longer / pairs, 1e-9);
+    for (int b = 0; b < 10; ++b)
+        calibration += fabs(h.bin_right[b] - h.bin_sure[b]) / h.pairs;
+    CLOSE(metric(s.run, "validation_loss"), h.loss / DPO_HELD_OUT, 1e-5);
+    CLOSE(metric(s.run, "validation_accuracy"), h.right / h.pairs, 1e-9);
+    CLOSE(metric(s.run, "validation_margin"), h.margin / h.pairs, 1e-5);
+    CLOSE(metric(s.run, "validation_reward_mean"), sum / (double)count, 1e-5);
+    CLOSE(metric(s.run, "validation_length_baseline"), h.longer / h.pairs, 1e-9);
+    CLOSE(metric(s.run, "validation_calibration"), calibration, 1e-5);
+    small_reward_destroy(&s);
+}
+END_TEST
+
+/* An evaluation that is cancelled leaves the metrics; the best state is saved; a run that stops early has
+ * no shift until it is asked for. */
+START_TEST(test_run_verbs)
+{
+    small_reward_config c = small_reward_defaults(FST_REWARD_PAIRWISE);
+    c.run.total_steps = 30;
+    c.run.evaluate_every = 1;
+    c.run.patience = 1;
+    c.learning_rate = 0.5; /* the loss soon rises */
+    small_reward s;
+    small_reward_create(&s, &c);
+    REQUIRE(fst_run_cancel(s.run));
+    ck_assert_int_eq(fst_run_evaluate(s.run), FST_STOPPED);
+    ck_assert(isnan(metric(s.run, "validation_accuracy")));
+    REQUIRE(fst_run_cancel(s.run));
+    ck_assert_int_eq(fst_reward_shift(s.run, 0, NULL, NULL), FST_STOPPED);
+    REQUIRE(fst_run_until(s.run, 0));
+    double mean;
+    REQUIRE(fst_reward_shift(s.run, 0, &mean, NULL));
+    ck_assert_double_ne(mean, 0);
+    fst_run_info info;
+    REQUIRE(fst_run_get_info(s.run, &info, sizeof info));
+    ck_assert_int_lt(info.step, 30);
+    fst_run_destroy(s.run);
+    s.run = NULL;
+    c.reward.accumulation = 2;
+    REQUIRE(small_reward_start(&s, &c));
+    REQUIRE(fst_run_advance(s.run, NULL));
+    REFUSED(fst_reward_shift(s.run, 0, NULL, NULL), FST_ERR_STATE, "middle");
+    REFUSED(fst_reward_shift(s.run, 2, NULL, NULL), FST_ERR_INVALID_ARGUMENT, "scale");
     small_reward_destroy(&s);
 }
 END_TEST
@@ -391,7 +455,8 @@ int main(void)
     TCase *tests = tcase_create("all");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, test_pairs_are_learned, 2, 5);
-    tcase_add_test(tests, test_pair_metrics);
+    tcase_add_loop_test(tests, test_pair_metrics, 2, 5);
+    tcase_add_test(tests, test_run_verbs);
     tcase_add_loop_test(tests, test_labels_are_learned, 0, 2);
     tcase_add_loop_test(tests, test_accumulation, 0, 2);
     tcase_add_loop_test(tests, test_steady_steps_allocate_nothing, 0, 2);
