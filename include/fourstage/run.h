@@ -145,7 +145,7 @@ FST_API fst_status fst_run_metric_name(const fst_run *run, int64_t index, const 
 /** The state of a run; filled by fst_run_get_info. @since 0.1 */
 typedef struct fst_run_info {
     size_t struct_size;        /**< size the caller passed */
-    const char *stage;         /**< "pretrain"; static text */
+    const char *stage;         /**< "pretrain", "sft" and so on; static text */
     int64_t step;              /**< steps done */
     int64_t total_steps;       /**< 0: without an end */
     int64_t micro_step;        /**< micro-batches of the present step that are done */
