@@ -1215,7 +1215,7 @@ class RunInfo(Struct):
     """The state of a run; filled by fst_run_get_info.
     Since 0.1
 
-    stage: "pretrain"; static text
+    stage: "pretrain", "sft" and so on; static text
     step: steps done
     total_steps: 0: without an end
     micro_step: micro-batches of the present step that are done
