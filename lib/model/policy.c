@@ -3,13 +3,11 @@
 #include "base/error.h"
 #include "fourstage/tokenizer.h"
 #include "model/policy_draw.h"
+#include "model/policy_memory.h"
 #include "model/policy_text.h"
 #include "tokenizer/tokenizer.h"
 
 #include <string.h>
-
-/* Prompt tokens of one forward: bounds its memory, and is enough to keep the products busy. */
-enum { PROMPT_BUDGET = 2048 };
 
 fst_status fst__policy_create(fst_model *model, fst_tokenizer *tokenizer, fst_policy **out)
 {
@@ -30,38 +28,11 @@ fst_status fst__policy_create(fst_model *model, fst_tokenizer *tokenizer, fst_po
     return FST_OK;
 }
 
-static void drop_results(fst_policy *policy)
-{
-    fst__allocator *allocator = &policy->model->context->allocator;
-    for (int64_t i = 0; i < policy->sequence_count; ++i) {
-        fst__sequence *s = &policy->sequences[i];
-        fst__free(allocator, s->in_prompt);
-        fst__free(allocator, s->counts);
-        fst__free(allocator, s->log_probabilities);
-        fst__free(allocator, s->kept);
-        fst__free(allocator, s->ids);
-        fst__free(allocator, s->text.data);
-    }
-    fst__free(allocator, policy->sequences);
-    fst__free(allocator, policy->draws);
-    fst__free(allocator, policy->step_counts);
-    fst__free(allocator, policy->step_ids);
-    fst__free(allocator, policy->logits);
-    fst__policy_destroy_samplers(policy);
-    policy->sequences = NULL;
-    policy->sequence_count = 0;
-    policy->draws = NULL;
-    policy->step_counts = NULL;
-    policy->step_ids = NULL;
-    policy->logits = NULL;
-}
-
 void fst__policy_release(fst_policy *policy)
 {
     if (!policy || atomic_fetch_sub(&policy->references, 1) != 1)
         return;
-    drop_results(policy);
-    fst__kv_cache_destroy(&policy->cache);
+    fst__policy_drop_memory(policy);
     fst_model *model = policy->model;
     fst__tokenizer_release(policy->tokenizer);
     fst__free(&model->context->allocator, policy);
@@ -73,52 +44,23 @@ static bool has_penalties(const fst_sampling_options *o)
     return o->repetition_penalty != 1 || o->presence_penalty != 0 || o->frequency_penalty != 0;
 }
 
-static fst_status prepare_sequence(fst_policy *policy, fst__sequence *s, const int32_t *prompt,
-                                   int64_t length, int64_t index, const fst_sampling_options *o)
+static int64_t limit_of(const fst_policy *policy, int64_t length, const fst_sampling_options *o)
 {
-    fst__allocator *allocator = &policy->model->context->allocator;
     int64_t room = policy->model->config.context_length - length;
-    s->limit = o->max_new_tokens < room ? o->max_new_tokens : room;
+    return o->max_new_tokens < room ? o->max_new_tokens : room;
+}
+
+static void prepare_sequence(fst_policy *policy, fst__sequence *s, const int32_t *prompt,
+                             int64_t length, int64_t index, const fst_sampling_options *o)
+{
+    s->limit = limit_of(policy, length, o);
     /* A seed of its own for each prompt; multiplied so that neighbours share no key. */
     s->seed = o->seeds ? (uint64_t)o->seeds[index]
                        : (uint64_t)o->seed * 0x9E3779B97F4A7C15u + (uint64_t)index;
-    s->text = fst__text_create(allocator);
     s->finish = FST_FINISH_LENGTH;
     s->done = s->limit == 0;
-    s->ids = fst__alloc_array(allocator, (size_t)s->limit, sizeof *s->ids);
-    s->log_probabilities =
-        fst__alloc_array(allocator, (size_t)s->limit, sizeof *s->log_probabilities);
-    if (!s->ids || !s->log_probabilities)
-        return FST_ERR_NO_MEMORY;
-    if (o->record_kept) {
-        s->kept = fst__alloc_array(allocator, (size_t)s->limit,
-                                   fst__policy_kept_row(policy));
-        if (!s->kept)
-            return FST_ERR_NO_MEMORY;
-    }
-    if (!has_penalties(o))
-        return FST_OK;
-    size_t vocabulary = (size_t)policy->model->config.vocabulary_size;
-    s->counts = fst__alloc_zero(allocator, vocabulary * sizeof *s->counts);
-    s->in_prompt = fst__alloc_zero(allocator, vocabulary);
-    if (!s->counts || !s->in_prompt)
-        return FST_ERR_NO_MEMORY;
-    for (int64_t i = 0; i < length; ++i)
+    for (int64_t i = 0; s->in_prompt && i < length; ++i)
         s->in_prompt[prompt[i]] = 1;
-    return FST_OK;
-}
-
-static fst_status prepare_cache(fst_policy *policy, int64_t count, int64_t positions)
-{
-    fst__kv_cache *cache = &policy->cache;
-    enum { ROUND = 64 };
-    if (cache->sequences != count || cache->capacity < positions) {
-        fst__kv_cache_destroy(cache);
-        int64_t capacity = (positions + ROUND - 1) / ROUND * ROUND;
-        return fst__kv_cache_create(policy->model, count, capacity, cache);
-    }
-    memset(cache->lengths, 0, (size_t)count * sizeof *cache->lengths);
-    return FST_OK;
 }
 
 static fst_status check_prompts(const fst_policy *policy, const int32_t *const *prompts,
@@ -127,10 +69,10 @@ static fst_status check_prompts(const fst_policy *policy, const int32_t *const *
     const fst_model_config *c = &policy->model->config;
     for (int64_t s = 0; s < count; ++s) {
         if (!prompts[s] || lengths[s] < 1 || lengths[s] > c->context_length)
-            return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                             "prompt %lld has %lld ids, expected 1 to the model's context_length %d",
-                             (long long)s, prompts[s] ? (long long)lengths[s] : 0,
-                             (int)c->context_length);
+            return fst__fail(
+                FST_ERR_INVALID_ARGUMENT,
+                "prompt %lld has %lld ids, expected 1 to the model's context_length %d",
+                (long long)s, prompts[s] ? (long long)lengths[s] : 0, (int)c->context_length);
         for (int64_t i = 0; i < lengths[s]; ++i) {
             if (prompts[s][i] < 0 || prompts[s][i] >= c->vocabulary_size)
                 return fst__fail(FST_ERR_INVALID_ARGUMENT,
@@ -144,35 +86,25 @@ static fst_status check_prompts(const fst_policy *policy, const int32_t *const *
 static fst_status prepare(fst_policy *policy, const int32_t *const *prompts, const int64_t *lengths,
                           int64_t count, const fst_sampling_options *options)
 {
-    fst__allocator *allocator = &policy->model->context->allocator;
-    int32_t vocabulary = policy->model->config.vocabulary_size;
-    int64_t positions = 1;
     fst_status status = check_prompts(policy, prompts, lengths, count);
     if (status)
         return status;
-    drop_results(policy);
-    policy->sequences = fst__alloc_array(allocator, (size_t)count, sizeof *policy->sequences);
-    if (!policy->sequences)
-        return FST_ERR_NO_MEMORY;
-    memset(policy->sequences, 0, (size_t)count * sizeof *policy->sequences);
-    policy->sequence_count = count;
+    fst__policy_need need = {
+        .sequences = count,
+        .positions = 1,
+        .new_tokens = 1,
+        .kept = options->record_kept != 0,
+        .penalties = has_penalties(options),
+    };
     for (int64_t s = 0; s < count; ++s) {
-        status = prepare_sequence(policy, &policy->sequences[s], prompts[s], lengths[s], s, options);
-        if (status)
-            return status;
-        int64_t most = lengths[s] + policy->sequences[s].limit;
-        positions = most > positions ? most : positions;
+        int64_t limit = limit_of(policy, lengths[s], options), most = lengths[s] + limit;
+        need.new_tokens = limit > need.new_tokens ? limit : need.new_tokens;
+        need.positions = most > need.positions ? most : need.positions;
     }
-    size_t step = (size_t)(count > PROMPT_BUDGET ? count : PROMPT_BUDGET);
-    policy->step_ids = fst__alloc_array(allocator, step, sizeof *policy->step_ids);
-    policy->step_counts = fst__alloc_array(allocator, (size_t)count, sizeof *policy->step_counts);
-    policy->draws = fst__alloc_array(allocator, (size_t)count, sizeof *policy->draws);
-    policy->logits = fst__alloc_array(allocator, (size_t)count * (size_t)vocabulary,
-                                      sizeof *policy->logits);
-    if (!policy->step_ids || !policy->step_counts || !policy->draws || !policy->logits)
-        return FST_ERR_NO_MEMORY;
-    status = fst__policy_create_samplers(policy);
-    return status ? status : prepare_cache(policy, count, positions);
+    status = fst__policy_reserve(policy, &need);
+    for (int64_t s = 0; s < count && !status; ++s)
+        prepare_sequence(policy, &policy->sequences[s], prompts[s], lengths[s], s, options);
+    return status;
 }
 
 /* Fills step_ids and step_counts with prompt tokens still to be read, whole prompts where they fit;
@@ -185,9 +117,9 @@ static bool plan_prompts(fst_policy *policy, const int32_t *const *prompts, cons
         policy->step_counts[s] = 0;
         if (policy->sequences[s].done || rest <= 0)
             continue;
-        if (used > 0 && rest > PROMPT_BUDGET - used)
+        if (used > 0 && rest > FST__PROMPT_BUDGET - used)
             continue;
-        int64_t take = rest < PROMPT_BUDGET ? rest : PROMPT_BUDGET;
+        int64_t take = rest < FST__PROMPT_BUDGET ? rest : FST__PROMPT_BUDGET;
         memcpy(policy->step_ids + used, prompts[s] + read, (size_t)take * sizeof **prompts);
         policy->step_counts[s] = (int32_t)take;
         used += take;
@@ -332,8 +264,7 @@ fst_status fst__policy_generate(fst_policy *policy, const int32_t *const *prompt
 
 static fst_status encode(const fst_policy *policy, const char *text, size_t length, fst__ids *ids)
 {
-    fst_status status =
-        fst__tokenizer_encode(policy->tokenizer, text, length, true, true, ids);
+    fst_status status = fst__tokenizer_encode(policy->tokenizer, text, length, true, true, ids);
     if (status || ids->count)
         return status;
     int64_t begin = policy->model->config.bos_id;
@@ -373,7 +304,8 @@ fst_status fst__policy_generate_text(fst_policy *policy, const char *const *text
         prompt_lengths[i] = (int64_t)ids[i].count;
     }
     if (!status)
-        status = fst__policy_generate(policy, prompts, prompt_lengths, count, options, callback, user);
+        status =
+            fst__policy_generate(policy, prompts, prompt_lengths, count, options, callback, user);
     for (int64_t i = 0; ids && i < count; ++i) {
         if (ids[i].allocator)
             fst__ids_destroy(&ids[i]);

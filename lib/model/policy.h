@@ -8,14 +8,15 @@
 #include "model/sampler.h"
 
 typedef struct fst__sequence {
+    /* Parts of the policy's blocks. */
     int32_t *ids;              /* [limit] drawn */
     double *log_probabilities; /* [limit] */
     unsigned char *kept;       /* [limit, ⌈vocabulary/8⌉]; only where they are recorded */
     int64_t count, limit;
     uint64_t seed;
-    fst__text text;       /* of the ids drawn */
-    size_t reported;      /* bytes of it the callback has seen */
-    int32_t *counts;      /* [vocabulary] of the output; only with penalties */
+    fst__text text;           /* of the ids drawn */
+    size_t reported;          /* bytes of it the callback has seen */
+    int32_t *counts;          /* [vocabulary] of the output; only with penalties */
     unsigned char *in_prompt; /* [vocabulary]; only with penalties */
     int32_t finish;
     bool done;
@@ -26,20 +27,40 @@ typedef struct fst__draw {
     int64_t sequence, row;
 } fst__draw;
 
+/* What a generate takes. */
+typedef struct fst__policy_need {
+    int64_t sequences;
+    int64_t positions;  /* most ids of a prompt and its answer */
+    int64_t new_tokens; /* most of an answer */
+    bool kept, penalties;
+} fst__policy_need;
+
+/* Prompt tokens of one forward: bounds its memory, and is enough to keep the products busy. */
+enum { FST__PROMPT_BUDGET = 2048 };
+
 struct fst_policy {
     _Atomic int64_t references;
     fst_model *model;
     fst_tokenizer *tokenizer; /* or NULL */
     bool busy;                /* a generate is in progress */
     fst__sequence *sequences;
-    int64_t sequence_count;
+    int64_t sequence_count; /* of the last generate */
+
+    /* policy_memory.h: room for so much; blocks that the sequences share. */
+    fst__policy_need room;
+    int64_t bytes;
     fst__kv_cache cache;
     fst__sampler *samplers; /* one for each worker */
     int32_t sampler_count;
-    fst__real *logits;    /* [sequences, vocabulary] */
-    int32_t *step_ids;    /* ids of the forward to come */
-    int32_t *step_counts; /* [sequences] */
-    fst__draw *draws;     /* [sequences] of the forward just done */
+    fst__real *logits;         /* [sequences, vocabulary] */
+    int32_t *step_ids;         /* ids of the forward to come */
+    int32_t *step_counts;      /* [sequences] */
+    fst__draw *draws;          /* [sequences] of the forward just done */
+    int32_t *ids;              /* [sequences, new_tokens] */
+    double *log_probabilities; /* likewise */
+    unsigned char *kept;       /* [sequences, new_tokens, kept row] */
+    int32_t *counts;           /* [sequences, vocabulary] */
+    unsigned char *in_prompt;  /* likewise */
 };
 
 fst_status fst__policy_create(fst_model *model, fst_tokenizer *tokenizer, fst_policy **out);

@@ -1,41 +1,11 @@
 #include "model/policy_draw.h"
 
 #include "base/error.h"
-#include "kernels/compute.h"
+#include "model/policy_memory.h"
 
 #include <stdio.h>
 
 enum { TEXT_SIZE = 512 };
-
-size_t fst__policy_kept_row(const fst_policy *policy)
-{
-    return ((size_t)policy->model->config.vocabulary_size + 7) / 8;
-}
-
-fst_status fst__policy_create_samplers(fst_policy *policy)
-{
-    fst_context *context = policy->model->context;
-    int32_t workers = fst__pool_workers(context->pool);
-    policy->samplers =
-        fst__alloc_zero(&context->allocator, (size_t)workers * sizeof *policy->samplers);
-    if (!policy->samplers)
-        return FST_ERR_NO_MEMORY;
-    policy->sampler_count = workers;
-    fst_status status = FST_OK;
-    for (int32_t i = 0; i < workers && !status; ++i)
-        status = fst__sampler_create(&context->allocator, context->compute->kernels,
-                                     policy->model->config.vocabulary_size, &policy->samplers[i]);
-    return status;
-}
-
-void fst__policy_destroy_samplers(fst_policy *policy)
-{
-    for (int32_t i = 0; i < policy->sampler_count; ++i)
-        fst__sampler_destroy(&policy->samplers[i]);
-    fst__free(&policy->model->context->allocator, policy->samplers);
-    policy->samplers = NULL;
-    policy->sampler_count = 0;
-}
 
 typedef struct drawing {
     fst_policy *policy;

@@ -1,16 +1,9 @@
-/* The tokens that follow one forward, drawn by all workers: on small models drawing takes as long as
- * the forward. */
+/* The tokens that follow one forward, drawn by all workers: on small models drawing takes as long
+ * as the forward. */
 #ifndef FST_MODEL_POLICY_DRAW_H
 #define FST_MODEL_POLICY_DRAW_H
 
 #include "model/policy.h"
-
-/* Bytes of a list of ids that a token was drawn from. */
-size_t fst__policy_kept_row(const fst_policy *policy);
-
-/* A sampler for each worker. */
-fst_status fst__policy_create_samplers(fst_policy *policy);
-void fst__policy_destroy_samplers(fst_policy *policy);
 
 /*
  * Draws a token for each of policy->draws [count]; its id, log-probability and list go behind those

@@ -1,5 +1,5 @@
-/* Reinforcement learning that was interrupted anywhere, also between the minibatches of an iteration,
- * ends with the bytes of a run that was not. */
+/* Reinforcement learning that was interrupted anywhere, also between the minibatches of an
+ * iteration, ends with the bytes of a run that was not. */
 #include "../support/small_rl.h"
 #include "small_run.h"
 
@@ -133,10 +133,18 @@ START_TEST(test_other_runs_are_refused)
     save(&s, folder, "one");
     small_rl_destroy(&s);
     switch (cases[_i].which) {
-    case 0: config.rl.algorithm = FST_RL_PPO; break;
-    case 1: config.rl.epochs += 1; break;
-    case 2: config.sampling.temperature = 0.5; break;
-    default: config.rl.prompts_per_step = 2; break;
+    case 0:
+        config.rl.algorithm = FST_RL_PPO;
+        break;
+    case 1:
+        config.rl.epochs += 1;
+        break;
+    case 2:
+        config.sampling.temperature = 0.5;
+        break;
+    default:
+        config.rl.prompts_per_step = 2;
+        break;
     }
     small_rl_create(&s, &config);
     ck_assert_int_eq(fst_run_resume(s.run, small_path(folder, "one")), FST_ERR_MISMATCH);

@@ -1,5 +1,5 @@
-/* A run of reinforcement learning small enough to be made a hundred times: a policy over 61 ids whose
- * answers are liked for one of them. */
+/* A run of reinforcement learning small enough to be made a hundred times: a policy over 61 ids
+ * whose answers are liked for one of them. */
 #ifndef TESTS_SUPPORT_SMALL_RL_H
 #define TESTS_SUPPORT_SMALL_RL_H
 
@@ -83,7 +83,8 @@ static inline void small_rl_texts(small_rl *s)
     REQUIRE(fst_tokenizer_train_options_init(&train, sizeof train));
     train.kind = FST_TOKENIZER_CHARACTER;
     REQUIRE(fst_tokenizer_train_texts(s->context, texts, NULL, RL_PROMPTS, &train, &s->tokenizer));
-    REQUIRE(fst_dataset_from_prompts(s->context, s->tokenizer, texts, RL_PROMPTS, NULL, &s->prompts));
+    REQUIRE(
+        fst_dataset_from_prompts(s->context, s->tokenizer, texts, RL_PROMPTS, NULL, &s->prompts));
 }
 
 static inline void small_rl_supervised(small_rl *s)
@@ -145,7 +146,8 @@ static inline void small_rl_reward(small_rl *s, const small_rl_config *c)
     REQUIRE(fst_reward_callback_options_init(&options, sizeof options));
     options.release = free;
     s->seen = calloc(1, sizeof *s->seen);
-    REQUIRE(fst_reward_model_from_callback(s->context, small_rl_score, s->seen, &options, &s->reward));
+    REQUIRE(
+        fst_reward_model_from_callback(s->context, small_rl_score, s->seen, &options, &s->reward));
     if (!c->normalise)
         return;
     fst_reward_model *member = s->reward;

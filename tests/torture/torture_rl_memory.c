@@ -1,6 +1,6 @@
 /*
- * Every allocation of reinforcement learning fails in turn: the status is FST_ERR_NO_MEMORY, nothing
- * leaks, and every handle can be destroyed.
+ * Every allocation of reinforcement learning fails in turn: the status is FST_ERR_NO_MEMORY,
+ * nothing leaks, and every handle can be destroyed.
  */
 #include "../support/small_rl.h"
 #include "small_run.h"

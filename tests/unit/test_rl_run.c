@@ -1,8 +1,11 @@
 /* What a run of reinforcement learning refuses, survives, and what may not change its results. */
 #include "../support/small_rl.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 #define REFUSED(call, status, words)                                                               \
     do {                                                                                           \
@@ -20,20 +23,48 @@ static const struct {
     field_kind kind;
     double value;
 } refused[] = {
-#define FIELD(name, kind, value) {#name, offsetof(fst_rl_options, name), kind, value}
-    FIELD(algorithm, I32, -1), FIELD(algorithm, I32, 4), FIELD(shuffle, I32, 2),
-    FIELD(prompts_per_step, I64, 0), FIELD(samples_per_prompt, I64, 0), FIELD(rows, I64, -1),
-    FIELD(rows, I64, 3), FIELD(minibatch, I64, 3), FIELD(minibatch, I64, -1), FIELD(epochs, I64, 0),
-    FIELD(supervised_rows, I64, 0), FIELD(supervised_coefficient, F64, -1), FIELD(clip, F64, 1.5),
-    FIELD(clip, F64, -0.1), FIELD(clip_high, F64, -0.1), FIELD(dual_clip, F64, 0.5),
-    FIELD(dual_clip, F64, -3), FIELD(value_clip, F64, -0.2), FIELD(value_coefficient, F64, -1),
-    FIELD(value_coefficient, F64, NAN), FIELD(entropy_coefficient, F64, -0.01),
-    FIELD(gamma, F64, 1.1), FIELD(gamma, F64, -0.1), FIELD(lambda, F64, 1.01),
-    FIELD(lambda, F64, NAN), FIELD(kl_coefficient, F64, -0.05), FIELD(kl_coefficient, F64, INFINITY),
-    FIELD(kl_estimator, I32, 3), FIELD(kl_in_loss, I32, 2), FIELD(kl_target, F64, -1),
-    FIELD(kl_horizon, F64, -1), FIELD(kl_ceiling, F64, -1), FIELD(stop_kl, F64, -1),
-    FIELD(reward_clip, F64, -5), FIELD(missing_end_penalty, F64, -1),
-    FIELD(whiten_advantages, I32, 2), FIELD(scale_advantages, I32, -1), FIELD(aggregation, I32, 3),
+#define FIELD(name, kind, value)                                                                   \
+    {                                                                                              \
+#name, offsetof(fst_rl_options, name), kind, value                                         \
+    }
+    FIELD(algorithm, I32, -1),
+    FIELD(algorithm, I32, 4),
+    FIELD(shuffle, I32, 2),
+    FIELD(prompts_per_step, I64, 0),
+    FIELD(samples_per_prompt, I64, 0),
+    FIELD(rows, I64, -1),
+    FIELD(rows, I64, 3),
+    FIELD(minibatch, I64, 3),
+    FIELD(minibatch, I64, -1),
+    FIELD(epochs, I64, 0),
+    FIELD(supervised_rows, I64, 0),
+    FIELD(supervised_coefficient, F64, -1),
+    FIELD(clip, F64, 1.5),
+    FIELD(clip, F64, -0.1),
+    FIELD(clip_high, F64, -0.1),
+    FIELD(dual_clip, F64, 0.5),
+    FIELD(dual_clip, F64, -3),
+    FIELD(value_clip, F64, -0.2),
+    FIELD(value_coefficient, F64, -1),
+    FIELD(value_coefficient, F64, NAN),
+    FIELD(entropy_coefficient, F64, -0.01),
+    FIELD(gamma, F64, 1.1),
+    FIELD(gamma, F64, -0.1),
+    FIELD(lambda, F64, 1.01),
+    FIELD(lambda, F64, NAN),
+    FIELD(kl_coefficient, F64, -0.05),
+    FIELD(kl_coefficient, F64, INFINITY),
+    FIELD(kl_estimator, I32, 3),
+    FIELD(kl_in_loss, I32, 2),
+    FIELD(kl_target, F64, -1),
+    FIELD(kl_horizon, F64, -1),
+    FIELD(kl_ceiling, F64, -1),
+    FIELD(stop_kl, F64, -1),
+    FIELD(reward_clip, F64, -5),
+    FIELD(missing_end_penalty, F64, -1),
+    FIELD(whiten_advantages, I32, 2),
+    FIELD(scale_advantages, I32, -1),
+    FIELD(aggregation, I32, 3),
     FIELD(evaluation_prompts, I64, -1),
 #undef FIELD
 };
@@ -153,7 +184,8 @@ START_TEST(test_threads)
         config.context.threads = threads;
         float *more = trained(&config, &other, NULL);
         ck_assert_int_eq(count, other);
-        ck_assert_msg(memcmp(one, more, (size_t)count * sizeof *one) == 0, "%d threads", (int)threads);
+        ck_assert_msg(memcmp(one, more, (size_t)count * sizeof *one) == 0, "%d threads",
+                      (int)threads);
         free(more);
     }
     free(one);
@@ -380,6 +412,77 @@ START_TEST(test_cancel)
 }
 END_TEST
 
+typedef struct canceller {
+    fst_run *run;
+    _Atomic int32_t begun;
+} canceller;
+
+/* From another thread, at any moment of a run: it ends with the same bits. */
+static void *cancel_often(void *user)
+{
+    canceller *c = user;
+    fst_run_cancel(c->run); /* one is certain, the others come when they come */
+    atomic_store(&c->begun, 1);
+    for (int i = 0; i < 200; ++i) {
+        struct timespec pause = {0, 100000 + 37000 * (i % 7)};
+        nanosleep(&pause, NULL);
+        fst_run_cancel(c->run);
+    }
+    return NULL;
+}
+
+START_TEST(test_cancel_at_any_moment)
+{
+    small_rl_config config = small_rl_defaults(FST_RL_PPO);
+    config.rl.rows = 2;
+    config.run.total_steps = 20;
+    int64_t count, stops = 0;
+    float *straight = trained(&config, &count, NULL);
+    small_rl s;
+    small_rl_create(&s, &config);
+    canceller often = {.run = s.run};
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, cancel_often, &often), 0);
+    while (!atomic_load(&often.begun))
+        ;
+    fst_status status;
+    while ((status = fst_run_until(s.run, 0)) == FST_STOPPED)
+        ++stops;
+    ck_assert_msg(status == FST_OK, "%s", fst_last_error());
+    pthread_join(thread, NULL);
+    ck_assert_int_gt(stops, 0);
+    float *after = small_rl_weights(s.model, &count);
+    ck_assert(memcmp(straight, after, (size_t)count * sizeof *after) == 0);
+    small_rl_destroy(&s);
+    free(after);
+    free(straight);
+}
+END_TEST
+
+/* What was planned is what is used: no iteration takes memory, and the plan names all of it. */
+START_TEST(test_memory_is_planned)
+{
+    small_rl_config config = small_rl_defaults(_i);
+    config.sampling.top_k = 5;
+    config.run.total_steps = 0;
+    config.rl.rows = 2;
+    small_rl s;
+    small_rl_create(&s, &config);
+    fst_memory memory = {.struct_size = sizeof memory};
+    REQUIRE(fst_run_memory(s.run, &memory, sizeof memory));
+    fst_context_info info = {.struct_size = sizeof info}, later = info;
+    REQUIRE(fst_run_until(s.run, 4));
+    REQUIRE(fst_run_evaluate(s.run));
+    REQUIRE(fst_context_get_info(s.context, &info, sizeof info));
+    REQUIRE(fst_run_until(s.run, 12));
+    REQUIRE(fst_run_evaluate(s.run));
+    REQUIRE(fst_context_get_info(s.context, &later, sizeof later));
+    ck_assert_int_eq(later.allocations, info.allocations);
+    ck_assert_int_eq(later.live_bytes, info.live_bytes);
+    small_rl_destroy(&s);
+}
+END_TEST
+
 /* ---- answers, metrics */
 
 START_TEST(test_ends_and_lengths)
@@ -474,6 +577,8 @@ int main(void)
     tcase_add_test(cases, test_adaptive_coefficient);
     tcase_add_loop_test(cases, test_reward_that_fails, 0, 3);
     tcase_add_test(cases, test_cancel);
+    tcase_add_test(cases, test_cancel_at_any_moment);
+    tcase_add_loop_test(cases, test_memory_is_planned, 0, 4);
     tcase_add_test(cases, test_ends_and_lengths);
     tcase_add_loop_test(cases, test_everything_asked_for, 0, 4);
     suite_add_tcase(suite, cases);

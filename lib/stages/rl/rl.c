@@ -5,6 +5,7 @@
 #include "base/options.h"
 #include "model/adapter.h"
 #include "model/copy.h"
+#include "model/policy_memory.h"
 #include "model/sampling.h"
 #include "tokenizer/tokenizer.h"
 
@@ -278,6 +279,26 @@ static fst_status make_reference(fst__rl *rl, const fst_rl_options *o)
     return FST_OK;
 }
 
+/* Sampling's own memory, and the forward over a rollout's prompts. */
+static fst_status reserve_policy(fst__rl *rl)
+{
+    int64_t longest = rl->prompts_info.longest, most = FST__PROMPT_BUDGET / longest;
+    const fst__policy_need need = {
+        .sequences = rl->answers.count, .positions = rl->answers.length,
+        .new_tokens = rl->answers.length - 1 < rl->sampling.max_new_tokens
+                          ? rl->answers.length - 1
+                          : rl->sampling.max_new_tokens,
+        .kept = rl->answers.kept_row > 0,
+    };
+    fst_status status = fst__policy_reserve(rl->policy, &need);
+    most = most < 1 ? 1 : most < rl->answers.count ? most : rl->answers.count;
+    int64_t bytes = 0;
+    if (!status)
+        status = fst__model_reserve(rl->training.model, most, longest, false, &bytes);
+    rl->activation_bytes = bytes > rl->activation_bytes ? bytes : rl->activation_bytes;
+    return status;
+}
+
 static fst_status reserve(fst__rl *rl)
 {
     fst_model *model = rl->training.model;
@@ -290,7 +311,7 @@ static fst_status reserve(fst__rl *rl)
         status = fst__model_reserve(rl->reference, rows, length, false, NULL);
     if (supervised > rl->activation_bytes)
         rl->activation_bytes = supervised;
-    return status;
+    return status ? status : reserve_policy(rl);
 }
 
 static fst_status make_snapshot(fst__rl *rl)
@@ -376,7 +397,7 @@ static void memory(const fst_run *run, fst_memory *memory)
     if (rl->owns_reference)
         memory->weights += rl->reference->parameters.elements * (int64_t)sizeof(fst__real);
     memory->activations = rl->activation_bytes;
-    memory->data = rl->data_bytes;
+    memory->data = rl->data_bytes + fst__policy_bytes(rl->policy);
 }
 
 static const fst__stage stage = {
