@@ -16,6 +16,7 @@ enum { RL_LIKED = 7, RL_END = 60, RL_PROMPTS = 6, RL_ANSWER = 6 };
 typedef struct small_reward {
     int64_t calls, answers, fail_at; /* the call that answers `answer`; 0: none */
     int32_t answer;
+    char text[64]; /* of the first answer with a text */
     float nan_at_call;
 } small_reward;
 
@@ -26,6 +27,7 @@ typedef struct small_rl_config {
     int32_t value_head; /* 0: the model has none */
     int32_t normalise;  /* 1: the reward has running statistics */
     int32_t supervised; /* 1: text is mixed in */
+    int32_t texts;      /* 1: the run has the tokenizer, which lacks most ids of the model */
     double learning_rate, model_dropout;
     fst_sampling_options sampling;
     fst_rl_options rl; /* handles are filled in */
@@ -66,6 +68,8 @@ static inline int32_t small_rl_score(const fst_reward_batch *batch, float *score
     seen->calls += 1;
     seen->answers += batch->count;
     for (int64_t n = 0; n < batch->count; ++n) {
+        if (batch->response_texts && batch->response_texts[n][0] && !seen->text[0])
+            strncpy(seen->text, batch->response_texts[n], sizeof seen->text - 1);
         float sum = 0;
         for (int64_t t = 0; t < batch->response_lengths[n]; ++t)
             sum += batch->responses[n][t] % RL_LIKED == 0 ? 1.0f : 0.0f;
@@ -190,6 +194,7 @@ static inline fst_status small_rl_start(small_rl *s, const small_rl_config *c)
     options.prompts = s->prompts;
     options.validation = s->prompts;
     options.supervised = s->supervised;
+    options.tokenizer = c->texts ? s->tokenizer : NULL;
     options.sampling = &c->sampling;
     options.run = &c->run;
     return fst_rl_create(&options, &s->run);

@@ -518,6 +518,46 @@ START_TEST(test_ends_and_lengths)
 }
 END_TEST
 
+/* Scores see the text that a user would: without ids that the tokenizer lacks, and without stop
+ * strings. */
+START_TEST(test_texts)
+{
+    small_rl_config config = small_rl_defaults(FST_RL_REINFORCE);
+    const char *stops[] = {"ca"};
+    int32_t forbidden[RL_END + 1];
+    float values[RL_END + 1];
+    for (int32_t i = 0; i <= RL_END; ++i) {
+        forbidden[i] = i;
+        values[i] = -INFINITY;
+    }
+    config.texts = 1;
+    small_rl s;
+    small_rl_prepare(&s, &config);
+    int32_t ids[3], kept = 0;
+    static const char *const letters[] = {"c", "a"};
+    for (int i = 0; i < 2; ++i)
+        REQUIRE(fst_tokenizer_find(s.tokenizer, letters[i], &ids[i]));
+    ids[2] = RL_END - 1; /* none of the tokenizer's */
+    for (int32_t i = 0; i <= RL_END; ++i) {
+        if (i != ids[0] && i != ids[1] && i != ids[2])
+            forbidden[kept++] = i;
+    }
+    config.sampling.bias_ids = forbidden;
+    config.sampling.bias_values = values;
+    config.sampling.bias_count = (size_t)kept;
+    config.sampling.stop_strings = stops;
+    config.sampling.stop_string_count = 1;
+    REQUIRE(small_rl_start(&s, &config));
+    REQUIRE(fst_run_step(s.run, NULL, 0));
+    REQUIRE(fst_run_until(s.run, 3));
+    ck_assert_msg(s.seen->text[0] && strspn(s.seen->text, "ac") == strlen(s.seen->text), "%s",
+                  s.seen->text);
+    ck_assert_ptr_null(strstr(s.seen->text, "ca"));
+    ck_assert_double_gt(small_rl_metric(s.run, "ends"), 0);
+    small_rl_destroy(&s);
+}
+END_TEST
+
 /* Each algorithm with everything that it can be asked for: finite, and its metrics are there. */
 START_TEST(test_everything_asked_for)
 {
@@ -580,6 +620,7 @@ int main(void)
     tcase_add_test(cases, test_cancel_at_any_moment);
     tcase_add_loop_test(cases, test_memory_is_planned, 0, 4);
     tcase_add_test(cases, test_ends_and_lengths);
+    tcase_add_test(cases, test_texts);
     tcase_add_loop_test(cases, test_everything_asked_for, 0, 4);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -161,6 +161,7 @@ static void destroy(void *state)
     fst__free(allocator, rl->supervised_ids);
     fst__free(allocator, rl->prompt_ids);
     fst__free(allocator, rl->answer_ids);
+    fst__free(allocator, rl->answer_texts);
     fst__free(allocator, rl->prompt_lengths);
     fst__free(allocator, rl->batch.kept);
     fst__free(allocator, rl->batch.log_probabilities);
@@ -223,6 +224,8 @@ static fst_status make_answers(fst__rl *rl)
         status = want(rl, n, sizeof *rl->prompt_ids, (void *)&rl->prompt_ids);
     if (!status)
         status = want(rl, n, sizeof *rl->answer_ids, (void *)&rl->answer_ids);
+    if (!status)
+        status = want(rl, n, sizeof *rl->answer_texts, (void *)&rl->answer_texts);
     if (!status)
         status = want(rl, 3 * n, sizeof *rl->prompt_lengths, &rl->prompt_lengths);
     if (status)

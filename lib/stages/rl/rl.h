@@ -108,6 +108,7 @@ typedef struct fst__rl {
     fst__rollout rollout;
     fst__rl_batch batch;
     const int32_t **prompt_ids, **answer_ids; /* [N] of the rollout being made */
+    const char **answer_texts;                /* likewise, with a tokenizer */
     int64_t *prompt_lengths, *examples, *seeds; /* [N] */
     int32_t *supervised_ids; /* [4, rows, length] ids, targets, positions, documents */
     fst__real *snapshot;     /* the trained weights under the ceiling; NULL without one */

@@ -60,6 +60,7 @@ static fst_status score(fst__rl *rl, int64_t count, int64_t *lengths, int32_t *f
     for (int64_t n = 0; n < count; ++n) {
         const fst__sequence *s = &rl->policy->sequences[n];
         rl->answer_ids[n] = s->ids;
+        rl->answer_texts[n] = s->text.data ? s->text.data : "";
         lengths[n] = s->count;
         finishes[n] = s->finish;
     }
@@ -70,6 +71,8 @@ static fst_status score(fst__rl *rl, int64_t count, int64_t *lengths, int32_t *f
         .prompt_lengths = rl->prompt_lengths,
         .responses = rl->answer_ids,
         .response_lengths = lengths,
+        /* As a user would see them: without stop strings, and without ids that the tokenizer lacks. */
+        .response_texts = rl->tokenizer ? rl->answer_texts : NULL,
         .finishes = finishes,
         .tokenizer = rl->tokenizer,
     };
