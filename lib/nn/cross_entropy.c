@@ -41,7 +41,7 @@ static double exp_total(const fst__kernels *kernels, fst__real *x, fst__real top
         kernels->affine(1, x + j, -top, x + j, count);
         total += (double)kernels->exp_sum(x + j, 0, terms, count);
         for (int64_t i = 0; i < count; ++i)
-            if (terms[i] > 0) /* 0 · -inf counts as 0 */
+            if (terms[i] > 0 && x[j + i] > (fst__real)-INFINITY) /* 0 · -inf counts as 0 */
                 *entropy += (double)terms[i] * (double)x[j + i];
         if (store)
             memcpy(x + j, terms, (size_t)count * sizeof *x);
@@ -92,8 +92,9 @@ static void row_gradient_with_entropy(const fst__kernels *kernels, fst__real *x,
         kernels->exp_sum(x + j, 0, terms, count);
         for (int64_t i = 0; i < count; ++i) {
             double p = (double)terms[i] / total, log_p = (double)x[j + i] - log_total;
-            /* 0 · -inf counts as 0 */
-            double gradient = p > 0 ? p * (of_p - h * (log_p + H)) : 0;
+            /* 0 · -inf counts as 0, also where rounding up makes e to the -inf more than that */
+            bool drawn = p > 0 && x[j + i] > (fst__real)-INFINITY;
+            double gradient = drawn ? p * (of_p - h * (log_p + H)) : 0;
             x[j + i] = (fst__real)(gradient + shift);
         }
     }
