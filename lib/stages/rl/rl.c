@@ -311,7 +311,7 @@ static fst_status reserve(fst__rl *rl)
         status = fst__model_reserve(model, rl->options.supervised_rows, rl->supervised_info.length,
                                     true, &supervised);
     if (!status && rl->reference)
-        status = fst__model_reserve(rl->reference, rows, length, false, NULL);
+        status = fst__model_reserve(rl->reference, rows, length, false, &rl->reference_bytes);
     if (supervised > rl->activation_bytes)
         rl->activation_bytes = supervised;
     return status ? status : reserve_policy(rl);
@@ -399,7 +399,7 @@ static void memory(const fst_run *run, fst_memory *memory)
     fst__training_memory(&rl->training, memory);
     if (rl->owns_reference)
         memory->weights += rl->reference->parameters.elements * (int64_t)sizeof(fst__real);
-    memory->activations = rl->activation_bytes;
+    memory->activations = rl->activation_bytes + rl->reference_bytes;
     memory->data = rl->data_bytes + fst__policy_bytes(rl->policy);
 }
 

@@ -102,7 +102,7 @@ typedef struct fst__rl {
     fst_sampling_options sampling;   /* our copy */
     fst_examples_info prompts_info;
     fst_dataset_info supervised_info;
-    int64_t activation_bytes, data_bytes;
+    int64_t activation_bytes, reference_bytes, data_bytes;
 
     fst__answers answers;
     fst__rollout rollout;
