@@ -2,9 +2,11 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "stages/data_checks.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 const char *const fst__causal_metrics[FST__CAUSAL_METRICS] = {
@@ -52,23 +54,15 @@ static fst_status check_values(const fst__causal_options *o)
 static fst_status check_data(const fst__causal_options *o, const fst_dataset *dataset,
                              const char *field, fst_dataset_info *info)
 {
-    const fst_model *model = o->model;
+    char what[64];
+    snprintf(what, sizeof what, "%s.%s", o->name, field);
     fst_status status = fst_dataset_get_info(dataset, info, sizeof *info);
     if (status)
         return status;
     if (!dataset->packed)
-        return fst__fail(FST_ERR_STATE, "%s.%s is not packed; see fst_dataset_pack", o->name, field);
-    if (dataset->context != model->context)
-        return fst__fail(FST_ERR_MISMATCH, "%s.%s and the model were made from two contexts",
-                         o->name, field);
-    if (info->length > model->config.context_length)
-        return fst__fail(FST_ERR_MISMATCH,
-                         "%s.%s has rows of %" PRId64 " ids, the model's context_length is %d",
-                         o->name, field, info->length, (int)model->config.context_length);
-    if (info->maximum_id >= model->config.vocabulary_size)
-        return fst__fail(FST_ERR_MISMATCH, "%s.%s has id %d, the model's vocabulary_size is %d",
-                         o->name, field, (int)info->maximum_id, (int)model->config.vocabulary_size);
-    return FST_OK;
+        return fst__fail(FST_ERR_STATE, "%s is not packed; see fst_dataset_pack", what);
+    const fst__data_length length = {info->length, "rows", ""};
+    return fst__data_check(o->model, dataset, what, &length);
 }
 
 static fst_status check(const fst__causal_options *o, const fst_run_options *r,

@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "stages/data_checks.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -43,42 +44,16 @@ static fst_status check_values(const fst_reward_options *o)
 
 /* ---- data ---- */
 
-static fst_status check_data(const fst_reward_options *o, const fst_dataset *dataset,
-                             const char *field, fst_examples_info *info)
-{
-    bool graded = o->objective == FST_REWARD_GRADED;
-    fst_dataset_info ids;
-    fst_status status = fst_dataset_get_examples_info(dataset, info, sizeof *info);
-    if (!status)
-        status = fst_dataset_get_info(dataset, &ids, sizeof ids);
-    if (status)
-        return fst__fail_in(status, "fst_reward_options.%s", field);
-    if (dataset->packed || info->kind != (graded ? FST_EXAMPLES_LABELLED : FST_EXAMPLES_PREFERENCES))
-        return fst__fail(FST_ERR_STATE, "fst_reward_options.%s: expected %s that are not packed",
-                         field, graded ? "labelled texts" : "preferences");
-    if (dataset->context != o->model->context)
-        return fst__fail(FST_ERR_MISMATCH,
-                         "fst_reward_options.%s and the model were made from two contexts", field);
-    if (info->longest > o->model->config.context_length)
-        return fst__fail(FST_ERR_MISMATCH,
-                         "fst_reward_options.%s has a sequence of %" PRId64
-                         " ids, the model's context_length is %d; see "
-                         "fst_example_options.max_length",
-                         field, info->longest, (int)o->model->config.context_length);
-    if (ids.maximum_id >= o->model->config.vocabulary_size)
-        return fst__fail(FST_ERR_MISMATCH,
-                         "fst_reward_options.%s has id %d, the model's vocabulary_size is %d", field,
-                         (int)ids.maximum_id, (int)o->model->config.vocabulary_size);
-    return FST_OK;
-}
-
 static fst_status check_all_data(fst__reward *reward)
 {
     const fst_reward_options *o = &reward->options;
     fst_examples_info *train = &reward->train_info, *validation = &reward->validation_info;
-    fst_status status = check_data(o, o->train, "train", train);
+    int32_t kind = o->objective == FST_REWARD_GRADED ? FST_EXAMPLES_LABELLED : FST_EXAMPLES_PREFERENCES;
+    fst_status status =
+        fst__data_check_examples(o->model, o->train, "fst_reward_options.train", kind, train);
     if (!status && o->validation)
-        status = check_data(o, o->validation, "validation", validation);
+        status = fst__data_check_examples(o->model, o->validation, "fst_reward_options.validation",
+                                          kind, validation);
     if (status)
         return status;
     reward->length = train->longest > validation->longest ? train->longest : validation->longest;

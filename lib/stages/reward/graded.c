@@ -93,31 +93,17 @@ static fst_status lose_aspect(fst__reward *reward, int64_t a, fst__reward_sums *
     return FST_OK;
 }
 
-static fst_status micro_batch(fst_run *run)
+static fst_status lose(fst__reward *reward, fst__reward_sums *sums)
 {
-    fst__reward *reward = fst__reward_of(run);
-    fst__reward_sums sums = reward->sums;
-    fst_batch batch;
-    fst__reward_order(reward);
-    fst__reward_read(reward, &batch);
-    fst_status status = fst__reward_forward(reward, &batch);
+    fst_status status = FST_OK;
     for (int64_t a = 0; !status && a < reward->aspect_count; ++a)
-        status = lose_aspect(reward, a, &sums);
-    if (status == FST_ERR_NUMERIC)
-        status = fst__training_blame(&reward->steps.training, status);
-    if (!status)
-        status = fst__reward_backward(reward, batch.rows);
-    if (status)
-        return status;
-    for (int64_t r = 0; r < batch.rows; ++r)
-        sums.tokens += reward->lengths[r];
-    reward->sums = sums;
-    return FST_OK;
+        status = lose_aspect(reward, a, sums);
+    return status;
 }
 
-static double loss(const fst_run *run)
+static fst_status micro_batch(fst_run *run)
 {
-    return fst__reward_of(run)->sums.loss;
+    return fst__reward_micro_batch(run, lose);
 }
 
 static void clear(fst_run *run)
@@ -127,26 +113,17 @@ static void clear(fst_run *run)
 
 static void close(fst_run *run, const fst_optimizer_report *report)
 {
-    const fst__reward *reward = fst__reward_of(run);
-    const fst__reward_sums *s = &reward->sums;
+    const fst__reward_sums *s = &fst__reward_of(run)->sums;
     double *m = run->metrics;
-    run->tokens += (int64_t)s->tokens;
+    fst__reward_close(run, report);
     m[FST__METRIC_LOSS] = s->labels > 0 ? s->loss : NAN;
-    m[FST__METRIC_LEARNING_RATE] = report->learning_rate;
-    m[FST__METRIC_GRADIENT_NORM] = report->gradient_norm;
-    m[FST__GRADED_CLIP_FACTOR] = report->clip_factor;
-    m[FST__GRADED_TOKENS] = s->tokens;
-    m[FST__GRADED_EPOCH] = (double)fst__steps_first(&reward->steps, reward->steps.position) /
-                           (double)reward->train_info.examples;
-    m[FST__GRADED_SPIKES] = (double)reward->steps.spikes;
-    m[FST__GRADED_ROLLBACKS] = (double)reward->steps.rollbacks;
     m[FST__GRADED_LABELS] = s->labels;
 }
 
 const fst__steps_work fst__graded_work = {
     .divisor = divisor,
     .micro_batch = micro_batch,
-    .loss = loss,
+    .loss = fst__reward_loss,
     .close = close,
     .clear = clear,
     .unit = "examples",

@@ -24,15 +24,15 @@ static double divisor(fst_run *run)
     return (double)(reward->options.rows * reward->options.accumulation);
 }
 
-static void add_scores(const fst__reward *reward, int64_t rows, fst__reward_sums *sums)
+static void add_scores(const fst__reward *reward, fst__reward_sums *sums)
 {
+    int64_t rows = reward->offsets[reward->options.rows];
     sums->scores += (double)rows;
     for (int64_t r = 0; r < rows; ++r) {
         double score = (double)reward->scores[r];
         sums->score_sum += score;
         sums->score_min = score < sums->score_min ? score : sums->score_min;
         sums->score_max = score > sums->score_max ? score : sums->score_max;
-        sums->tokens += reward->lengths[r];
     }
 }
 
@@ -53,33 +53,14 @@ static fst_status lose(fst__reward *reward, fst__reward_sums *sums)
         sums->accuracy += found.accuracy * (double)found.count;
         sums->margin += found.margin * (double)found.count;
     }
+    if (!status)
+        add_scores(reward, sums);
     return status;
 }
 
 static fst_status micro_batch(fst_run *run)
 {
-    fst__reward *reward = fst__reward_of(run);
-    fst__reward_sums sums = reward->sums;
-    fst_batch batch;
-    fst__reward_order(reward);
-    fst__reward_read(reward, &batch);
-    fst_status status = fst__reward_forward(reward, &batch);
-    if (!status)
-        status = lose(reward, &sums);
-    if (status == FST_ERR_NUMERIC)
-        status = fst__training_blame(&reward->steps.training, status);
-    if (!status)
-        status = fst__reward_backward(reward, batch.rows);
-    if (status)
-        return status;
-    add_scores(reward, batch.rows, &sums);
-    reward->sums = sums;
-    return FST_OK;
-}
-
-static double loss(const fst_run *run)
-{
-    return fst__reward_of(run)->sums.loss;
+    return fst__reward_micro_batch(run, lose);
 }
 
 static void clear(fst_run *run)
@@ -89,19 +70,10 @@ static void clear(fst_run *run)
 
 static void close(fst_run *run, const fst_optimizer_report *report)
 {
-    const fst__reward *reward = fst__reward_of(run);
-    const fst__reward_sums *s = &reward->sums;
+    const fst__reward_sums *s = &fst__reward_of(run)->sums;
     double *m = run->metrics;
-    run->tokens += (int64_t)s->tokens;
+    fst__reward_close(run, report);
     m[FST__METRIC_LOSS] = s->loss;
-    m[FST__METRIC_LEARNING_RATE] = report->learning_rate;
-    m[FST__METRIC_GRADIENT_NORM] = report->gradient_norm;
-    m[FST__PAIRS_CLIP_FACTOR] = report->clip_factor;
-    m[FST__PAIRS_TOKENS] = s->tokens;
-    m[FST__PAIRS_EPOCH] = (double)fst__steps_first(&reward->steps, reward->steps.position) /
-                          (double)reward->train_info.examples;
-    m[FST__PAIRS_SPIKES] = (double)reward->steps.spikes;
-    m[FST__PAIRS_ROLLBACKS] = (double)reward->steps.rollbacks;
     m[FST__PAIRS_CENTERING] = s->centering;
     m[FST__PAIRS_ACCURACY] = s->accuracy / s->pairs;
     m[FST__PAIRS_MARGIN] = s->margin / s->pairs;
@@ -113,7 +85,7 @@ static void close(fst_run *run, const fst_optimizer_report *report)
 const fst__steps_work fst__pairs_work = {
     .divisor = divisor,
     .micro_batch = micro_batch,
-    .loss = loss,
+    .loss = fst__reward_loss,
     .close = close,
     .clear = clear,
     .unit = "examples",

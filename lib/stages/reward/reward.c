@@ -7,11 +7,11 @@
 
 static const char *const pair_metrics[] = {
 #define AT(metric) [metric - FST__METRIC_OWN]
-    AT(FST__PAIRS_CLIP_FACTOR) = "clip_factor",
-    AT(FST__PAIRS_TOKENS) = "tokens",
-    AT(FST__PAIRS_EPOCH) = "epoch",
-    AT(FST__PAIRS_SPIKES) = "spikes",
-    AT(FST__PAIRS_ROLLBACKS) = "rollbacks",
+    AT(FST__REWARD_CLIP_FACTOR) = "clip_factor",
+    AT(FST__REWARD_TOKENS) = "tokens",
+    AT(FST__REWARD_EPOCH) = "epoch",
+    AT(FST__REWARD_SPIKES) = "spikes",
+    AT(FST__REWARD_ROLLBACKS) = "rollbacks",
     AT(FST__PAIRS_CENTERING) = "centering",
     AT(FST__PAIRS_ACCURACY) = "accuracy",
     AT(FST__PAIRS_MARGIN) = "margin",
@@ -33,11 +33,11 @@ static const char *const pair_metrics[] = {
     AT(metric + 6) = name "6", AT(metric + 7) = name "7"
 
 static const char *const graded_metrics[] = {
-    AT(FST__GRADED_CLIP_FACTOR) = "clip_factor",
-    AT(FST__GRADED_TOKENS) = "tokens",
-    AT(FST__GRADED_EPOCH) = "epoch",
-    AT(FST__GRADED_SPIKES) = "spikes",
-    AT(FST__GRADED_ROLLBACKS) = "rollbacks",
+    AT(FST__REWARD_CLIP_FACTOR) = "clip_factor",
+    AT(FST__REWARD_TOKENS) = "tokens",
+    AT(FST__REWARD_EPOCH) = "epoch",
+    AT(FST__REWARD_SPIKES) = "spikes",
+    AT(FST__REWARD_ROLLBACKS) = "rollbacks",
     AT(FST__GRADED_LABELS) = "labels",
     EIGHT(FST__GRADED_PEARSON, "validation_pearson_"),
     EIGHT(FST__GRADED_SPEARMAN, "validation_spearman_"),

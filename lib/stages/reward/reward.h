@@ -10,14 +10,19 @@
 
 enum { FST__ASPECTS_MOST = 8, FST__LEVELS_MOST = 64, FST__EVALUATED_PAIRS = 256 };
 
-/* The metrics of preferences, behind those that every run has. */
+/* The metrics of both kinds, behind those that every run has. */
+typedef enum fst__reward_metric {
+    FST__REWARD_CLIP_FACTOR = FST__METRIC_OWN,
+    FST__REWARD_TOKENS,
+    FST__REWARD_EPOCH,
+    FST__REWARD_SPIKES,
+    FST__REWARD_ROLLBACKS,
+    FST__REWARD_METRICS_END,
+} fst__reward_metric;
+
+/* Those of preferences. */
 typedef enum fst__pairs_metric {
-    FST__PAIRS_CLIP_FACTOR = FST__METRIC_OWN,
-    FST__PAIRS_TOKENS,
-    FST__PAIRS_EPOCH,
-    FST__PAIRS_SPIKES,
-    FST__PAIRS_ROLLBACKS,
-    FST__PAIRS_CENTERING,
+    FST__PAIRS_CENTERING = FST__REWARD_METRICS_END,
     FST__PAIRS_ACCURACY,
     FST__PAIRS_MARGIN,
     FST__PAIRS_MEAN,
@@ -35,12 +40,7 @@ typedef enum fst__pairs_metric {
 
 /* Those of labelled texts; the last four are rows of FST__ASPECTS_MOST. */
 typedef enum fst__graded_metric {
-    FST__GRADED_CLIP_FACTOR = FST__METRIC_OWN,
-    FST__GRADED_TOKENS,
-    FST__GRADED_EPOCH,
-    FST__GRADED_SPIKES,
-    FST__GRADED_ROLLBACKS,
-    FST__GRADED_LABELS,
+    FST__GRADED_LABELS = FST__REWARD_METRICS_END,
     FST__GRADED_PEARSON,
     FST__GRADED_SPEARMAN = FST__GRADED_PEARSON + FST__ASPECTS_MOST,
     FST__GRADED_ERROR = FST__GRADED_SPEARMAN + FST__ASPECTS_MOST,
@@ -137,6 +137,14 @@ fst_status fst__reward_outputs(fst__reward *reward, int64_t rows, fst__real *sco
 /* Forward for training, and backward from `gradient`. */
 fst_status fst__reward_forward(fst__reward *reward, const fst_batch *batch);
 fst_status fst__reward_backward(fst__reward *reward, int64_t rows);
+
+/* step.c: what steps of both kinds share. `lose` takes the micro-batch's scores to `gradient` and adds
+ * to the sums, which stay as they were if anything fails. */
+fst_status fst__reward_micro_batch(fst_run *run, fst_status (*lose)(fst__reward *reward,
+                                                                    fst__reward_sums *sums));
+double fst__reward_loss(const fst_run *run);
+/* All of fst__reward_metric, the rate and the norm; and counts the run's tokens. */
+void fst__reward_close(fst_run *run, const fst_optimizer_report *report);
 
 /* score.c: all sequences of the first `examples` into all_scores. Asks for cancelling if `run`. */
 fst_status fst__reward_score_all(fst__reward *reward, const fst_dataset *dataset, int64_t examples,

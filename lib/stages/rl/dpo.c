@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "fourstage/adapter.h"
 #include "stages/checksum.h"
+#include "stages/data_checks.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -104,34 +105,13 @@ static fst_status check_objective(const fst_dpo_options *o)
 }
 
 static fst_status check_data(const fst_dpo_options *o, const fst_dataset *dataset,
-                             const char *field, fst_examples_info *info)
+                             const char *what, fst_examples_info *info)
 {
-    fst_dataset_info ids;
-    fst_status status = fst_dataset_get_examples_info(dataset, info, sizeof *info);
-    if (!status)
-        status = fst_dataset_get_info(dataset, &ids, sizeof ids);
-    if (status)
-        return fst__fail_in(status, "fst_dpo_options.%s", field);
-    if (dataset->packed || info->kind != FST_EXAMPLES_PREFERENCES)
-        return fst__fail(FST_ERR_STATE,
-                         "fst_dpo_options.%s: expected preferences that are not packed", field);
-    if (dataset->context != o->model->context)
-        return fst__fail(FST_ERR_MISMATCH,
-                         "fst_dpo_options.%s and the model were made from two contexts", field);
-    if (info->longest > o->model->config.context_length)
-        return fst__fail(FST_ERR_MISMATCH,
-                         "fst_dpo_options.%s has a sequence of %" PRId64
-                         " ids, the model's context_length is %d; see "
-                         "fst_example_options.max_length",
-                         field, info->longest, (int)o->model->config.context_length);
-    if (ids.maximum_id >= o->model->config.vocabulary_size)
-        return fst__fail(FST_ERR_MISMATCH,
-                         "fst_dpo_options.%s has id %d, the model's vocabulary_size is %d", field,
-                         (int)ids.maximum_id, (int)o->model->config.vocabulary_size);
-    if (o->kind == FST_DPO_KTO && info->examples < 2)
-        return fst__fail(FST_ERR_MISMATCH,
-                         "fst_dpo_options.%s has one example; KTO needs two prompts", field);
-    return FST_OK;
+    fst_status status =
+        fst__data_check_examples(o->model, dataset, what, FST_EXAMPLES_PREFERENCES, info);
+    if (!status && o->kind == FST_DPO_KTO && info->examples < 2)
+        return fst__fail(FST_ERR_MISMATCH, "%s has one example; KTO needs two prompts", what);
+    return status;
 }
 
 static bool has_adapter(const fst_model *model)
@@ -342,9 +322,10 @@ fst_status fst__dpo_create(const fst_dpo_options *options, const fst_run_options
     if (!status)
         status = check_objective(options);
     if (!status)
-        status = check_data(options, options->train, "train", &train);
+        status = check_data(options, options->train, "fst_dpo_options.train", &train);
     if (!status && options->validation)
-        status = check_data(options, options->validation, "validation", &validation);
+        status = check_data(options, options->validation, "fst_dpo_options.validation",
+                            &validation);
     if (!status)
         status = resolve_reference(&resolved);
     int64_t length = train.longest > validation.longest ? train.longest : validation.longest;

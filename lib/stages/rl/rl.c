@@ -7,6 +7,7 @@
 #include "model/copy.h"
 #include "model/policy_memory.h"
 #include "model/sampling.h"
+#include "stages/data_checks.h"
 #include "tokenizer/tokenizer.h"
 
 #include <inttypes.h>
@@ -53,22 +54,13 @@ static fst_status bad(const char *field, const char *expected)
 }
 
 static fst_status check_prompts(const fst_rl_options *o, const fst_dataset *dataset,
-                                const char *field, fst_examples_info *info)
+                                const char *what, fst_examples_info *info)
 {
     fst_status status = fst_dataset_get_examples_info(dataset, info, sizeof *info);
     if (status || info->kind != FST_EXAMPLES_PROMPTS || dataset->packed)
-        return fst__fail(FST_ERR_STATE,
-                         "fst_rl_options.%s is no dataset of prompts; see fst_dataset_from_prompts",
-                         field);
-    if (dataset->context != o->model->context)
-        return fst__fail(FST_ERR_MISMATCH,
-                         "fst_rl_options.%s and the model were made from two contexts", field);
-    if (dataset->documents->maximum_id >= o->model->config.vocabulary_size)
-        return fst__fail(FST_ERR_MISMATCH,
-                         "fst_rl_options.%s has id %d, the model's vocabulary_size is %d", field,
-                         (int)dataset->documents->maximum_id,
-                         (int)o->model->config.vocabulary_size);
-    return FST_OK;
+        return fst__fail(FST_ERR_STATE, "%s is no dataset of prompts; see fst_dataset_from_prompts",
+                         what);
+    return fst__data_check(o->model, dataset, what, NULL);
 }
 
 static fst_status check_supervised(const fst_rl_options *o, fst_dataset_info *info)
@@ -136,9 +128,9 @@ static fst_status check(const fst_rl_options *o, fst_examples_info *prompts,
         return bad(!o->model ? "model" : !o->reward_model ? "reward_model" : "prompts",
                    "a handle, it is NULL");
     fst_examples_info validation;
-    fst_status status = check_prompts(o, o->prompts, "prompts", prompts);
+    fst_status status = check_prompts(o, o->prompts, "fst_rl_options.prompts", prompts);
     if (!status && o->validation)
-        status = check_prompts(o, o->validation, "validation", &validation);
+        status = check_prompts(o, o->validation, "fst_rl_options.validation", &validation);
     if (!status && o->validation && validation.longest > prompts->longest)
         prompts->longest = validation.longest;
     if (!status)

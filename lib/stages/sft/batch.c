@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "stages/data_checks.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -123,25 +124,13 @@ fst_status fst__labelled_find_head(fst_model *model, const char *name, const cha
 fst_status fst__labelled_check_data(const fst_model *model, const fst_dataset *dataset,
                                     const char *what)
 {
-    fst_dataset_info info;
     fst_status status = fst__examples_check(dataset, what);
-    if (!status)
-        status = fst_dataset_get_info(dataset, &info, sizeof info);
     if (status)
         return status;
-    int64_t longest = dataset->documents->examples->longest;
-    if (dataset->context != model->context)
-        return fst__fail(FST_ERR_MISMATCH, "%s and the model were made from two contexts", what);
-    if (longest > model->config.context_length)
-        return fst__fail(FST_ERR_MISMATCH,
-                         "%s has a sequence of %" PRId64 " ids, the model's context_length is %d; "
-                         "max_length and too_long of fst_example_options say what becomes of longer "
-                         "ones",
-                         what, longest, (int)model->config.context_length);
-    if (info.maximum_id >= model->config.vocabulary_size)
-        return fst__fail(FST_ERR_MISMATCH, "%s has id %d, the model's vocabulary_size is %d", what,
-                         (int)info.maximum_id, (int)model->config.vocabulary_size);
-    return FST_OK;
+    const fst__data_length length = {dataset->documents->examples->longest, "a sequence",
+                                     "; max_length and too_long of fst_example_options say what "
+                                     "becomes of longer ones"};
+    return fst__data_check(model, dataset, what, &length);
 }
 
 fst_status fst__sft_predict(fst_model *model, const char *name, const fst_dataset *dataset,

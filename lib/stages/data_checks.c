@@ -1,0 +1,37 @@
+#include "stages/data_checks.h"
+
+#include "base/error.h"
+#include "data/dataset.h"
+
+#include <inttypes.h>
+
+fst_status fst__data_check(const fst_model *model, const fst_dataset *dataset, const char *what,
+                           const fst__data_length *length)
+{
+    const fst_model_config *config = &model->config;
+    int32_t maximum_id = dataset->documents->maximum_id;
+    if (dataset->context != model->context)
+        return fst__fail(FST_ERR_MISMATCH, "%s and the model were made from two contexts", what);
+    if (length && length->ids > config->context_length)
+        return fst__fail(FST_ERR_MISMATCH,
+                         "%s has %s of %" PRId64 " ids, the model's context_length is %d%s", what,
+                         length->of, length->ids, (int)config->context_length, length->advice);
+    if (maximum_id >= config->vocabulary_size)
+        return fst__fail(FST_ERR_MISMATCH, "%s has id %d, the model's vocabulary_size is %d", what,
+                         (int)maximum_id, (int)config->vocabulary_size);
+    return FST_OK;
+}
+
+fst_status fst__data_check_examples(const fst_model *model, const fst_dataset *dataset,
+                                    const char *what, int32_t kind, fst_examples_info *info)
+{
+    fst_status status = fst_dataset_get_examples_info(dataset, info, sizeof *info);
+    if (status)
+        return fst__fail_in(status, "%s", what);
+    if (dataset->packed || info->kind != kind)
+        return fst__fail(FST_ERR_STATE, "%s: expected %s that are not packed", what,
+                         kind == FST_EXAMPLES_LABELLED ? "labelled texts" : "preferences");
+    const fst__data_length length = {info->longest, "a sequence",
+                                     "; see fst_example_options.max_length"};
+    return fst__data_check(model, dataset, what, &length);
+}
