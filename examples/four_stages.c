@@ -661,11 +661,13 @@ static const char *const bad_prompts[] = {"写一条差评", "请写一条差评
 static const char *const any_prompts[] = {"写一条评论", "请写一条评论。", "帮我写个评论", "评价一下这件商品"};
 enum { PHRASINGS = 4 };
 
-/* Of three reviews two are asked for as good or bad, one as any review. */
+/* Every second good review and every third bad one answers a neutral request, the others one for their
+ * kind. Good ones are longer, and more of them are left out below: about as many of both stay. */
 static const char *prompt_for(const review *r, int64_t index)
 {
-    const char *const *prompts = index % 3 == 2 ? any_prompts : r->good ? good_prompts : bad_prompts;
-    return prompts[index / 3 % PHRASINGS];
+    int every = r->good ? 2 : 3;
+    const char *const *prompts = index % every == 0 ? any_prompts : r->good ? good_prompts : bad_prompts;
+    return prompts[index / every % PHRASINGS];
 }
 
 static fst_dataset *conversations(const program *p, const char *parts)
@@ -775,7 +777,7 @@ static void learn_to_classify(program *p, int index, const char *parts, int64_t 
     stage *s = &p->stages[index];
     if (s->finished)
         return;
-    fst_model *model = load_trunk(p, 0.1);
+    fst_model *model = load_trunk(p, 0.2);
     add_head(model, "sentiment", 2);
     training t = begin_training(s, model, labelled_reviews(p, parts), labelled_reviews(p, "h"),
                                 FST_OPTIMIZER_ADAMW, 5e-4, steps);
@@ -791,6 +793,7 @@ static void learn_to_classify(program *p, int index, const char *parts, int64_t 
     options.rows = MICRO_BATCH;
     options.accumulation = MICRO_BATCHES;
     options.shuffle = 0; /* see sort_steps */
+    options.label_smoothing = 0.1;
     check(fst_sft_create(&options, &t.run));
     drive(p, s, t.run, 1);
     keep_metric(s, t.run, "validation_accuracy");
@@ -805,30 +808,52 @@ static void learn_to_classify(program *p, int index, const char *parts, int64_t 
 
 /* ---- stage 3: a reward from pairs ---- */
 
-/* `rounds` times each good review beside a bad one, each time another. Those of a step are paired by
- * length, so that length teaches nothing, and stand in its order. */
+typedef struct pair {
+    const review *good, *bad;
+} pair;
+
+static size_t longer(const pair *p)
+{
+    size_t good = strlen(p->good->text), bad = strlen(p->bad->text);
+    return good > bad ? good : bad;
+}
+
+static int by_longer(const void *a, const void *b)
+{
+    const pair *one = a, *two = b;
+    size_t left = longer(one), right = longer(two);
+    int order = strcmp(one->good->text, two->good->text);
+    order = order ? order : strcmp(one->bad->text, two->bad->text);
+    return left != right ? (left < right ? -1 : 1) : order;
+}
+
+/* `rounds` times each good review beside a bad one, each time another. Sorted within each step, as
+ * sort_steps does it. */
 static fst_dataset *pairs(const program *p, const char *parts, int rounds)
 {
+    enum { STEP = BATCH / 2 };
     int64_t good_count, bad_count, count, used = 0;
     const review **good = select_reviews(p, parts, 1, &good_count);
     const review **bad = select_reviews(p, parts, 0, &bad_count);
-    sort_steps(good, &good_count, BATCH / 2);
     count = good_count * rounds;
-    const review **others = memory(NULL, (size_t)count, sizeof *others);
+    pair *all = memory(NULL, (size_t)count, sizeof *all);
     for (int64_t i = 0; i < count; ++i)
-        others[i] = bad[i % bad_count];
-    sort_steps(others, &count, BATCH / 2);
+        all[i] = (pair){good[i % good_count], bad[(i + i / good_count) % bad_count]};
+    if (count > STEP)
+        count -= count % STEP;
+    for (int64_t i = 0; i < count; i += STEP)
+        qsort(all + i, (size_t)(count - i < STEP ? count - i : STEP), sizeof *all, by_longer);
     const char **prompts = memory(NULL, (size_t)count, sizeof *prompts);
     const char **answers = memory(NULL, 2 * (size_t)count, sizeof *answers);
     int64_t *offsets = memory(NULL, (size_t)count + 1, sizeof *offsets);
     for (; used < count; ++used) {
         prompts[used] = any_prompts[used % PHRASINGS];
-        answers[2 * used] = good[used % good_count]->text;
-        answers[2 * used + 1] = others[used]->text;
+        answers[2 * used] = all[used].good->text;
+        answers[2 * used + 1] = all[used].bad->text;
         offsets[used] = 2 * used;
     }
     offsets[count] = 2 * count;
-    free(others);
+    free(all);
     fst_example_options options;
     fst_dataset *dataset;
     check(fst_example_options_init(&options, sizeof options));
@@ -851,11 +876,11 @@ static void learn_the_reward(program *p)
     stage *s = &p->stages[REWARD];
     if (s->finished)
         return;
-    int64_t steps = steps_of(p, 200);
-    fst_model *model = load_trunk(p, 0.1);
+    int64_t steps = steps_of(p, 300);
+    fst_model *model = load_trunk(p, 0.2);
     add_head(model, "score", 1);
     training t =
-        begin_training(s, model, pairs(p, "a", 4), pairs(p, "h", 2), FST_OPTIMIZER_ADAMW, 5e-4, steps);
+        begin_training(s, model, pairs(p, "a", 3), pairs(p, "h", 2), FST_OPTIMIZER_ADAMW, 5e-4, steps);
     fst_reward_options options;
     check(fst_reward_options_init(&options, sizeof options));
     options.model = t.model;
@@ -867,11 +892,12 @@ static void learn_the_reward(program *p)
     options.accumulation = MICRO_BATCHES;
     options.shuffle = 0; /* see pairs */
     options.dropout = 1;
-    options.scale_to_one = 1; /* rewards of mean 0 and deviation 1 */
+    options.shift_to_zero = 0; /* that and more below */
     check(fst_reward_create(&options, &t.run));
     drive(p, s, t.run, 1);
     keep_metric(s, t.run, "validation_accuracy");
     check(fst_run_metric(t.run, "validation_length_baseline", result(s, "length_baseline")));
+    check(fst_reward_shift(t.run, 1, NULL, NULL)); /* rewards of mean 0 and deviation 1 on the training data */
     end_training(p, s, &t);
 }
 
@@ -911,10 +937,11 @@ static fst_reward_model *load_reward(const program *p, fst_model **model)
 
 static void learn_to_please(program *p)
 {
+    enum { ANSWERS = 64, MINIBATCH = 32, EPOCHS = 4, UPDATES = EPOCHS * ANSWERS / MINIBATCH };
     stage *s = &p->stages[PPO];
     if (s->finished)
         return;
-    int64_t steps = steps_of(p, 40);
+    int64_t steps = steps_of(p, 60);
     fst_model *model = load_model(p, WRITE), *scorer;
     fst_reward_model *reward = load_reward(p, &scorer);
     fst_head_options value;
@@ -923,7 +950,10 @@ static void learn_to_please(program *p)
     value.kind = FST_HEAD_TOKEN;
     value.init_std = 0;
     check(fst_model_add_head(model, &value));
-    training t = begin_training(s, model, requests(p, 64), NULL, FST_OPTIMIZER_ADAMW, 1e-4, steps);
+    training t = {.model = model,
+                  .optimizer = make_optimizer(model, FST_OPTIMIZER_ADAMW, 3e-5, steps * UPDATES),
+                  .train = requests(p, ANSWERS),
+                  .common = run_options(s, steps)};
     fst_sampling_options sampling;
     check(fst_sampling_options_init(&sampling, sizeof sampling));
     sampling.max_new_tokens = longest_answer(p);
@@ -936,8 +966,10 @@ static void learn_to_please(program *p)
     options.prompts = t.train;
     options.sampling = &sampling;
     options.run = &t.common;
-    options.prompts_per_step = 64;
-    options.minibatch = 32;
+    options.prompts_per_step = ANSWERS;
+    options.minibatch = MINIBATCH;
+    options.epochs = EPOCHS;
+    options.kl_coefficient = 0.08;
     options.kl_ceiling = 10;
     options.missing_end_penalty = 1;
     check(fst_rl_create(&options, &t.run)); /* which keeps a copy of the model as it is now: its reference */
@@ -1086,12 +1118,12 @@ static double distinct_2(const samples *w)
     memset(seen, 0, ROOM * sizeof *seen);
     for (int64_t i = 0; i < SAMPLES; ++i)
         for (int64_t t = w->request_lengths[i] + 1; t < w->lengths[i] && all < ROOM / 2; ++t, ++all) {
-            uint64_t pair = (uint64_t)w->ids[i][t - 1] << 32 | (uint64_t)(w->ids[i][t] + 1);
-            size_t slot = (size_t)(pair * 0x9E3779B97F4A7C15u >> 46);
-            while (seen[slot] && seen[slot] != pair)
+            uint64_t bigram = (uint64_t)w->ids[i][t - 1] << 32 | (uint64_t)(w->ids[i][t] + 1);
+            size_t slot = (size_t)(bigram * 0x9E3779B97F4A7C15u >> 46);
+            while (seen[slot] && seen[slot] != bigram)
                 slot = (slot + 1) % ROOM;
             distinct += seen[slot] == 0;
-            seen[slot] = pair;
+            seen[slot] = bigram;
         }
     free(seen);
     return all > 0 ? (double)distinct / (double)all : 0;
@@ -1615,7 +1647,7 @@ int main(int argc, char **argv)
     open_program(&p, argc, argv);
     pretrain(&p);
     learn_to_write(&p);
-    learn_to_classify(&p, CLASSIFY, "ab", steps_of(&p, 300));
+    learn_to_classify(&p, CLASSIFY, "ab", steps_of(&p, 360));
     learn_the_reward(&p);
     learn_to_please(&p);
     learn_to_classify(&p, JUDGE, "b", steps_of(&p, 200));
