@@ -2,16 +2,10 @@
  * Nothing in a checkpoint is idle: with any one field gone the file is refused and the field named;
  * with any one changed it is refused, or warned about, or the run ends differently.
  */
+#include "checkpoint_parts.h"
 #include "small_run.h"
 
-#include "base/error.h"
-#include "formats/json.h"
-#include "formats/safetensors.h"
-#include "stages/checksum.h"
-
 #include <check.h>
-#include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,81 +98,6 @@ static bool differs(const outcome *left, const outcome *right)
            memcmp(left->metrics, right->metrics, sizeof left->metrics) != 0;
 }
 
-/* ---- a checkpoint taken apart and written again ---- */
-
-typedef struct parts {
-    fst__allocator allocator;
-    fst__safetensors *file;
-    json_t *header;
-    char **values; /* of each tensor */
-} parts;
-
-static void take_apart(parts *p, const char *path)
-{
-    memset(p, 0, sizeof *p);
-    OK(fst__safetensors_open(&p->allocator, path, &p->file));
-    size_t count = fst__safetensors_count(p->file), size;
-    p->values = malloc(count * sizeof *p->values);
-    for (size_t i = 0; i < count; ++i) {
-        fst__safetensors_tensor t = fst__safetensors_at(p->file, i);
-        p->values[i] = malloc(t.bytes + 1);
-        OK(fst__safetensors_read(p->file, &t, p->values[i], t.bytes));
-    }
-    char *bytes = small_read_file(path, &size);
-    uint64_t length;
-    memcpy(&length, bytes, sizeof length);
-    OK(fst__json_parse(bytes + 8, length, path, &p->header));
-    free(bytes);
-}
-
-static void parts_free(parts *p)
-{
-    for (size_t i = 0; i < fst__safetensors_count(p->file); ++i)
-        free(p->values[i]);
-    free(p->values);
-    json_decref(p->header);
-    fst__safetensors_close(p->file);
-}
-
-static uint64_t checksum_of(const void *bytes, size_t count, const char *name)
-{
-    fst__checksum sum = fst__checksum_begin();
-    fst__checksum_add(&sum, bytes, count);
-    return fst__checksum_end(&sum, name);
-}
-
-/* Without tensor or metadata entry `without` (NULL: with all); the checksum is made anew. */
-static void write_again(parts *p, const char *path, const char *without)
-{
-    fst__safetensors_writer *writer;
-    uint64_t checksum = 0;
-    const char *key;
-    json_t *value, *metadata = json_object_get(p->header, "__metadata__");
-    OK(fst__safetensors_writer_create(&p->allocator, &writer));
-    for (size_t i = 0; i < fst__safetensors_count(p->file); ++i) {
-        fst__safetensors_tensor t = fst__safetensors_at(p->file, i);
-        if (without && strcmp(t.name, without) == 0)
-            continue;
-        OK(fst__safetensors_writer_add(writer, t.name, t.dtype, t.rank, t.shape, p->values[i]));
-        checksum += checksum_of(p->values[i], t.bytes, t.name);
-    }
-    json_object_foreach(metadata, key, value) {
-        const char *saved = json_string_value(value);
-        if (strcmp(key, "checksum") != 0)
-            checksum += checksum_of(saved, strlen(saved), key);
-    }
-    char text[32];
-    snprintf(text, sizeof text, "%016" PRIx64, checksum);
-    json_object_foreach(metadata, key, value) {
-        if (without && strcmp(key, without) == 0)
-            continue;
-        OK(fst__safetensors_writer_metadata(
-            writer, key, strcmp(key, "checksum") == 0 ? text : json_string_value(value)));
-    }
-    OK(fst__safetensors_writer_write(writer, path));
-    fst__safetensors_writer_destroy(writer);
-}
-
 /* A checkpoint after so many micro-batches. */
 static void make_checkpoint(const char *path, int micro_batches)
 {
@@ -245,30 +164,6 @@ START_TEST(test_dropped)
 }
 END_TEST
 
-/* Another value, far from the one there was; false where this kind of change has no `way`. */
-static bool change(const fst__safetensors_tensor *t, char *values, int way)
-{
-    double step = way == 0 ? 1 : -1;
-    if (t->dtype == FST_I64) {
-        int64_t value;
-        memcpy(&value, values, sizeof value);
-        value += (int64_t)step;
-        memcpy(values, &value, sizeof value);
-    } else if (t->dtype == FST_F64) {
-        double value;
-        memcpy(&value, values, sizeof value);
-        value = isnan(value) ? 1 : value + step;
-        memcpy(values, &value, sizeof value);
-    } else {
-        float value;
-        ck_assert_int_eq(t->dtype, FST_F32);
-        memcpy(&value, values, sizeof value);
-        value += way == 0 ? 0.125f : -0.125f;
-        memcpy(values, &value, sizeof value);
-    }
-    return true;
-}
-
 START_TEST(test_changed)
 {
     stage = (small_stage)_i;
@@ -295,7 +190,7 @@ START_TEST(test_changed)
                 char *before = malloc(t.bytes);
                 memcpy(before, p[m].values[j], t.bytes);
                 for (int way = 0; way < 2 && !noticed; ++way) {
-                    change(&t, p[m].values[j], way);
+                    parts_change(&t, p[m].values[j], way);
                     write_again(&p[m], small_path(folder, "changed"), NULL);
                     outcome other = resume_and_finish(small_path(folder, "changed"));
                     noticed = differs(&straight[m], &other);

@@ -73,7 +73,6 @@ typedef struct fst__rl_sums {
     double largest_ratio, first_ratio_error;
     double updates, gradient_norm, clip_factor, learning_rate;
     double minibatch_kl, minibatch_tokens; /* of the minibatch in progress */
-    double update_seconds;
     double stopped; /* 1: approximate KL has ended the iteration's updates */
 } fst__rl_sums;
 
@@ -81,12 +80,15 @@ enum { FST__RL_SUMS = sizeof(fst__rl_sums) / sizeof(double) };
 
 /* What is known of the rollout itself; saved likewise. All doubles. */
 typedef struct fst__rl_figures {
-    double reward, kl, ends, length, explained_variance, rollout_seconds, reward_seconds;
-    double estimate_seconds;
-    double sampling_error;
+    double reward, kl, ends, length, explained_variance, sampling_error;
 } fst__rl_figures;
 
 enum { FST__RL_FIGURES = sizeof(fst__rl_figures) / sizeof(double) };
+
+/* Not saved, so that equal states are equal files; NaN in an iteration that was resumed. */
+typedef struct fst__rl_seconds {
+    double rollout, reward, estimate, update;
+} fst__rl_seconds;
 
 typedef struct fst__rl {
     fst_context *context;
@@ -111,6 +113,7 @@ typedef struct fst__rl {
     const char **answer_texts;                /* likewise, with a tokenizer */
     int64_t *prompt_lengths, *examples, *seeds; /* [N] */
     int32_t *supervised_ids; /* [4, rows, length] ids, targets, positions, documents */
+    fst__rl_seconds seconds;
     fst__real *snapshot;     /* the trained weights under the ceiling; NULL without one */
 
     /* Saved with a checkpoint. */

@@ -44,6 +44,11 @@ void fst__rollout_destroy(fst__rollout *rollout)
     fst__free(rollout->allocator, rollout->offsets);
 }
 
+void fst__rollout_clear(fst__rollout *rollout)
+{
+    memset(rollout->block, 0, STEP_ARRAYS * (size_t)rollout->capacity * sizeof(fst__real));
+}
+
 void fst__rollout_spread(fst__rollout *rollout, const fst__real *advantages)
 {
     for (int64_t n = 0; n < rollout->trajectories; ++n) {
@@ -91,11 +96,9 @@ void fst__rollout_visit(fst__rollout *r, fst__visitor *visitor)
 {
     visit(visitor, "offsets", r->offsets, FST_I64, r->trajectories);
     visit(visitor, "lengths", r->lengths, FST_I64, r->trajectories);
-    visit(visitor, "scores", r->scores, FST__REAL_DTYPE, r->trajectories);
     visit(visitor, "log_probabilities", r->log_probabilities, FST__REAL_DTYPE, r->capacity);
     visit(visitor, "references", r->references, FST__REAL_DTYPE, r->capacity);
     visit(visitor, "values", r->values, FST__REAL_DTYPE, r->capacity);
-    visit(visitor, "rewards", r->rewards, FST__REAL_DTYPE, r->capacity);
     visit(visitor, "advantages", r->advantages, FST__REAL_DTYPE, r->capacity);
     visit(visitor, "returns", r->returns, FST__REAL_DTYPE, r->capacity);
 }

@@ -30,6 +30,9 @@ fst_status fst__rollout_create(fst__allocator *allocator, int64_t trajectories, 
                                fst__rollout *out);
 void fst__rollout_destroy(fst__rollout *rollout); /* takes one that is all zero */
 
+/* All steps become zero: what stands behind the last one is saved too. Offsets, lengths and scores stay. */
+void fst__rollout_clear(fst__rollout *rollout);
+
 /* Every step of every trajectory gets the same advantage. */
 void fst__rollout_spread(fst__rollout *rollout, const fst__real *advantages);
 
@@ -39,6 +42,7 @@ fst_status fst__rollout_whiten(fst__rollout *rollout);
 /* 1 − Var(return − value)/Var(return); NaN where all returns are equal. */
 double fst__rollout_explained_variance(const fst__rollout *rollout);
 
+/* What updates need; scores and rewards have gone into the advantages. */
 void fst__rollout_visit(fst__rollout *rollout, fst__visitor *visitor);
 
 #endif

@@ -97,6 +97,9 @@ static void store_answers(fst__rl *rl)
     fst__rollout *r = &rl->rollout;
     int64_t at = 0;
     memset(a->ids, 0, (size_t)(a->count * a->length) * sizeof *a->ids);
+    if (a->kept_row) /* what an earlier rollout left would be saved with this one */
+        memset(a->kept, 0, (size_t)(r->capacity * a->kept_row));
+    fst__rollout_clear(r);
     for (int64_t n = 0; n < a->count; ++n) {
         const fst__sequence *s = &rl->policy->sequences[n];
         int32_t *row = a->ids + n * a->length;
@@ -131,8 +134,8 @@ fst_status fst__rl_roll_out(fst_run *run)
     if (status)
         return status;
     store_answers(rl);
-    rl->figures = (fst__rl_figures){.rollout_seconds = answered - begin,
-                                    .reward_seconds = fst__rl_now() - answered};
+    rl->figures = (fst__rl_figures){0};
+    rl->seconds = (fst__rl_seconds){.rollout = answered - begin, .reward = fst__rl_now() - answered};
     for (int64_t n = 0; n < rl->answers.count; ++n) {
         rl->figures.reward += (double)rl->rollout.scores[n] / (double)rl->answers.count;
         rl->figures.length += (double)rl->rollout.lengths[n] / (double)rl->answers.count;

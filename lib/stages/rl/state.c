@@ -1,6 +1,7 @@
 /* What a checkpoint of this stage holds, and what comes back from one. */
 #include "stages/rl/rl.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -53,7 +54,6 @@ static void visit_answers(fst__answers *a, int64_t steps, fst__visitor *visitor)
 {
     visit_array(visitor, "ids", a->ids, FST_I32, a->count * a->length);
     visit_array(visitor, "prompt_lengths", a->prompt_lengths, FST_I64, a->count);
-    visit_array(visitor, "finishes", a->finishes, FST_I32, a->count);
     if (a->kept_row)
         visit_array(visitor, "kept", a->kept, FST_U8, steps * a->kept_row);
 }
@@ -135,6 +135,7 @@ void fst__rl_restored(fst_run *run)
     fst__training_restored(&rl->training);
     if (rl->owns_reference)
         fst__parameters_refresh_working(&rl->reference->parameters, rl->context->compute);
+    rl->seconds = (fst__rl_seconds){NAN, NAN, NAN, NAN};
     if (rl->micro_step == 0)
         rl->sums = (fst__rl_sums){0};
 }

@@ -249,10 +249,10 @@ static void set_metrics(fst_run *run)
     m[FST__RL_TRUNCATED_SHARE] = 1 - f->ends / answers;
     m[FST__RL_UPDATES] = s->updates;
     m[FST__RL_CLIP_FACTOR] = s->clip_factor / s->updates;
-    m[FST__RL_ROLLOUT_SECONDS] = f->rollout_seconds;
-    m[FST__RL_REWARD_SECONDS] = f->reward_seconds;
-    m[FST__RL_ESTIMATE_SECONDS] = f->estimate_seconds;
-    m[FST__RL_UPDATE_SECONDS] = s->update_seconds;
+    m[FST__RL_ROLLOUT_SECONDS] = rl->seconds.rollout;
+    m[FST__RL_REWARD_SECONDS] = rl->seconds.reward;
+    m[FST__RL_ESTIMATE_SECONDS] = rl->seconds.estimate;
+    m[FST__RL_UPDATE_SECONDS] = rl->seconds.update;
     m[FST__RL_SAMPLING_ERROR] = f->sampling_error;
 }
 
@@ -277,8 +277,9 @@ static fst_status close_iteration(fst_run *run, fst__outcome *outcome)
         run->tokens += rl->rollout.lengths[n];
     rl->iteration += 1;
     rl->position += rl->options.prompts_per_step;
+    bool clean = rl->training.clean; /* as the last update left it */
     clear(rl);
-    rl->training.clean = true;
+    rl->training.clean = clean;
     *outcome = FST__STEP_FINISHED;
     return FST_OK;
 }
@@ -339,7 +340,7 @@ static fst_status continue_iteration(fst_run *run, fst__outcome *outcome)
         return fst__fail_in(status, "epoch %" PRId64 ", forward %" PRId64, epoch,
                             forward % fst__rl_batches(rl));
     rl->micro_step += 1;
-    rl->sums.update_seconds += fst__rl_now() - begin;
+    rl->seconds.update += fst__rl_now() - begin;
     bool done = rl->micro_step - 1 == rl->options.epochs * fst__rl_batches(rl);
     if (done || rl->sums.stopped != 0)
         status = close_iteration(run, outcome);
