@@ -163,6 +163,6 @@ fst_status fst__rl_estimate(fst_run *run)
         status = fill_rewards(rl);
     if (!status)
         status = fill_advantages(rl);
-    rl->figures.estimate_seconds = fst__rl_now() - begin;
+    rl->seconds.estimate = fst__rl_now() - begin;
     return status;
 }
