@@ -1,6 +1,7 @@
 /* A run that learns scores and was interrupted anywhere ends with the bytes of one that was not; and
  * running statistics of rewards come back from a checkpoint. */
 #include "../support/small_reward.h"
+#include "interrupted.h"
 #include "small_run.h"
 #include "stages/checkpoint.h"
 #include "stages/scoring/scoring.h"
@@ -26,35 +27,28 @@ static void make_configs(void)
     configs[4].own_heads = 1;
 }
 
+typedef struct making {
+    const small_reward_config *config;
+    small_reward s;
+} making;
+
+static fst_run *create(void *test)
+{
+    making *m = test;
+    small_reward_create(&m->s, m->config);
+    return m->s.run;
+}
+
+static void destroy(void *test)
+{
+    small_reward_destroy(&((making *)test)->s);
+}
+
 START_TEST(test_every_micro_batch)
 {
     make_configs();
-    const small_reward_config *config = &configs[_i];
-    char *folder = small_folder();
-    small_reward s;
-    small_reward_create(&s, config);
-    REQUIRE(fst_run_until(s.run, 0));
-    REQUIRE(fst_run_save(s.run, small_path(folder, "straight")));
-    small_reward_destroy(&s);
-    for (int i = 0; i <= 8; ++i) {
-        small_reward_create(&s, config);
-        for (int j = 0; j < i; ++j)
-            REQUIRE(fst_run_advance(s.run, NULL));
-        REQUIRE(fst_run_save(s.run, small_path(folder, "between")));
-        small_reward_destroy(&s);
-
-        small_reward_create(&s, config);
-        REQUIRE(fst_run_resume(s.run, small_path(folder, "between")));
-        REQUIRE(fst_run_save(s.run, small_path(folder, "again")));
-        ck_assert_msg(small_same_file(small_path(folder, "between"), small_path(folder, "again")),
-                      "what was resumed after %d micro-batches is not what was saved", i);
-        REQUIRE(fst_run_until(s.run, 0));
-        REQUIRE(fst_run_save(s.run, small_path(folder, "resumed")));
-        small_reward_destroy(&s);
-        ck_assert_msg(small_same_file(small_path(folder, "straight"), small_path(folder, "resumed")),
-                      "a run resumed after %d micro-batches ends with other bytes", i);
-    }
-    small_folder_remove(folder);
+    making m = {.config = &configs[_i]};
+    interrupt_everywhere(&(small_maker){create, destroy, NULL}, &m, 8);
 }
 END_TEST
 

@@ -30,6 +30,13 @@ static void release(void *block, void *user)
     free(block);
 }
 
+void small_memory_use(small_memory *memory, fst_context_options *context)
+{
+    context->allocate = allocate;
+    context->release = release;
+    context->allocate_user = memory;
+}
+
 static int32_t remember(int32_t level, const char *text, void *user)
 {
     small_log *log = user;
@@ -270,9 +277,7 @@ fst_status small_create(small_run *s, const small_config *c)
     context.seed = c->seed;
     context.log = remember;
     context.log_user = &s->log;
-    context.allocate = allocate;
-    context.release = release;
-    context.allocate_user = &s->memory;
+    small_memory_use(&s->memory, &context);
     fst_model_options model;
     fst_model_options_init(&model, sizeof model);
     model.dtype = c->dtype;

@@ -25,6 +25,9 @@ typedef struct small_memory {
     bool fail_on;    /* and all after it */
 } small_memory;
 
+/* The context's memory comes from there. */
+void small_memory_use(small_memory *memory, fst_context_options *context);
+
 typedef struct small_log {
     int64_t warnings;
     char last_warning[1024];

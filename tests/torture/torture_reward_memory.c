@@ -3,74 +3,55 @@
  * FST_ERR_NO_MEMORY, nothing leaks, and every handle can be destroyed.
  */
 #include "../support/small_reward.h"
-#include "small_run.h"
+#include "every_allocation.h"
 
-typedef struct host_memory {
-    int64_t blocks, calls, fail_at;
-    bool once;
-} host_memory;
+typedef struct life {
+    small_reward_config config;
+    small_reward s;
+    const char *folder;
+} life;
 
-static void *allocate(size_t size, void *user)
+static void prepare(void *test)
 {
-    host_memory *m = user;
-    m->calls += 1;
-    bool fails = m->fail_at && (m->once ? m->calls == m->fail_at : m->calls >= m->fail_at);
-    void *block = fails ? NULL : malloc(size);
-    m->blocks += block != NULL;
-    return block;
+    life *l = test;
+    small_reward_prepare(&l->s, &l->config);
 }
 
-static void release(void *block, void *user)
+static void destroy(void *test)
 {
-    host_memory *m = user;
-    m->blocks -= block != NULL;
-    free(block);
+    small_reward_destroy(&((life *)test)->s);
 }
 
-static fst_status live(small_reward *s, const small_reward_config *config, const char *path)
+static fst_status live(void *test)
 {
-    fst_status status = small_reward_start(s, config);
+    life *l = test;
+    fst_status status = small_reward_start(&l->s, &l->config);
     if (!status)
-        status = fst_run_evaluate(s->run);
+        status = fst_run_evaluate(l->s.run);
     if (!status)
-        status = fst_run_advance(s->run, NULL);
+        status = fst_run_advance(l->s.run, NULL);
     if (!status)
-        status = fst_run_save(s->run, path);
+        status = fst_run_save(l->s.run, small_path(l->folder, "state"));
     if (!status)
-        status = fst_run_step(s->run, NULL, 0);
-    if (!status && config->reward.objective == FST_REWARD_PAIRWISE)
-        status = fst_reward_shift(s->run, 1, NULL, NULL);
-    return status ? status : fst_run_resume(s->run, path);
+        status = fst_run_step(l->s.run, NULL, 0);
+    if (!status && l->config.reward.objective == FST_REWARD_PAIRWISE)
+        status = fst_reward_shift(l->s.run, 1, NULL, NULL);
+    return status ? status : fst_run_resume(l->s.run, small_path(l->folder, "state"));
 }
 
 START_TEST(test_run)
 {
-    host_memory memory = {0};
+    small_memory memory = {0};
     small_reward_config config = small_reward_defaults(_i);
     config.reward.accumulation = 2;
     config.answers = 3;
     config.own_heads = _i;
-    config.context.allocate = allocate;
-    config.context.release = release;
-    config.context.allocate_user = &memory;
+    small_memory_use(&memory, &config.context);
     char *folder = small_folder();
-    fst_status status;
-    int64_t failed = 0, k = 0;
-    do {
-        small_reward s;
-        memory = (host_memory){0};
-        small_reward_prepare(&s, &config);
-        memory.fail_at = memory.calls + ++k;
-        status = live(&s, &config, small_path(folder, "state"));
-        ck_assert_msg(status == FST_OK || status == FST_ERR_NO_MEMORY, "allocation %d: %s: %s",
-                      (int)k, fst_status_name(status), fst_last_error());
-        failed += status != FST_OK;
-        small_reward_destroy(&s);
-        ck_assert_msg(memory.blocks == 0, "allocation %d: %d blocks leak", (int)k,
-                      (int)memory.blocks);
-        ck_assert_int_lt(k, 5000);
-    } while (status || memory.calls >= memory.fail_at);
-    ck_assert_int_gt(failed, 10);
+    life l = {.config = config, .folder = folder};
+    const small_failures seen =
+        fail_every_allocation(&(small_life){prepare, live, destroy}, &l, &memory, true);
+    ck_assert_int_gt(seen.failed, 10);
     small_folder_remove(folder);
 }
 END_TEST
@@ -155,46 +136,51 @@ static fst_status use_models(const small_reward *s, models *m)
                   : fst_reward_model_score_texts(m->members[6], texts, texts, 2, scores);
 }
 
-static void destroy_models(models *m)
+typedef struct models_life {
+    small_reward_config config;
+    small_reward s;
+    models m;
+    bool once;
+} models_life;
+
+static void prepare_models(void *test)
 {
+    models_life *l = test;
+    l->m = (models){0};
+    small_reward_prepare(&l->s, &l->config);
+}
+
+static fst_status live_models(void *test)
+{
+    models_life *l = test;
+    fst_status status = make_models(&l->s, &l->m);
+    if (!status)
+        status = use_models(&l->s, &l->m);
+    /* Refused once, everything works the next time. */
+    if (status == FST_ERR_NO_MEMORY && l->once && l->m.sum)
+        REQUIRE(use_models(&l->s, &l->m));
+    return status;
+}
+
+static void destroy_models(void *test)
+{
+    models_life *l = test;
+    bool called_back = l->m.members[5] != NULL;
     for (int i = 0; i < MEMBERS; ++i)
-        fst_reward_model_destroy(m->members[i]);
-    fst_reward_model_destroy(m->sum);
+        fst_reward_model_destroy(l->m.members[i]);
+    fst_reward_model_destroy(l->m.sum);
+    ck_assert_int_eq(l->m.released, called_back);
+    small_reward_destroy(&l->s);
 }
 
 START_TEST(test_reward_models)
 {
-    host_memory memory = {0};
-    small_reward_config config = small_reward_defaults(FST_REWARD_PAIRWISE);
-    config.context.allocate = allocate;
-    config.context.release = release;
-    config.context.allocate_user = &memory;
-    fst_status status;
-    int64_t failed = 0, k = 0;
-    do {
-        small_reward s;
-        models m = {0};
-        memory = (host_memory){.once = _i};
-        small_reward_prepare(&s, &config);
-        memory.fail_at = memory.calls + ++k;
-        status = make_models(&s, &m);
-        if (!status)
-            status = use_models(&s, &m);
-        ck_assert_msg(status == FST_OK || status == FST_ERR_NO_MEMORY, "allocation %d: %s: %s",
-                      (int)k, fst_status_name(status), fst_last_error());
-        failed += status != FST_OK;
-        /* Refused once, everything works the next time. */
-        if (status && _i && m.sum)
-            REQUIRE(use_models(&s, &m));
-        bool called_back = m.members[5] != NULL;
-        destroy_models(&m);
-        ck_assert_int_eq(m.released, called_back);
-        small_reward_destroy(&s);
-        ck_assert_msg(memory.blocks == 0, "allocation %d: %d blocks leak", (int)k,
-                      (int)memory.blocks);
-        ck_assert_int_lt(k, 5000);
-    } while (status || memory.calls >= memory.fail_at);
-    ck_assert_int_gt(failed, 20);
+    small_memory memory = {0};
+    models_life l = {.config = small_reward_defaults(FST_REWARD_PAIRWISE), .once = _i};
+    small_memory_use(&memory, &l.config.context);
+    const small_failures seen = fail_every_allocation(
+        &(small_life){prepare_models, live_models, destroy_models}, &l, &memory, !_i);
+    ck_assert_int_gt(seen.failed, 20);
 }
 END_TEST
 

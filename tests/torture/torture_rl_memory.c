@@ -3,47 +3,45 @@
  * nothing leaks, and every handle can be destroyed.
  */
 #include "../support/small_rl.h"
-#include "small_run.h"
+#include "every_allocation.h"
 
-typedef struct host_memory {
-    int64_t blocks, calls, fail_at;
-} host_memory;
+typedef struct life {
+    small_rl_config config;
+    small_rl s;
+    const char *folder;
+} life;
 
-static void *allocate(size_t size, void *user)
+static void prepare(void *test)
 {
-    host_memory *m = user;
-    m->calls += 1;
-    void *block = m->fail_at && m->calls >= m->fail_at ? NULL : malloc(size);
-    m->blocks += block != NULL;
-    return block;
+    life *l = test;
+    small_rl_prepare(&l->s, &l->config);
 }
 
-static void release(void *block, void *user)
+static void destroy(void *test)
 {
-    host_memory *m = user;
-    m->blocks -= block != NULL;
-    free(block);
+    small_rl_destroy(&((life *)test)->s);
 }
 
-static fst_status live(small_rl *s, const small_rl_config *config, const char *path)
+static fst_status live(void *test)
 {
-    fst_status status = small_rl_start(s, config);
+    life *l = test;
+    fst_status status = small_rl_start(&l->s, &l->config);
     if (!status)
-        status = fst_run_evaluate(s->run);
+        status = fst_run_evaluate(l->s.run);
     if (!status)
-        status = fst_run_advance(s->run, NULL);
+        status = fst_run_advance(l->s.run, NULL);
     if (!status)
-        status = fst_run_advance(s->run, NULL);
+        status = fst_run_advance(l->s.run, NULL);
     if (!status)
-        status = fst_run_save(s->run, path);
+        status = fst_run_save(l->s.run, small_path(l->folder, "state"));
     if (!status)
-        status = fst_run_step(s->run, NULL, 0);
-    return status ? status : fst_run_resume(s->run, path);
+        status = fst_run_step(l->s.run, NULL, 0);
+    return status ? status : fst_run_resume(l->s.run, small_path(l->folder, "state"));
 }
 
 START_TEST(test_each_allocation)
 {
-    host_memory memory = {0};
+    small_memory memory = {0};
     small_rl_config config = small_rl_defaults(_i ? FST_RL_GRPO : FST_RL_PPO);
     int32_t stop_ids[] = {5};
     config.rl.rows = 2;
@@ -54,27 +52,12 @@ START_TEST(test_each_allocation)
     config.normalise = 1;
     config.adapter = _i;
     config.supervised = !_i;
-    config.context.allocate = allocate;
-    config.context.release = release;
-    config.context.allocate_user = &memory;
+    small_memory_use(&memory, &config.context);
     char *folder = small_folder();
-    fst_status status;
-    int64_t failed = 0, k = 0;
-    do {
-        small_rl s;
-        memory = (host_memory){0};
-        small_rl_prepare(&s, &config);
-        memory.fail_at = memory.calls + ++k;
-        status = live(&s, &config, small_path(folder, "state"));
-        ck_assert_msg(status == FST_OK || status == FST_ERR_NO_MEMORY, "allocation %d: %s: %s",
-                      (int)k, fst_status_name(status), fst_last_error());
-        failed += status != FST_OK;
-        small_rl_destroy(&s);
-        ck_assert_msg(memory.blocks == 0, "allocation %d: %d blocks leak", (int)k,
-                      (int)memory.blocks);
-        ck_assert_int_lt(k, 5000);
-    } while (status || memory.calls >= memory.fail_at);
-    ck_assert_int_gt(failed, 10);
+    life l = {.config = config, .folder = folder};
+    const small_failures seen =
+        fail_every_allocation(&(small_life){prepare, live, destroy}, &l, &memory, true);
+    ck_assert_int_gt(seen.failed, 10);
     small_folder_remove(folder);
 }
 END_TEST
