@@ -121,6 +121,7 @@ FST_API fst_status fst_rl_options_set_algorithm(fst_rl_options *options, int32_t
  * "updates", "clip_factor", "rollout_seconds", "reward_seconds", "estimate_seconds" (log-probabilities, values,
  * advantages), "update_seconds", "sampling_error" (largest
  * difference of a log-probability between sampling and training); "validation_reward", "validation_length".
+ * The seconds of an iteration that was resumed are NaN.
  * The evaluation that fst_run_options' patience and save_best go by is −validation_reward.
  *
  * @param options model, reward_model and prompts are needed.

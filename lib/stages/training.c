@@ -3,7 +3,9 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "model/adapter.h"
+#include "stages/checksum.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -201,6 +203,19 @@ void fst__training_restored(fst__training *training)
     fst__parameters_refresh_working(&training->model->parameters,
                                     training->model->context->compute);
     training->clean = false;
+}
+
+void fst__training_sum(const fst_model *model, char text[FST__WEIGHTS_SUM])
+{
+    const fst__parameters *parameters = &model->parameters;
+    uint64_t all = 0;
+    for (int64_t i = 0; i < parameters->count; ++i) {
+        const fst__parameter *p = &parameters->items[i];
+        fst__checksum sum = fst__checksum_begin();
+        fst__checksum_add(&sum, p->value, (size_t)fst__parameter_size(p) * sizeof *p->value);
+        all = all * 31 + fst__checksum_end(&sum, p->name);
+    }
+    snprintf(text, FST__WEIGHTS_SUM, "%016" PRIx64, all);
 }
 
 static int64_t moment_bytes(fst__optimizer *optimizer)

@@ -35,6 +35,10 @@ void fst__training_visit(fst__training *training, fst__visitor *visitor, bool wi
 /* After the weights were read from a file. */
 void fst__training_restored(fst__training *training);
 
+/* The checksum of a model's weights as text, for a model that a run reads and does not save. */
+enum { FST__WEIGHTS_SUM = 24 };
+void fst__training_sum(const fst_model *model, char text[FST__WEIGHTS_SUM]);
+
 void fst__training_memory(const fst__training *training, fst_memory *memory);
 
 #endif

@@ -352,6 +352,35 @@ START_TEST(test_another_run_is_refused)
 }
 END_TEST
 
+/* A reference that was given is not in the file; another one in its place is noticed. */
+START_TEST(test_another_reference_is_refused)
+{
+    small_rl_config config = small_rl_defaults(FST_RL_PPO);
+    config.given = 1;
+    char *folder = small_folder();
+    for (int i = 0; i < 3; ++i) {
+        small_rl s;
+        fst_view view;
+        small_rl_prepare(&s, &config);
+        if (i == 2) {
+            REQUIRE(fst_model_parameter(s.reference, "norm.weight", &view));
+            ((float *)view.data)[1] += 0.5f;
+            REQUIRE(fst_model_weights_changed(s.reference));
+        }
+        REQUIRE(small_rl_start(&s, &config));
+        if (i == 0) {
+            REQUIRE(fst_run_save(s.run, small_path(folder, "one")));
+        } else {
+            fst_status status = fst_run_resume(s.run, small_path(folder, "one"));
+            ck_assert_int_eq(status, i == 1 ? FST_OK : FST_ERR_MISMATCH);
+            ck_assert(i == 1 || strstr(fst_last_error(), "reference_weights"));
+        }
+        small_rl_destroy(&s);
+    }
+    small_folder_remove(folder);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("state of reinforcement learning");
@@ -364,6 +393,7 @@ int main(void)
     tcase_add_loop_test(cases, test_dropped, 0, 2);
     tcase_add_loop_test(cases, test_changed, 0, CONFIGS);
     tcase_add_test(cases, test_another_run_is_refused);
+    tcase_add_test(cases, test_another_reference_is_refused);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

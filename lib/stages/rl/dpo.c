@@ -4,7 +4,6 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "fourstage/adapter.h"
-#include "stages/checksum.h"
 #include "stages/data_checks.h"
 
 #include <inttypes.h>
@@ -207,28 +206,13 @@ static fst_status make_arrays(fst__dpo *dpo)
     return FST_OK;
 }
 
-/* So that a run does not go on with another reference than it began with. */
-static void sum_reference(fst__dpo *dpo)
-{
-    const fst__parameters *parameters = &dpo->reference->parameters;
-    fst__checksum sum = fst__checksum_begin();
-    uint64_t all = 0;
-    for (int64_t i = 0; i < parameters->count; ++i) {
-        const fst__parameter *p = &parameters->items[i];
-        sum = fst__checksum_begin();
-        fst__checksum_add(&sum, p->value, (size_t)fst__parameter_size(p) * sizeof *p->value);
-        all = all * 31 + fst__checksum_end(&sum, p->name);
-    }
-    snprintf(dpo->reference_sum, sizeof dpo->reference_sum, "%016" PRIx64, all);
-}
-
 static fst_status make_reference(fst__dpo *dpo)
 {
     if (dpo->options.reference == FST_REFERENCE_COPY)
         return fst_model_copy(dpo->training.model, NULL, &dpo->reference);
     if (dpo->options.reference == FST_REFERENCE_MODEL) {
         dpo->reference = fst__model_retain(dpo->options.reference_model);
-        sum_reference(dpo);
+        fst__training_sum(dpo->reference, dpo->reference_sum);
     }
     return FST_OK;
 }

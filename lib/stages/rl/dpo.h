@@ -61,7 +61,7 @@ typedef struct fst__dpo {
     fst_dataset *train, *validation; /* held; validation may be NULL */
     fst_examples_info train_info;
     fst_dpo_options options; /* reference resolved */
-    char reference_sum[24];  /* FST_REFERENCE_MODEL: checksum of its weights, as text; else empty */
+    char reference_sum[FST__WEIGHTS_SUM]; /* FST_REFERENCE_MODEL: checksum of its weights, as text; else empty */
     int64_t length;          /* longest sequence of all data */
     int64_t activation_bytes;
     fst__dpo_arrays arrays;

@@ -53,6 +53,15 @@ static fst_status bad(const char *field, const char *expected)
     return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_rl_options.%s: expected %s", field, expected);
 }
 
+static fst_status check_context(const fst_rl_options *o, const fst_context *context,
+                                const char *field)
+{
+    if (context == o->model->context)
+        return FST_OK;
+    return fst__fail(FST_ERR_MISMATCH,
+                     "fst_rl_options.%s and the model were made from two contexts", field);
+}
+
 static fst_status check_prompts(const fst_rl_options *o, const fst_dataset *dataset,
                                 const char *what, fst_examples_info *info)
 {
@@ -73,6 +82,8 @@ static fst_status check_supervised(const fst_rl_options *o, fst_dataset_info *in
     if (!o->supervised->packed)
         return fst__fail(FST_ERR_STATE,
                          "fst_rl_options.supervised is not packed; see fst_dataset_pack");
+    if (o->supervised->context != o->model->context)
+        return check_context(o, o->supervised->context, "supervised");
     if (info->length > o->model->config.context_length ||
         info->maximum_id >= o->model->config.vocabulary_size)
         return fst__fail(FST_ERR_MISMATCH,
@@ -109,6 +120,8 @@ static fst_status check_reference(const fst_rl_options *o)
         return FST_OK;
     if (o->reference == o->model)
         return bad("reference", "another model, or NULL for a frozen copy");
+    if (o->reference->context != o->model->context)
+        return check_context(o, o->reference->context, "reference");
     if (o->reference->config.vocabulary_size != o->model->config.vocabulary_size ||
         o->reference->config.context_length < o->model->config.context_length)
         return fst__fail(FST_ERR_MISMATCH,
@@ -128,7 +141,10 @@ static fst_status check(const fst_rl_options *o, fst_examples_info *prompts,
         return bad(!o->model ? "model" : !o->reward_model ? "reward_model" : "prompts",
                    "a handle, it is NULL");
     fst_examples_info validation;
-    fst_status status = check_prompts(o, o->prompts, "fst_rl_options.prompts", prompts);
+    fst_status status =
+        check_context(o, o->reward_model->context, "reward_model");
+    if (!status)
+        status = check_prompts(o, o->prompts, "fst_rl_options.prompts", prompts);
     if (!status && o->validation)
         status = check_prompts(o, o->validation, "fst_rl_options.validation", &validation);
     if (!status && o->validation && validation.longest > prompts->longest)
@@ -212,6 +228,7 @@ static fst_status make_answers(fst__rl *rl)
         status = want(rl, (size_t)steps, (size_t)a->kept_row, &a->kept);
     if (!status)
         status = fst__rollout_create(&rl->context->allocator, a->count, steps, &rl->rollout);
+    rl->data_bytes += fst__rollout_bytes(&rl->rollout);
     if (!status)
         status = want(rl, n, sizeof *rl->prompt_ids, (void *)&rl->prompt_ids);
     if (!status)
@@ -263,9 +280,10 @@ static fst_status make_reference(fst__rl *rl, const fst_rl_options *o)
 {
     fst_model *model = o->model;
     rl->has_reference = true;
-    if (o->reference)
+    if (o->reference) {
         rl->reference = fst__model_retain(o->reference);
-    else if (!uses_reference(o))
+        fst__training_sum(rl->reference, rl->reference_sum);
+    } else if (!uses_reference(o))
         rl->has_reference = false;
     else if (!model->adapter) {
         rl->owns_reference = true;
@@ -389,8 +407,11 @@ static void memory(const fst_run *run, fst_memory *memory)
 {
     const fst__rl *rl = fst__rl_of(run);
     fst__training_memory(&rl->training, memory);
-    if (rl->owns_reference)
-        memory->weights += rl->reference->parameters.elements * (int64_t)sizeof(fst__real);
+    if (rl->owns_reference) {
+        int64_t elements = rl->reference->parameters.elements;
+        memory->weights += elements * (int64_t)sizeof(fst__real);
+        memory->working += rl->reference->options.dtype == FST_BF16 ? 2 * elements : 0;
+    }
     memory->activations = rl->activation_bytes + rl->reference_bytes;
     memory->data = rl->data_bytes + fst__policy_bytes(rl->policy);
 }

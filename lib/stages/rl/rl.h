@@ -98,6 +98,7 @@ typedef struct fst__rl {
     fst_policy *policy;
     fst_model *reference;            /* held; NULL: the model without its adapter, or none */
     bool has_reference, owns_reference;
+    char reference_sum[FST__WEIGHTS_SUM]; /* of one that the caller gave; else empty */
     fst_dataset *prompts, *validation, *supervised; /* held; the last two may be NULL */
     fst_rl_options options;          /* resolved; its handles are those above, its name ours */
     char value_head[FST__HEAD_NAME_SIZE];

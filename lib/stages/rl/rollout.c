@@ -44,6 +44,12 @@ void fst__rollout_destroy(fst__rollout *rollout)
     fst__free(rollout->allocator, rollout->offsets);
 }
 
+int64_t fst__rollout_bytes(const fst__rollout *r)
+{
+    int64_t reals = STEP_ARRAYS * r->capacity + r->trajectories;
+    return reals * (int64_t)sizeof(fst__real) + 2 * r->trajectories * (int64_t)sizeof *r->offsets;
+}
+
 void fst__rollout_clear(fst__rollout *rollout)
 {
     memset(rollout->block, 0, STEP_ARRAYS * (size_t)rollout->capacity * sizeof(fst__real));

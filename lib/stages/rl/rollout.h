@@ -30,6 +30,8 @@ fst_status fst__rollout_create(fst__allocator *allocator, int64_t trajectories, 
                                fst__rollout *out);
 void fst__rollout_destroy(fst__rollout *rollout); /* takes one that is all zero */
 
+int64_t fst__rollout_bytes(const fst__rollout *rollout);
+
 /* All steps become zero: what stands behind the last one is saved too. Offsets, lengths and scores stay. */
 void fst__rollout_clear(fst__rollout *rollout);
 

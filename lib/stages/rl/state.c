@@ -111,6 +111,7 @@ void fst__rl_visit(fst_run *run, fst__visitor *visitor)
     fst__visit_settings(visitor, "rl", settings, COUNT(settings), &rl->options);
     fst__visit_settings(visitor, "sampling", sampling_settings, COUNT(sampling_settings),
                         &rl->sampling);
+    fst__visit_setting_text(visitor, "rl.reference_weights", rl->reference_sum, 1);
     visit_counters(rl, visitor);
     visit_scorer(rl->reward_model, visitor);
     if (rl->owns_reference)
