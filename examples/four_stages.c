@@ -661,11 +661,11 @@ static const char *const bad_prompts[] = {"写一条差评", "请写一条差评
 static const char *const any_prompts[] = {"写一条评论", "请写一条评论。", "帮我写个评论", "评价一下这件商品"};
 enum { PHRASINGS = 4 };
 
-/* Every second good review and every third bad one answers a neutral request, the others one for their
- * kind. Good ones are longer, and more of them are left out below: about as many of both stay. */
+/* Every second good review and every fourth bad one answers a neutral request, the others one for their
+ * kind. Good ones are longer, more of them are left out below, and the writer tends to the shorter. */
 static const char *prompt_for(const review *r, int64_t index)
 {
-    int every = r->good ? 2 : 3;
+    int every = r->good ? 2 : 4;
     const char *const *prompts = index % every == 0 ? any_prompts : r->good ? good_prompts : bad_prompts;
     return prompts[index / every % PHRASINGS];
 }
@@ -941,7 +941,7 @@ static void learn_to_please(program *p)
     stage *s = &p->stages[PPO];
     if (s->finished)
         return;
-    int64_t steps = steps_of(p, 60);
+    int64_t steps = steps_of(p, 40);
     fst_model *model = load_model(p, WRITE), *scorer;
     fst_reward_model *reward = load_reward(p, &scorer);
     fst_head_options value;
@@ -969,7 +969,7 @@ static void learn_to_please(program *p)
     options.prompts_per_step = ANSWERS;
     options.minibatch = MINIBATCH;
     options.epochs = EPOCHS;
-    options.kl_coefficient = 0.08;
+    options.kl_coefficient = 0.1;
     options.kl_ceiling = 10;
     options.missing_end_penalty = 1;
     check(fst_rl_create(&options, &t.run)); /* which keeps a copy of the model as it is now: its reference */
