@@ -941,7 +941,7 @@ static void learn_to_please(program *p)
     stage *s = &p->stages[PPO];
     if (s->finished)
         return;
-    int64_t steps = steps_of(p, 40);
+    int64_t steps = steps_of(p, 50);
     fst_model *model = load_model(p, WRITE), *scorer;
     fst_reward_model *reward = load_reward(p, &scorer);
     fst_head_options value;
@@ -969,7 +969,7 @@ static void learn_to_please(program *p)
     options.prompts_per_step = ANSWERS;
     options.minibatch = MINIBATCH;
     options.epochs = EPOCHS;
-    options.kl_coefficient = 0.1;
+    options.kl_coefficient = 0.09;
     options.kl_ceiling = 10;
     options.missing_end_penalty = 1;
     check(fst_rl_create(&options, &t.run)); /* which keeps a copy of the model as it is now: its reference */
