@@ -5377,8 +5377,9 @@ def rl_create(options=None, **fields):
         ended by themselves), "length" (mean tokens), "truncated_share", "updates", "clip_factor",
         "rollout_seconds", "reward_seconds", "estimate_seconds" (log-probabilities, values,
         advantages), "update_seconds", "sampling_error" (largest difference of a log-probability
-        between sampling and training); "validation_reward", "validation_length". The evaluation
-        that fst_run_options' patience and save_best go by is −validation_reward.
+        between sampling and training); "validation_reward", "validation_length". The seconds of an
+        iteration that was resumed are NaN. The evaluation that fst_run_options' patience and
+        save_best go by is −validation_reward.
     options: model, reward_model and prompts are needed.
     Returns run: the caller owns it.
     Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_NOT_FOUND (PPO, and
