@@ -95,7 +95,9 @@ START_TEST(test_learns)
     fst_optimizer *optimizer = optimizer_open(model, _i % 3);
     fst_optimizer_report report;
     double first = 0, last = 0;
-    for (int64_t step = 0; step < 120; ++step) {
+    /* Plain descent is slower, and the loss on its way down is uneven. */
+    int64_t steps = _i % 3 == FST_OPTIMIZER_SGD ? 300 : 120;
+    for (int64_t step = 0; step < steps; ++step) {
         last = gradients(model, step * ROWS);
         first = step == 0 ? last : first;
         ck_assert_int_eq(fst_optimizer_step(optimizer, &report, sizeof report), FST_OK);
@@ -103,7 +105,7 @@ START_TEST(test_learns)
         ck_assert(report.gradient_norm > 0 && report.clip_factor > 0 && report.clip_factor <= 1);
     }
     ck_assert_double_eq_tol(first, log(VOCABULARY), 0.2);
-    double limit = _i % 3 == FST_OPTIMIZER_SGD ? 1.6 : 0.5; /* plain descent is slower */
+    double limit = _i % 3 == FST_OPTIMIZER_SGD ? 1.6 : 0.5;
     ck_assert_msg(last < limit, "kind %d: loss %g", _i % 3, last);
     fst_optimizer_destroy(optimizer);
     fst_model_destroy(model);
