@@ -2696,6 +2696,10 @@ class SftOptions(Struct):
     spike_warmup: steps that only fill the running statistics; default 100
     spike_patience: spikes in a row before a roll back; default 10
     spike_rollbacks: roll backs before the run gives up with FST_ERR_NUMERIC; default 3
+    language_modelling: Labelled: weight λ of the mean cross entropy of the texts' own tokens beside
+        the objective, so that the trunk goes on modelling language and overfits less (Radford et
+        al., "Improving language understanding by generative pre-training", 2018, section 3.2, which
+        uses 0.5); default 0. Not in evaluations.
     """
     _init_ = "fst_sft_options_init"
     _fields_ = [
@@ -2724,6 +2728,7 @@ class SftOptions(Struct):
         ("spike_warmup", ctypes.c_int64),
         ("spike_patience", ctypes.c_int64),
         ("spike_rollbacks", ctypes.c_int64),
+        ("language_modelling", ctypes.c_double),
     ]
     _kinds_ = dict(_fields_)
 
@@ -5409,11 +5414,12 @@ def sft_create(options=None, **fields):
         class weights of these); fst_model_add_gradient, fst_model_backward; a step ends with
         fst_optimizer_step. A loop of the caller's own that does the same gets the same bits. Labels
         that are missing (NaN) add nothing.
-    Metrics of labelled runs: "loss", "accuracy" (NaN for FST_SFT_MSE), "learning_rate",
-        "gradient_norm", "clip_factor", "labels", "tokens" of the last step; "epoch", "spikes",
-        "rollbacks" so far; of the last evaluation "validation_loss" (plain, without class weights)
-        and, NaN where the objective has none: "validation_accuracy", "validation_f1_macro",
-        "validation_f1_micro", "validation_mcc" (see fst_class_metrics);
+    Metrics of labelled runs: "loss" (of the labels), "language_loss" (mean cross entropy of the
+        texts' tokens; NaN where language_modelling is 0), "accuracy" (NaN for FST_SFT_MSE),
+        "learning_rate", "gradient_norm", "clip_factor", "labels", "tokens" of the last step;
+        "epoch", "spikes", "rollbacks" so far; of the last evaluation "validation_loss" (plain,
+        without class weights) and, NaN where the objective has none: "validation_accuracy",
+        "validation_f1_macro", "validation_f1_micro", "validation_mcc" (see fst_class_metrics);
         "validation_subset_accuracy" (fst_label_metrics); "validation_rmse", "validation_mae",
         "validation_pearson", "validation_spearman" (fst_regression_metrics; correlations are means
         over the outputs).

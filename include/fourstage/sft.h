@@ -51,6 +51,11 @@ typedef struct fst_sft_options {
     int64_t spike_warmup;       /**< steps that only fill the running statistics; default 100 */
     int64_t spike_patience;     /**< spikes in a row before a roll back; default 10 */
     int64_t spike_rollbacks;    /**< roll backs before the run gives up with FST_ERR_NUMERIC; default 3 */
+    /** Labelled: weight λ of the mean cross entropy of the texts' own tokens beside the objective, so that the
+     *  trunk goes on modelling language and overfits less (Radford et al., "Improving language
+     *  understanding by generative pre-training", 2018, section 3.2, which uses 0.5); default 0. Not in
+     *  evaluations. */
+    double language_modelling;
 } fst_sft_options;
 
 /** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
@@ -72,7 +77,8 @@ FST_API fst_status fst_sft_options_init(fst_sft_options *options, size_t size);
  * fst_model_backward; a step ends with fst_optimizer_step. A loop of the caller's own that does the
  * same gets the same bits. Labels that are missing (NaN) add nothing.
  *
- * Metrics of labelled runs: "loss", "accuracy" (NaN for FST_SFT_MSE), "learning_rate", "gradient_norm",
+ * Metrics of labelled runs: "loss" (of the labels), "language_loss" (mean cross entropy of the texts' tokens;
+ * NaN where language_modelling is 0), "accuracy" (NaN for FST_SFT_MSE), "learning_rate", "gradient_norm",
  * "clip_factor", "labels", "tokens" of the last step; "epoch", "spikes", "rollbacks" so far; of the last
  * evaluation "validation_loss" (plain, without class weights) and, NaN where the objective has none:
  * "validation_accuracy", "validation_f1_macro", "validation_f1_micro", "validation_mcc" (see

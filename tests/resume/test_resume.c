@@ -56,6 +56,7 @@ static void make_configs(void)
     configs[10].pretrain.label_smoothing = 0.1;
     configs[10].head_only = true;
     configs[11].dtype = FST_BF16;
+    configs[11].sft.language_modelling = 0.5;
     configs[11].pretrain.spike_loss_z = 3;
     configs[11].pretrain.spike_warmup = 2;
     configs[11].pretrain.spike_action = FST_SPIKE_SKIP;
@@ -63,6 +64,7 @@ static void make_configs(void)
     configs[12].pretrain.shuffle = 0;
     configs[13].stage = SMALL_CLASSES;
     configs[13].adapter.rank = 3;
+    configs[13].sft.language_modelling = 0.5;
 }
 
 static void advance(fst_run *run, int count)

@@ -207,11 +207,23 @@ static int64_t read_labels(const small_run *small, const int64_t *indices, int64
     return present;
 }
 
-/* One micro-batch by hand. */
-static void by_hand(small_run *small, const int64_t *indices, int64_t rows, int64_t step,
-                    const float *weights)
+/* Ids of the examples that another one stands before. */
+static int64_t count_targets(const small_run *small, const int64_t *indices, int64_t count)
 {
-    int32_t ids[MOST * 16], lengths[MOST];
+    int64_t targets = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        fst_example example;
+        OK(fst_dataset_get_example(small->train, indices[i], 0, &example, sizeof example));
+        targets += example.length - 1;
+    }
+    return targets;
+}
+
+/* One micro-batch by hand; language: what the cross entropy of the texts' tokens is multiplied with. */
+static void by_hand(small_run *small, const int64_t *indices, int64_t rows, int64_t step,
+                    const float *weights, double language)
+{
+    int32_t ids[MOST * 16], targets[MOST * 16], lengths[MOST];
     float labels[MOST], gradient[MOST * OUTPUTS];
     fst_batch batch;
     fst_forward_options forward;
@@ -226,10 +238,21 @@ static void by_hand(small_run *small, const int64_t *indices, int64_t rows, int6
     batch.lengths = lengths;
     forward.step = step;
     OK(fst_dataset_collate(small->train, indices, NULL, rows, batch.length, ids, NULL, lengths));
+    for (int64_t i = 0; i < rows * batch.length; ++i) {
+        bool last = i % batch.length + 1 >= lengths[i / batch.length];
+        targets[i] = last ? FST_IGNORE : ids[i + 1];
+    }
+    batch.targets = language > 0 ? targets : NULL;
     OK(fst_model_forward(small->model, &batch, &forward));
     OK(fst_model_output(small->model, "label", &view));
     OK(fst_loss_classes(NULL, view.data, labels, weights, rows, OUTPUTS, gradient, &loss,
                         sizeof loss));
+    fst_loss_options of_language;
+    fst_loss found;
+    fst_loss_options_init(&of_language, sizeof of_language);
+    of_language.scale = language;
+    if (language > 0)
+        OK(fst_model_loss(small->model, &of_language, &found, sizeof found));
     view.data = gradient;
     OK(fst_model_add_gradient(small->model, "label", &view));
     OK(fst_model_backward(small->model, NULL, NULL));
@@ -239,9 +262,13 @@ START_TEST(test_custom_loop)
 {
     enum { ROWS = 3, PARTS = 3 };
     small_config config = make_long_config(SMALL_CLASSES);
+    config.sft.language_modelling = _i ? 0.5 : 0;
     small_run run, hand;
     small_create_checked(&run, &config);
     OK(fst_run_until(run.run, 0));
+    double language_loss;
+    OK(fst_run_metric(run.run, "language_loss", &language_loss));
+    ck_assert(_i ? language_loss > 0 : isnan(language_loss));
     small_create_checked(&hand, &config);
     int64_t shortest = MOST, longest = 0;
     for (int64_t step = 0; step < 8; ++step) {
@@ -249,13 +276,15 @@ START_TEST(test_custom_loop)
         float labels[ROWS * PARTS], weights[ROWS];
         OK(fst_dataset_order(hand.train, step * ROWS * PARTS, ROWS * PARTS, 1, indices));
         int64_t count = read_labels(&hand, indices, ROWS * PARTS, labels);
+        double targets = (double)count_targets(&hand, indices, ROWS * PARTS);
         for (int i = 0; i < ROWS; ++i)
             weights[i] = (float)(1 / (double)count);
         for (int64_t i = 0; i < PARTS; ++i) {
             int64_t length = padded_length(&hand, indices + i * ROWS, ROWS);
             shortest = length < shortest ? length : shortest;
             longest = length > longest ? length : longest;
-            by_hand(&hand, indices + i * ROWS, ROWS, step * PARTS + i, weights);
+            by_hand(&hand, indices + i * ROWS, ROWS, step * PARTS + i, weights,
+                    config.sft.language_modelling / targets);
         }
         OK(fst_optimizer_step(hand.optimizer, NULL, 0));
     }
@@ -424,6 +453,7 @@ START_TEST(test_refused_labelled)
     BAD(shuffle, 2, FST_ERR_INVALID_ARGUMENT, "shuffle");
     BAD(z_loss, 0.1, FST_ERR_INVALID_ARGUMENT, "z_loss");
     BAD(threshold, 1, FST_ERR_INVALID_ARGUMENT, "threshold");
+    BAD(language_modelling, -1, FST_ERR_INVALID_ARGUMENT, "language_modelling");
     BAD(label_smoothing, 0.1, FST_ERR_INVALID_ARGUMENT, "label_smoothing"); /* MSE */
     BAD(class_weight_count, 3, FST_ERR_INVALID_ARGUMENT, "class_weight_count");
     BAD(class_weights, weights, FST_ERR_INVALID_ARGUMENT, "class_weight_count");
@@ -547,7 +577,7 @@ int main(void)
     tcase_add_loop_test(cases, test_measures, SMALL_CONVERSATIONS, SMALL_STAGES);
     tcase_add_test(cases, test_predictions);
     tcase_add_loop_test(cases, test_no_allocation, SMALL_CONVERSATIONS, SMALL_STAGES);
-    tcase_add_test(cases, test_custom_loop);
+    tcase_add_loop_test(cases, test_custom_loop, 0, 2);
     tcase_add_loop_test(cases, test_learns, SMALL_CONVERSATIONS, SMALL_STAGES);
     tcase_add_test(cases, test_head_only);
     tcase_add_loop_test(cases, test_padding, FST_POOL_LAST, FST_POOL_MEAN + 1);

@@ -12,7 +12,7 @@
 enum { LENGTH_STEP = 16 };
 
 fst_status fst__labelled_batch_open(fst__labelled_batch *batch, fst__allocator *allocator,
-                                    int64_t rows, int64_t length, int64_t *bytes)
+                                    int64_t rows, int64_t length, bool targets, int64_t *bytes)
 {
     size_t ids;
     *batch = (fst__labelled_batch){.rows = rows, .length = length};
@@ -21,16 +21,19 @@ fst_status fst__labelled_batch_open(fst__labelled_batch *batch, fst__allocator *
     batch->indices = fst__alloc_array(allocator, (size_t)rows, sizeof *batch->indices);
     batch->lengths = fst__alloc_array(allocator, (size_t)rows, sizeof *batch->lengths);
     batch->ids = fst__alloc_array(allocator, ids, sizeof *batch->ids);
-    if (!batch->indices || !batch->lengths || !batch->ids)
+    if (targets)
+        batch->targets = fst__alloc_array(allocator, ids, sizeof *batch->targets);
+    if (!batch->indices || !batch->lengths || !batch->ids || (targets && !batch->targets))
         return FST_ERR_NO_MEMORY;
     if (bytes)
         *bytes = rows * (int64_t)(sizeof *batch->indices + sizeof *batch->lengths) +
-                 (int64_t)(ids * sizeof *batch->ids);
+                 (int64_t)((targets ? 2 : 1) * ids * sizeof *batch->ids);
     return FST_OK;
 }
 
 void fst__labelled_batch_close(fst__labelled_batch *batch, fst__allocator *allocator)
 {
+    fst__free(allocator, batch->targets);
     fst__free(allocator, batch->ids);
     fst__free(allocator, batch->lengths);
     fst__free(allocator, batch->indices);
@@ -50,6 +53,27 @@ static int64_t padded_length(const fst__labelled_batch *batch, const fst_dataset
     return rounded < batch->length ? rounded : batch->length;
 }
 
+int64_t fst__labelled_batch_targets(const fst__labelled_batch *batch, const fst_dataset *dataset)
+{
+    int64_t count = 0;
+    for (int64_t b = 0; b < batch->rows; ++b) {
+        fst_example example;
+        fst__examples_get(dataset, batch->indices[b], 0, &example);
+        count += example.length - 1;
+    }
+    return count;
+}
+
+/* Nothing of a labelled text is marked as trained on: here every id predicts the one behind it. */
+static void fill_targets(fst__labelled_batch *batch, int64_t length)
+{
+    for (int64_t b = 0; b < batch->rows; ++b) {
+        const int32_t *ids = batch->ids + b * length;
+        for (int64_t t = 0; t < length; ++t)
+            batch->targets[b * length + t] = t + 1 < batch->lengths[b] ? ids[t + 1] : FST_IGNORE;
+    }
+}
+
 fst_status fst__labelled_batch_run(fst__labelled_batch *batch, fst_model *model,
                                    const fst__head *head, const fst_dataset *dataset, bool training,
                                    int64_t step, const fst__real **outputs)
@@ -57,12 +81,16 @@ fst_status fst__labelled_batch_run(fst__labelled_batch *batch, fst_model *model,
     int64_t length = padded_length(batch, dataset);
     fst_status status = fst__examples_collate(dataset, batch->indices, NULL, batch->rows, length,
                                               batch->ids, NULL, batch->lengths);
+    bool language = training && batch->targets && !status;
+    if (language)
+        fill_targets(batch, length);
     const fst_batch input = {
         .struct_size = sizeof input,
         .rows = batch->rows,
         .length = length,
         .ids = batch->ids,
         .lengths = batch->lengths,
+        .targets = language ? batch->targets : NULL,
     };
     fst_view view;
     if (!status)
@@ -160,7 +188,7 @@ fst_status fst__sft_predict(fst_model *model, const char *name, const fst_datase
                          capacity, examples->count, width);
     fst__labelled_batch batch;
     rows = rows < examples->count ? rows : examples->count;
-    status = fst__labelled_batch_open(&batch, allocator, rows, examples->longest, NULL);
+    status = fst__labelled_batch_open(&batch, allocator, rows, examples->longest, false, NULL);
     for (int64_t i = 0; i < examples->count && !status; i += rows)
         status = fst__labelled_predict(&batch, model, head, dataset, i, examples->count,
                                        outputs + i * width);

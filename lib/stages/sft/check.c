@@ -27,6 +27,8 @@ static fst_status check_values(const fst_sft_options *o, int32_t objective, int6
         return bad("shuffle", "0 or 1");
     if (o->z_loss != 0)
         return bad("z_loss", "0 with labelled data");
+    if (!(o->language_modelling >= 0 && isfinite(o->language_modelling)))
+        return bad("language_modelling", "a finite value ≥ 0");
     if (!(o->threshold > 0 && o->threshold < 1))
         return bad("threshold", "a probability between 0 and 1");
     if (o->class_weights ? o->class_weight_count != outputs : o->class_weight_count != 0)

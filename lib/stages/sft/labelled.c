@@ -13,6 +13,7 @@
 static const char *const metrics[] = {
 #define AT(metric) [metric - FST__METRIC_OWN]
     AT(FST__LABELLED_ACCURACY) = "accuracy",
+    AT(FST__LABELLED_LANGUAGE_LOSS) = "language_loss",
     AT(FST__LABELLED_CLIP_FACTOR) = "clip_factor",
     AT(FST__LABELLED_LABELS) = "labels",
     AT(FST__LABELLED_TOKENS) = "tokens",
@@ -98,7 +99,8 @@ static fst_status take_arrays(fst__labelled *l, int64_t length)
     l->options.class_weights = l->class_weights;
     l->loss.class_weights = l->class_weights;
     fst_status status =
-        fst__labelled_batch_open(&l->batch, allocator, rows, length, &l->data_bytes);
+        fst__labelled_batch_open(&l->batch, allocator, rows, length,
+                                 l->options.language_modelling > 0, &l->data_bytes);
     if (!status)
         status = take(l, rows, l->label_count, &l->labels);
     if (!status)
@@ -178,6 +180,7 @@ static const fst__setting step_settings[] = {
     {"rows", offsetof(fst_sft_options, rows), FST__SETTING_I64, 1},
     {"shuffle", offsetof(fst_sft_options, shuffle), FST__SETTING_I32, 1},
     {"label_smoothing", offsetof(fst_sft_options, label_smoothing), FST__SETTING_F64, 0},
+    {"language_modelling", offsetof(fst_sft_options, language_modelling), FST__SETTING_F64, 0},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -206,6 +209,8 @@ static void visit(fst_run *run, fst__visitor *visitor)
     fst__visit_settings(visitor, "sft", step_settings, COUNT(step_settings), &l->options);
     visit_class_weights(l, visitor);
     fst__visit_doubles(visitor, "sft", "sum_loss", &l->sums.loss, 1);
+    if (l->batch.targets)
+        fst__visit_doubles(visitor, "sft", "sum_language", &l->sums.language, 1);
     fst__visit_i64(visitor, "sft", "sum_labels", &l->sums.labels, 0, FST__COUNTER_MOST);
     if (l->objective != FST_SFT_MSE)
         fst__visit_i64(visitor, "sft", "sum_right", &l->sums.right, 0, FST__COUNTER_MOST);

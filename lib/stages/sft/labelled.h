@@ -10,6 +10,7 @@
 /* Metrics, behind those that every run has. */
 typedef enum fst__labelled_metric {
     FST__LABELLED_ACCURACY = FST__METRIC_OWN,
+    FST__LABELLED_LANGUAGE_LOSS,
     FST__LABELLED_CLIP_FACTOR,
     FST__LABELLED_LABELS,
     FST__LABELLED_TOKENS,
@@ -35,11 +36,12 @@ typedef struct fst__labelled_batch {
     int64_t *indices;     /* [rows] examples */
     int32_t *ids;         /* [rows, length] */
     int32_t *lengths;     /* [rows] */
+    int32_t *targets;     /* [rows, length] the ids that follow, all of them; NULL: not wanted */
 } fst__labelled_batch;
 
 /* Close takes one that is all zero. *bytes: what it took; may be NULL. */
 fst_status fst__labelled_batch_open(fst__labelled_batch *batch, fst__allocator *allocator,
-                                    int64_t rows, int64_t length, int64_t *bytes);
+                                    int64_t rows, int64_t length, bool targets, int64_t *bytes);
 void fst__labelled_batch_close(fst__labelled_batch *batch, fst__allocator *allocator);
 
 /* The examples of `indices` through the model; the head's outputs [rows, K], borrowed until the next
@@ -47,6 +49,8 @@ void fst__labelled_batch_close(fst__labelled_batch *batch, fst__allocator *alloc
 fst_status fst__labelled_batch_run(fst__labelled_batch *batch, fst_model *model,
                                    const fst__head *head, const fst_dataset *dataset, bool training,
                                    int64_t step, const fst__real **outputs);
+/* Ids of the examples in `indices` that follow another one, before a run. */
+int64_t fst__labelled_batch_targets(const fst__labelled_batch *batch, const fst_dataset *dataset);
 /* Ids of the examples in the batch, without padding. */
 int64_t fst__labelled_batch_tokens(const fst__labelled_batch *batch);
 
@@ -67,6 +71,7 @@ fst_status fst__labelled_check_data(const fst_model *model, const fst_dataset *d
 /* Sums over the micro-batches of the present step that are done; saved with a checkpoint. */
 typedef struct fst__labelled_sums {
     double loss; /* divided by the step's divisor already */
+    double language; /* by the step's targets likewise */
     int64_t labels, right, tokens;
 } fst__labelled_sums;
 
@@ -91,6 +96,7 @@ typedef struct fst__labelled {
     int64_t *confusion;              /* CROSS_ENTROPY, BINARY */
     bool evaluated;                  /* `confusion` is filled */
 
+    double step_targets; /* of the language of the present step; known with its divisor */
     fst__labelled_sums sums;
 } fst__labelled;
 

@@ -50,11 +50,29 @@ static double step_weight(fst_run *run)
     fst__labelled *l = fst__labelled_of(run);
     int64_t first = l->steps.position - l->steps.micro_step;
     double sum = 0;
+    l->step_targets = 0;
     for (int64_t i = 0; i < l->steps.options.accumulation; ++i) {
         read_examples(l, first + i);
         sum += weigh_labels(l);
+        l->step_targets += (double)fst__labelled_batch_targets(&l->batch, l->train);
     }
     return sum;
+}
+
+/* The texts' own tokens beside their labels. */
+static fst_status language_loss(fst__labelled *l)
+{
+    const fst_loss_options options = {
+        .struct_size = sizeof options,
+        .scale = l->options.language_modelling / l->step_targets,
+    };
+    fst_loss loss = {.struct_size = sizeof loss};
+    if (!l->batch.targets || l->step_targets == 0)
+        return FST_OK;
+    fst_status status = fst__model_loss(l->steps.training.model, &options, &loss);
+    if (!status)
+        l->sums.language += loss.loss / l->step_targets;
+    return status;
 }
 
 static fst_status micro_batch(fst_run *run)
@@ -71,6 +89,8 @@ static fst_status micro_batch(fst_run *run)
     if (!status)
         status = fst__labelled_objective(l, &l->loss, outputs, l->labels, l->weights,
                                          l->options.rows, l->gradient, &loss);
+    if (!status)
+        status = language_loss(l);
     if (status == FST_ERR_NUMERIC)
         status = fst__training_blame(&l->steps.training, status);
     const fst_view gradient = {
@@ -109,6 +129,7 @@ static void close_step(fst_run *run, const fst_optimizer_report *report)
     run->tokens += sums->tokens;
     m[FST__METRIC_LOSS] = sums->labels > 0 ? sums->loss : NAN;
     m[FST__LABELLED_ACCURACY] = l->objective == FST_SFT_MSE ? NAN : (double)sums->right / labels;
+    m[FST__LABELLED_LANGUAGE_LOSS] = l->batch.targets ? sums->language : NAN;
     m[FST__LABELLED_LABELS] = labels;
     m[FST__LABELLED_TOKENS] = (double)sums->tokens;
     m[FST__METRIC_LEARNING_RATE] = report->learning_rate;
