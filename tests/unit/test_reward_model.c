@@ -385,6 +385,20 @@ START_TEST(test_running_normalisation)
     REQUIRE(score_two(outer, scores));
     CLOSE(scores[0], 4 / sqrt(4.5));
     check_state(outer, 0, "members.1.count", 4);
+    /* An evaluation holds all; then what the caller froze is as it was, member by member. */
+    REQUIRE(fst_reward_model_freeze(outer, 0));
+    fst__reward_model_hold(outer);
+    REQUIRE(score_two(outer, scores));
+    check_state(outer, 0, "members.1.count", 4);
+    fst__reward_model_let_go(outer);
+    REQUIRE(fst_reward_model_freeze(inner, 1));
+    fst__reward_model_hold(outer);
+    fst__reward_model_let_go(outer);
+    REQUIRE(score_two(outer, scores));
+    check_state(outer, 0, "members.1.count", 4);
+    REQUIRE(fst_reward_model_freeze(inner, 0));
+    REQUIRE(score_two(outer, scores));
+    check_state(outer, 0, "members.1.count", 6);
     fst_reward_model_destroy(inner);
     fst_reward_model_destroy(outer);
     fst_reward_model_destroy(members[0]);

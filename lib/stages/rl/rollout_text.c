@@ -175,15 +175,14 @@ fst_status fst__rl_evaluate(fst_run *run, double *score_out)
     int64_t end = rl->validation->documents->count, limit = rl->options.evaluation_prompts;
     end = limit > 0 && limit < end ? limit : end;
     int64_t most = rl->answers.count < rl->options.rows ? rl->answers.count : rl->options.rows;
-    bool frozen = rl->reward_model->frozen;
     evaluation sums = {0};
     fst_status status = FST_OK;
-    fst__reward_model_freeze(rl->reward_model, true);
+    fst__reward_model_hold(rl->reward_model);
     for (int64_t first = 0; first < end && !status; first += most)
         status = fst__run_cancelled(run)
                      ? FST_STOPPED
                      : evaluate_prompts(run, first, end - first < most ? end - first : most, &sums);
-    fst__reward_model_freeze(rl->reward_model, frozen);
+    fst__reward_model_let_go(rl->reward_model);
     if (status)
         return status < 0 ? fst__fail_in(status, "evaluation") : status;
     run->metrics[FST__RL_VALIDATION_REWARD] = sums.score / (double)sums.count;

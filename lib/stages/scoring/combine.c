@@ -84,7 +84,7 @@ static void add_member(fst_reward_model *reward_model, int64_t member)
     const float *values = c->scores + member * c->count;
     double shift = 0, scale = 1;
     if (c->normalise == FST_NORMALISE_MEMBERS)
-        normaliser(c, reward_model->frozen, member, values, &shift, &scale);
+        normaliser(c, reward_model->frozen || reward_model->held, member, values, &shift, &scale);
     for (int64_t i = 0; i < c->count; ++i) {
         double value = ((double)values[i] - shift) * scale;
         c->sums[i] += c->weights[member] * clip(value, c->low[member], c->high[member]);
@@ -98,7 +98,7 @@ static void finish(fst_reward_model *reward_model, float *scores)
     for (int64_t i = 0; i < c->count; ++i)
         scores[i] = (float)c->sums[i];
     if (c->normalise == FST_NORMALISE_SUM)
-        normaliser(c, reward_model->frozen, 0, scores, &shift, &scale);
+        normaliser(c, reward_model->frozen || reward_model->held, 0, scores, &shift, &scale);
     for (int64_t i = 0; i < c->count; ++i)
         scores[i] = (float)clip((c->sums[i] - shift) * scale, c->clip_low, c->clip_high);
 }

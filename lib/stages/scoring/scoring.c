@@ -65,6 +65,20 @@ void fst__reward_model_freeze(fst_reward_model *reward_model, bool frozen)
         fst__reward_model_freeze(reward_model->members[i], frozen);
 }
 
+void fst__reward_model_hold(fst_reward_model *reward_model)
+{
+    reward_model->held += 1;
+    for (int64_t i = 0; i < reward_model->member_count; ++i)
+        fst__reward_model_hold(reward_model->members[i]);
+}
+
+void fst__reward_model_let_go(fst_reward_model *reward_model)
+{
+    reward_model->held -= 1;
+    for (int64_t i = 0; i < reward_model->member_count; ++i)
+        fst__reward_model_let_go(reward_model->members[i]);
+}
+
 int64_t fst__reward_model_state_count(const fst_reward_model *reward_model)
 {
     return reward_model->state_count;

@@ -44,7 +44,8 @@ struct fst_reward_model {
     fst_tokenizer *tokenizer; /* held; NULL: none */
     bool needs_texts;         /* cannot do without the answer's text */
     bool wants_texts;         /* uses texts where there are any */
-    bool frozen;              /* running statistics stay */
+    bool frozen;              /* running statistics stay, by the caller's wish */
+    int32_t held;             /* and while this is above 0, as in an evaluation */
     bool busy;
 
     fst_reward_model **members; /* [member_count] held */
@@ -72,6 +73,10 @@ fst_status fst__scorer_run(fst_reward_model *reward_model, const fst_reward_batc
 fst_tokenizer *fst__reward_model_tokenizer(const fst_reward_model *reward_model);
 
 void fst__reward_model_freeze(fst_reward_model *reward_model, bool frozen);
+/* Running statistics stay from one to the other, here and in all members; what the caller froze is not
+ * touched. */
+void fst__reward_model_hold(fst_reward_model *reward_model);
+void fst__reward_model_let_go(fst_reward_model *reward_model);
 
 /* The running statistics as named views of the live memory, for checkpoints; none for a handle
  * without sums that normalise. Names live as long as the handle. */
