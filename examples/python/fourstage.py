@@ -2595,7 +2595,8 @@ class RlOptions(Struct):
     kl_coefficient: β, weight of the KL to the reference for each token; default 0.05, GRPO 0
     kl_estimator: FST_KL_ value; default FST_KL_K1, GRPO FST_KL_K3
     kl_in_loss: 1: a term of the loss; 0: part of each token's reward; default 0, GRPO 1
-    kl_target: > 0: β is adapted towards this KL of an answer, in nats; 0 (default): β is fixed
+    kl_target: > 0: β is adapted towards this KL of an answer, in nats, which needs kl_coefficient >
+        0; 0 (default): β is fixed
     kl_horizon: answers over which β is adapted; default 10000
     kl_ceiling: Mean KL of an answer to the reference, in nats, beyond which the run ends with the
         weights of the last iteration that was below; 0 (default): no ceiling. A copy of the trained

@@ -101,6 +101,19 @@ static void refuse_sampling(const small_rl_config *config, const char *words)
     small_rl_destroy(&s);
 }
 
+/* It is multiplied, so that 0 would stay 0. */
+START_TEST(test_target_without_coefficient)
+{
+    small_rl_config config = small_rl_defaults(FST_RL_PPO);
+    config.rl.kl_target = 6;
+    config.rl.kl_coefficient = 0;
+    small_rl s;
+    small_rl_prepare(&s, &config);
+    REFUSED(small_rl_start(&s, &config), FST_ERR_INVALID_ARGUMENT, "kl_coefficient");
+    small_rl_destroy(&s);
+}
+END_TEST
+
 /* What would make log-probabilities others than those that were sampled from. */
 START_TEST(test_sampling_is_refused)
 {
@@ -611,6 +624,7 @@ int main(void)
     tcase_set_timeout(cases, 300);
     tcase_add_loop_test(cases, test_out_of_range, 0, REFUSED_COUNT);
     tcase_add_test(cases, test_sampling_is_refused);
+    tcase_add_test(cases, test_target_without_coefficient);
     tcase_add_test(cases, test_parts_that_do_not_fit);
     tcase_add_loop_test(cases, test_threads, 0, 4);
     tcase_add_loop_test(cases, test_accumulation, 0, 6);

@@ -111,6 +111,8 @@ static fst_status check_combinations(const fst_rl_options *o)
 {
     if (o->dual_clip != 0 && o->dual_clip <= 1)
         return bad("dual_clip", "0 or a value above 1");
+    if (o->kl_target > 0 && o->kl_coefficient == 0)
+        return bad("kl_coefficient", "a value above 0 with kl_target, which only multiplies it");
     if (o->kl_target > 0 && o->kl_horizon <= 0)
         return bad("kl_horizon", "a value above 0 with kl_target");
     bool grouped = o->algorithm == FST_RL_RLOO || o->algorithm == FST_RL_GRPO;
