@@ -3878,7 +3878,8 @@ class Model(Handle):
     def set_trainable(self, pattern, trainable):
         """Freezes or thaws parameters. A frozen one has no gradient, and an optimizer made later
             leaves it alone; backward goes down no further than the lowest layer that has something
-            to train. Drops the gradients gathered so far.
+            to train. Ends what the model held for a backward and drops the gradients gathered so
+            far.
         pattern: of names, in which * stands for any text and ? for one character: "layers.0.*".
         trainable: 1 or 0.
         Status: FST_OK, FST_ERR_NOT_FOUND (no name matches), FST_ERR_STATE (an optimizer of the

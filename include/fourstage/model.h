@@ -264,8 +264,8 @@ FST_API fst_status fst_model_zero_gradients(fst_model *model);
 
 /**
  * Freezes or thaws parameters. A frozen one has no gradient, and an optimizer made later leaves it
- * alone; backward goes down no further than the lowest layer that has something to train. Drops
- * the gradients gathered so far.
+ * alone; backward goes down no further than the lowest layer that has something to train. Ends
+ * what the model held for a backward and drops the gradients gathered so far.
  *
  * @param model the model. Parameters are trainable when they are made; while a model has an adapter
  *        its trunk is frozen.

@@ -27,6 +27,7 @@ fst_status fst__model_set_trainable(fst_model *model, const char *pattern, bool 
     }
     if (!found)
         return fst__fail(FST_ERR_NOT_FOUND, "no parameter matches \"%s\"", pattern);
+    model->phase = FST__PHASE_IDLE; /* the gradients that a backward would have added to are gone */
     return FST_OK;
 }
 

@@ -162,6 +162,30 @@ START_TEST(vocabulary_head_alone)
 }
 END_TEST
 
+/* Freezing and thawing take the gradients' memory away: a backward would add to nothing. */
+START_TEST(between_forward_and_backward)
+{
+    fst_context *context = tiny_context(1);
+    fst_model_config config = tiny_config(FST_FAMILY_GPT2);
+    fst_model *model = tiny_model(context, &config, FST_F32, 0);
+    int32_t ids[LENGTH];
+    fst_batch batch;
+    fst_loss loss;
+    tiny_ids(ids, LENGTH, 1);
+    REQUIRE(fst_batch_init(&batch, sizeof batch));
+    batch.rows = 1;
+    batch.length = LENGTH;
+    batch.ids = batch.targets = ids;
+    REQUIRE(fst_model_forward(model, &batch, NULL));
+    REQUIRE(fst_model_loss(model, NULL, &loss, sizeof loss));
+    REQUIRE(fst_model_set_trainable(model, "layers.0.*", 0));
+    ck_assert_int_eq(fst_model_backward(model, NULL, NULL), FST_ERR_STATE);
+    step(model, 1);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
 START_TEST(refused)
 {
     fst_context *context = tiny_context(1);
@@ -229,6 +253,7 @@ int main(void)
     tcase_add_loop_test(cases, same_gradients, 0, TRAINED * 4);
     tcase_add_loop_test(cases, frozen_bits, 0, 2);
     tcase_add_test(cases, vocabulary_head_alone);
+    tcase_add_test(cases, between_forward_and_backward);
     tcase_add_test(cases, refused);
     tcase_add_test(cases, layer_decay);
     Suite *suite = suite_create("trainable");
