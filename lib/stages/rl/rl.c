@@ -82,17 +82,8 @@ static fst_status check_supervised(const fst_rl_options *o, fst_dataset_info *in
     if (!o->supervised->packed)
         return fst__fail(FST_ERR_STATE,
                          "fst_rl_options.supervised is not packed; see fst_dataset_pack");
-    if (o->supervised->context != o->model->context)
-        return check_context(o, o->supervised->context, "supervised");
-    if (info->length > o->model->config.context_length ||
-        info->maximum_id >= o->model->config.vocabulary_size)
-        return fst__fail(FST_ERR_MISMATCH,
-                         "fst_rl_options.supervised has rows of %" PRId64 " ids up to %d; the model's "
-                         "context_length is %d, its vocabulary_size %d",
-                         info->length, (int)info->maximum_id,
-                         (int)o->model->config.context_length,
-                         (int)o->model->config.vocabulary_size);
-    return FST_OK;
+    const fst__data_length length = {info->length, "rows", ""};
+    return fst__data_check(o->model, o->supervised, "fst_rl_options.supervised", &length);
 }
 
 static fst_status check_value_head(const fst_rl_options *o)
@@ -141,8 +132,7 @@ static fst_status check(const fst_rl_options *o, fst_examples_info *prompts,
         return bad(!o->model ? "model" : !o->reward_model ? "reward_model" : "prompts",
                    "a handle, it is NULL");
     fst_examples_info validation;
-    fst_status status =
-        check_context(o, o->reward_model->context, "reward_model");
+    fst_status status = check_context(o, o->reward_model->context, "reward_model");
     if (!status)
         status = check_prompts(o, o->prompts, "fst_rl_options.prompts", prompts);
     if (!status && o->validation)
