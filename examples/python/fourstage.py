@@ -675,6 +675,16 @@ FAMILY_GPT2 = 0
 FAMILY_LLAMA = 1
 FAMILY_QWEN2 = 2
 FAMILY_QWEN3 = 3
+FAMILY_BERT = 4
+FAMILY_ROBERTA = 5
+FAMILY_MODERNBERT = 6
+FAMILY_VIT = 7
+FAMILY_RESNET = 8
+BACKBONE_TRANSFORMER = 0
+BACKBONE_RESNET = 1
+BACKBONE_VIT = 2
+STEM_3X3 = 0
+STEM_7X7 = 1
 POSITION_NONE = 0
 POSITION_LEARNED = 1
 POSITION_ROTARY = 2
@@ -689,11 +699,14 @@ ACTIVATION_GELU_TANH = 1
 ACTIVATION_GELU = 2
 ACTIVATION_SILU = 3
 ACTIVATION_RELU = 4
+ACTIVATION_TANH = 5
 HEAD_SEQUENCE = 0
 HEAD_TOKEN = 1
 POOL_LAST = 0
 POOL_FIRST = 1
 POOL_MEAN = 2
+POOL_MAX = 3
+POOL_POOLER = 4
 FORWARD_EVALUATE = 0
 FORWARD_TRAIN = 1
 GROUP_RLOO = 0
@@ -803,6 +816,8 @@ class Batch(Struct):
         at that position; all other ids have probability 0 in losses, log-probabilities and
         entropies, as a sampler with top-k, top-p or min-p had it. The target itself always may.
         NULL: all ids.
+    token_types: type (segment) of each token, 0 ≤ type < the model's token_types; NULL: 0
+    images: [rows, channels, height, width]; of image backbones, which read no ids and no length
     """
     _init_ = "fst_batch_init"
     _fields_ = [
@@ -816,6 +831,8 @@ class Batch(Struct):
         ("lengths", ctypes.POINTER(ctypes.c_int32)),
         ("weights", ctypes.POINTER(ctypes.c_float)),
         ("kept", ctypes.POINTER(ctypes.c_uint8)),
+        ("token_types", ctypes.POINTER(ctypes.c_int32)),
+        ("images", ctypes.POINTER(ctypes.c_float)),
     ]
     _kinds_ = dict(_fields_)
 
@@ -1601,6 +1618,35 @@ class ModelConfig(Struct):
         √(2·layers), as GPT-2; default 0.02
     bos_id: -1: none
     eos_id: -1: none
+    causal: 1 (default): a token attends to those before it and to itself; 0: to all of its
+        document, as in an encoder, which cannot generate
+    post_norm: 1: x = norm(x + f(x)) and no last norm, as BERT (arXiv 1810.04805); 0: x + f(norm(x))
+    token_types: rows of the table of token types (segments) added to the embedding; 0: none
+    embedding_norm: 1: a norm over the summed embeddings, before dropout
+    position_offset: row of the position table that position 0 reads (RoBERTa: 2); the table has
+        context_length + position_offset rows
+    head_transform: 1: logits are of norm(act(W·h + b)), BERT's masked-LM head; b where mlp_bias is
+    head_bias: 1: a bias on the logits
+    pooler: 1: tanh(W·h + b) of each row's first token, the output "pooled", which heads with
+        FST_POOL_POOLER read
+    global_every: with a window in an encoder: layers 0, n, 2n … see everything; 0: the window holds
+        in all. There a window is centred: |i − j| ≤ window / 2
+    first_norm_free: 1: layer 0 has no attention norm, as ModernBERT after its embedding norm
+    local_rope_theta: base of the rotary frequencies, which are not scaled there, of an encoder's
+        layers with a window; 0: as the other layers
+    backbone: FST_BACKBONE_ value; what belongs to another backbone is ignored
+    image_channels: of images; 0 for text, as the two below
+    image_height: pixels
+    image_width: pixels
+    patch_size: ViT: side of a patch; divides height and width
+    stem: ResNet: FST_STEM_ value
+    bottleneck: ResNet: 1: blocks of 1×1, 3×3, 1×1 that widen fourfold; 0: of two 3×3
+    blocks_1: ResNet: blocks of the first stage
+    blocks_2: of the second, which halves the image and doubles the channels; 0: no more stages
+    blocks_3: of the third, likewise
+    blocks_4: of the fourth, likewise
+    stage_width: ResNet: channels of the first stage; width follows: that of the last
+    batch_norm_momentum: share of the batch in the running statistics; default 0.1
     """
     _init_ = "fst_model_config_init"
     _fields_ = [
@@ -1640,6 +1686,30 @@ class ModelConfig(Struct):
         ("init_std", ctypes.c_double),
         ("bos_id", ctypes.c_int64),
         ("eos_id", ctypes.c_int64),
+        ("causal", ctypes.c_int32),
+        ("post_norm", ctypes.c_int32),
+        ("token_types", ctypes.c_int32),
+        ("embedding_norm", ctypes.c_int32),
+        ("position_offset", ctypes.c_int32),
+        ("head_transform", ctypes.c_int32),
+        ("head_bias", ctypes.c_int32),
+        ("pooler", ctypes.c_int32),
+        ("global_every", ctypes.c_int32),
+        ("first_norm_free", ctypes.c_int32),
+        ("local_rope_theta", ctypes.c_double),
+        ("backbone", ctypes.c_int32),
+        ("image_channels", ctypes.c_int32),
+        ("image_height", ctypes.c_int32),
+        ("image_width", ctypes.c_int32),
+        ("patch_size", ctypes.c_int32),
+        ("stem", ctypes.c_int32),
+        ("bottleneck", ctypes.c_int32),
+        ("blocks_1", ctypes.c_int32),
+        ("blocks_2", ctypes.c_int32),
+        ("blocks_3", ctypes.c_int32),
+        ("blocks_4", ctypes.c_int32),
+        ("stage_width", ctypes.c_int32),
+        ("batch_norm_momentum", ctypes.c_double),
     ]
     _kinds_ = dict(_fields_)
 
@@ -4470,7 +4540,7 @@ def _chat_template_preset(kind):
 ChatTemplate.preset = staticmethod(_chat_template_preset)
 
 def _model_config_set_family(self, family):
-    """Sets the switches (not the sizes) of a family.
+    """Sets the switches (not the sizes) of a family, its backbone among them.
     family: FST_FAMILY_ value.
     Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
     Since 0.1

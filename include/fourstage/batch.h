@@ -30,6 +30,8 @@ typedef struct fst_batch {
      *  position; all other ids have probability 0 in losses, log-probabilities and entropies, as a
      *  sampler with top-k, top-p or min-p had it. The target itself always may. NULL: all ids. */
     const uint8_t *kept;
+    const int32_t *token_types; /**< type (segment) of each token, 0 ≤ type < the model's token_types; NULL: 0 */
+    const float *images;      /**< [rows, channels, height, width]; of image backbones, which read no ids and no length */
 } fst_batch;
 
 /** Zeroes the batch and sets struct_size. @param batch to fill. @param size sizeof *batch.

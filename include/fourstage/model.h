@@ -23,6 +23,19 @@ extern "C" {
 #define FST_FAMILY_QWEN2 2 /**< Llama with biases on queries, keys and values. @since 0.1 */
 #define FST_FAMILY_QWEN3 3 /**< Llama with RMSNorm over each query and key head. @since 0.1 */
 
+#define FST_FAMILY_BERT 4  /**< an encoder: learned positions, two token types, LayerNorm after each branch, GELU, pooler, masked-LM head. @since 0.1 */
+#define FST_FAMILY_ROBERTA 5 /**< BERT with one token type and positions from the table's row 2 on. @since 0.1 */
+#define FST_FAMILY_MODERNBERT 6 /**< an encoder with LayerNorm before each branch, rotary positions, gated GELU, no biases, every third layer global (arXiv 2412.13663). @since 0.1 */
+#define FST_FAMILY_VIT 7   /**< images: patches through a pre-norm encoder (arXiv 2010.11929). @since 0.1 */
+#define FST_FAMILY_RESNET 8 /**< images: residual convolutions (arXiv 1512.03385). @since 0.1 */
+
+#define FST_BACKBONE_TRANSFORMER 0 /**< token ids through a transformer. @since 0.1 */
+#define FST_BACKBONE_RESNET 1      /**< images through residual convolutions. @since 0.1 */
+#define FST_BACKBONE_VIT 2         /**< patches of images through a transformer. @since 0.1 */
+
+#define FST_STEM_3X3 0 /**< a 3×3 convolution of stride 1, for small images. @since 0.1 */
+#define FST_STEM_7X7 1 /**< a 7×7 convolution of stride 2, then the maximum of 3×3 at stride 2. @since 0.1 */
+
 #define FST_POSITION_NONE 0    /**< no positions. @since 0.1 */
 #define FST_POSITION_LEARNED 1 /**< a table added to the token embedding. @since 0.1 */
 #define FST_POSITION_ROTARY 2  /**< RoFormer (arXiv 2104.09864), halves rotated as in Hugging Face's Llama. @since 0.1 */
@@ -40,6 +53,7 @@ extern "C" {
 #define FST_ACTIVATION_GELU 2      /**< GELU with the error function. @since 0.1 */
 #define FST_ACTIVATION_SILU 3      /**< x·sigmoid(x). @since 0.1 */
 #define FST_ACTIVATION_RELU 4      /**< max(x, 0). @since 0.1 */
+#define FST_ACTIVATION_TANH 5      /**< tanh x. @since 0.1 */
 
 /** The architecture of a model. Fill with fst_model_config_init, which gives FST_FAMILY_GPT2's
  *  switches and small sizes. @since 0.1 */
@@ -80,13 +94,37 @@ typedef struct fst_model_config {
     double init_std;         /**< standard deviation of initial weights; residual projections get init_std / √(2·layers), as GPT-2; default 0.02 */
     int64_t bos_id;          /**< -1: none */
     int64_t eos_id;          /**< -1: none */
+    int32_t causal;          /**< 1 (default): a token attends to those before it and to itself; 0: to all of its document, as in an encoder, which cannot generate */
+    int32_t post_norm;       /**< 1: x = norm(x + f(x)) and no last norm, as BERT (arXiv 1810.04805); 0: x + f(norm(x)) */
+    int32_t token_types;     /**< rows of the table of token types (segments) added to the embedding; 0: none */
+    int32_t embedding_norm;  /**< 1: a norm over the summed embeddings, before dropout */
+    int32_t position_offset; /**< row of the position table that position 0 reads (RoBERTa: 2); the table has context_length + position_offset rows */
+    int32_t head_transform;  /**< 1: logits are of norm(act(W·h + b)), BERT's masked-LM head; b where mlp_bias is */
+    int32_t head_bias;       /**< 1: a bias on the logits */
+    int32_t pooler;          /**< 1: tanh(W·h + b) of each row's first token, the output "pooled", which heads with FST_POOL_POOLER read */
+    int32_t global_every;    /**< with a window in an encoder: layers 0, n, 2n … see everything; 0: the window holds in all. There a window is centred: |i − j| ≤ window / 2 */
+    int32_t first_norm_free; /**< 1: layer 0 has no attention norm, as ModernBERT after its embedding norm */
+    double local_rope_theta; /**< base of the rotary frequencies, which are not scaled there, of an encoder's layers with a window; 0: as the other layers */
+    int32_t backbone;        /**< FST_BACKBONE_ value; what belongs to another backbone is ignored */
+    int32_t image_channels;  /**< of images; 0 for text, as the two below */
+    int32_t image_height;    /**< pixels */
+    int32_t image_width;     /**< pixels */
+    int32_t patch_size;      /**< ViT: side of a patch; divides height and width */
+    int32_t stem;            /**< ResNet: FST_STEM_ value */
+    int32_t bottleneck;      /**< ResNet: 1: blocks of 1×1, 3×3, 1×1 that widen fourfold; 0: of two 3×3 */
+    int32_t blocks_1;        /**< ResNet: blocks of the first stage */
+    int32_t blocks_2;        /**< of the second, which halves the image and doubles the channels; 0: no more stages */
+    int32_t blocks_3;        /**< of the third, likewise */
+    int32_t blocks_4;        /**< of the fourth, likewise */
+    int32_t stage_width;     /**< ResNet: channels of the first stage; width follows: that of the last */
+    double batch_norm_momentum; /**< share of the batch in the running statistics; default 0.1 */
 } fst_model_config;
 
 /** Fills the config with defaults. @param config to fill. @param size sizeof *config.
  *  @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
 FST_API fst_status fst_model_config_init(fst_model_config *config, size_t size);
 
-/** Sets the switches (not the sizes) of a family. @param config filled by fst_model_config_init.
+/** Sets the switches (not the sizes) of a family, its backbone among them. @param config filled by fst_model_config_init.
  *  @param family FST_FAMILY_ value. @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
 FST_API fst_status fst_model_config_set_family(fst_model_config *config, int32_t family);
 
@@ -218,6 +256,8 @@ FST_API fst_status fst_model_weights_changed(fst_model *model);
 #define FST_POOL_LAST 0  /**< the last token that counts (fst_batch.lengths). @since 0.1 */
 #define FST_POOL_FIRST 1 /**< the first token. @since 0.1 */
 #define FST_POOL_MEAN 2  /**< the mean over the tokens that count. @since 0.1 */
+#define FST_POOL_MAX 3   /**< of each feature the greatest over the tokens that count. @since 0.1 */
+#define FST_POOL_POOLER 4 /**< the model's "pooled" output: fst_model_config.pooler. @since 0.1 */
 
 /** A linear head over the hidden states. @since 0.1 */
 typedef struct fst_head_options {

@@ -3,6 +3,7 @@
 #include "base/error.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 /* No dimension of a model that fits a machine comes near; products of two stay inside int64_t. */
 enum { LARGEST = 1 << 30 };
@@ -35,25 +36,86 @@ fst_model_config fst__config_default(void)
         .init_std = 0.02,
         .bos_id = -1,
         .eos_id = -1,
+        .causal = 1,
+        .batch_norm_momentum = 0.1,
     };
+}
+
+/* Everything that families differ in, as GPT-2 has it. */
+static void set_gpt2(fst_model_config *c)
+{
+    c->position = FST_POSITION_LEARNED;
+    c->norm = FST_NORM_LAYER;
+    c->activation = FST_ACTIVATION_GELU_TANH;
+    c->gated = 0;
+    c->attention_bias = c->output_bias = c->mlp_bias = c->norm_bias = 1;
+    c->qk_norm = 0;
+    c->tied = 1;
+    c->causal = 1;
+    c->post_norm = c->token_types = c->embedding_norm = c->position_offset = 0;
+    c->head_transform = c->head_bias = c->pooler = 0;
+    c->global_every = c->first_norm_free = 0;
+    c->backbone = FST_BACKBONE_TRANSFORMER;
+}
+
+static void set_llama(fst_model_config *c)
+{
+    c->position = FST_POSITION_ROTARY;
+    c->norm = FST_NORM_RMS;
+    c->activation = FST_ACTIVATION_SILU;
+    c->gated = 1;
+    c->attention_bias = c->family == FST_FAMILY_QWEN2;
+    c->output_bias = c->mlp_bias = c->norm_bias = 0;
+    c->qk_norm = c->family == FST_FAMILY_QWEN3;
+    c->tied = 0;
+}
+
+/* BERT (Devlin et al., arXiv 1810.04805), RoBERTa (Liu et al., arXiv 1907.11692). */
+static void set_bert(fst_model_config *c)
+{
+    bool roberta = c->family == FST_FAMILY_ROBERTA;
+    c->activation = FST_ACTIVATION_GELU;
+    c->causal = 0;
+    c->post_norm = c->embedding_norm = 1;
+    c->token_types = roberta ? 1 : 2;
+    c->position_offset = roberta ? 2 : 0;
+    c->head_transform = c->head_bias = c->pooler = 1;
+}
+
+/* Warner et al., arXiv 2412.13663, as transformers' modeling_modernbert.py. */
+static void set_modernbert(fst_model_config *c)
+{
+    c->position = FST_POSITION_ROTARY;
+    c->activation = FST_ACTIVATION_GELU;
+    c->gated = 1;
+    c->attention_bias = c->output_bias = c->mlp_bias = c->norm_bias = 0;
+    c->causal = 0;
+    c->embedding_norm = c->first_norm_free = 1;
+    c->global_every = 3;
+    c->head_transform = c->head_bias = 1;
+}
+
+static void set_image(fst_model_config *c)
+{
+    c->causal = 0;
+    c->activation = c->family == FST_FAMILY_VIT ? FST_ACTIVATION_GELU : FST_ACTIVATION_RELU;
+    c->backbone = c->family == FST_FAMILY_VIT ? FST_BACKBONE_VIT : FST_BACKBONE_RESNET;
 }
 
 fst_status fst__config_set_family(fst_model_config *config, int32_t family)
 {
-    if (family < FST_FAMILY_GPT2 || family > FST_FAMILY_QWEN3)
+    if (family < FST_FAMILY_GPT2 || family > FST_FAMILY_RESNET)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "family %d is none of FST_FAMILY_", (int)family);
-    int32_t gpt2 = family == FST_FAMILY_GPT2;
     config->family = family;
-    config->position = gpt2 ? FST_POSITION_LEARNED : FST_POSITION_ROTARY;
-    config->norm = gpt2 ? FST_NORM_LAYER : FST_NORM_RMS;
-    config->norm_bias = gpt2;
-    config->activation = gpt2 ? FST_ACTIVATION_GELU_TANH : FST_ACTIVATION_SILU;
-    config->gated = !gpt2;
-    config->attention_bias = gpt2 || family == FST_FAMILY_QWEN2;
-    config->output_bias = gpt2;
-    config->mlp_bias = gpt2;
-    config->qk_norm = family == FST_FAMILY_QWEN3;
-    config->tied = gpt2;
+    set_gpt2(config);
+    if (family == FST_FAMILY_LLAMA || family == FST_FAMILY_QWEN2 || family == FST_FAMILY_QWEN3)
+        set_llama(config);
+    else if (family == FST_FAMILY_BERT || family == FST_FAMILY_ROBERTA)
+        set_bert(config);
+    else if (family == FST_FAMILY_MODERNBERT)
+        set_modernbert(config);
+    else if (family != FST_FAMILY_GPT2)
+        set_image(config);
     return FST_OK;
 }
 
@@ -80,7 +142,7 @@ static fst_status check_sizes(const fst_model_config *c)
         const char *field;
         int64_t value, least, most;
     } rows[] = {
-        {"family", c->family, FST_FAMILY_GPT2, FST_FAMILY_QWEN3},
+        {"family", c->family, FST_FAMILY_GPT2, FST_FAMILY_RESNET},
         {"vocabulary_size", c->vocabulary_size, 1, LARGEST},
         {"context_length", c->context_length, 1, LARGEST},
         {"layers", c->layers, 1, 1 << 16},
@@ -91,7 +153,7 @@ static fst_status check_sizes(const fst_model_config *c)
         {"hidden_size", c->hidden_size, 1, 1 << 24},
         {"position", c->position, FST_POSITION_NONE, FST_POSITION_ROTARY},
         {"norm", c->norm, FST_NORM_LAYER, FST_NORM_RMS},
-        {"activation", c->activation, FST_ACTIVATION_GELU_TANH, FST_ACTIVATION_RELU},
+        {"activation", c->activation, FST_ACTIVATION_GELU_TANH, FST_ACTIVATION_TANH},
         {"gated", c->gated, 0, 1},
         {"attention_bias", c->attention_bias, 0, 1},
         {"output_bias", c->output_bias, 0, 1},
@@ -102,6 +164,17 @@ static fst_status check_sizes(const fst_model_config *c)
         {"window", c->window, 0, LARGEST},
         {"rope_scaling", c->rope_scaling, FST_ROPE_DEFAULT, FST_ROPE_YARN},
         {"rope_original_context", c->rope_original_context, 1, LARGEST},
+        {"causal", c->causal, 0, 1},
+        {"post_norm", c->post_norm, 0, 1},
+        {"token_types", c->token_types, 0, LARGEST},
+        {"embedding_norm", c->embedding_norm, 0, 1},
+        {"position_offset", c->position_offset, 0, LARGEST},
+        {"head_transform", c->head_transform, 0, 1},
+        {"head_bias", c->head_bias, 0, 1},
+        {"pooler", c->pooler, 0, 1},
+        {"global_every", c->global_every, 0, 1 << 16},
+        {"first_norm_free", c->first_norm_free, 0, 1},
+        {"backbone", c->backbone, FST_BACKBONE_TRANSFORMER, FST_BACKBONE_VIT},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
         fst_status status = check_range(rows[i].field, rows[i].value, rows[i].least, rows[i].most);
@@ -128,11 +201,40 @@ static fst_status check_reals(const fst_model_config *c)
         {"dropout", c->dropout, 0, 1},
         {"attention_dropout", c->attention_dropout, 0, 1},
         {"init_std", c->init_std, 0, INFINITY},
+        {"batch_norm_momentum", c->batch_norm_momentum, 0, 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
         fst_status status = check_real(rows[i].field, rows[i].value, rows[i].least, rows[i].below);
         if (status)
             return status;
+    }
+    return FST_OK;
+}
+
+/* Switches that the backbones do not have yet. */
+static fst_status check_supported(const fst_model_config *c)
+{
+    const struct {
+        const char *field;
+        bool given;
+    } rows[] = {
+        {"backbone", c->backbone != FST_BACKBONE_TRANSFORMER},
+        {"causal", !c->causal},
+        {"post_norm", c->post_norm},
+        {"token_types", c->token_types},
+        {"embedding_norm", c->embedding_norm},
+        {"position_offset", c->position_offset},
+        {"head_transform", c->head_transform},
+        {"head_bias", c->head_bias},
+        {"pooler", c->pooler},
+        {"global_every", c->global_every},
+        {"first_norm_free", c->first_norm_free},
+        {"local_rope_theta", c->local_rope_theta != 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
+        if (rows[i].given)
+            return fst__fail(FST_ERR_UNSUPPORTED, "fst_model_config.%s: this value is not supported",
+                             rows[i].field);
     }
     return FST_OK;
 }
@@ -156,6 +258,8 @@ fst_status fst__config_resolve(fst_model_config *config)
     fst_status status = check_sizes(config);
     if (!status)
         status = check_reals(config);
+    if (!status)
+        status = check_supported(config);
     if (status)
         return status;
     if (config->heads % config->kv_heads != 0)

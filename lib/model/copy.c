@@ -32,7 +32,10 @@ static fst_status check_config(const fst_model_config *a, const fst_model_config
         FIELD(norm_epsilon), FIELD(rope_theta), FIELD(rope_scaling),
         FIELD(rope_original_context), FIELD(rope_factor), FIELD(rope_low_frequency_factor),
         FIELD(rope_high_frequency_factor), FIELD(rope_attention_factor), FIELD(rope_beta_fast),
-        FIELD(rope_beta_slow),
+        FIELD(rope_beta_slow), FIELD(causal), FIELD(post_norm), FIELD(position_offset),
+        FIELD(global_every), FIELD(local_rope_theta), FIELD(backbone), FIELD(image_channels),
+        FIELD(image_height), FIELD(image_width), FIELD(patch_size), FIELD(stem), FIELD(bottleneck),
+        FIELD(blocks_1), FIELD(blocks_2), FIELD(blocks_3), FIELD(blocks_4), FIELD(stage_width),
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i) {
         if (memcmp((const char *)a + fields[i].offset, (const char *)b + fields[i].offset,

@@ -8,9 +8,26 @@
 
 #include <string.h>
 
+/* Without a table every token is of type 0. */
+static fst_status check_types(const fst_model *model, const fst_batch *batch)
+{
+    int32_t most = model->config.token_types ? model->config.token_types - 1 : 0;
+    for (int64_t i = 0; batch->token_types && i < batch->rows * batch->length; ++i) {
+        if (batch->token_types[i] < 0 || batch->token_types[i] > most)
+            return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                             "batch.token_types[%lld][%lld] is %d, expected 0 to %d",
+                             (long long)(i / batch->length), (long long)(i % batch->length),
+                             (int)batch->token_types[i], (int)most);
+    }
+    return FST_OK;
+}
+
 static fst_status check_ids(const fst_model *model, const fst_batch *batch)
 {
     int32_t vocabulary = model->config.vocabulary_size;
+    if (batch->images)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "batch.images: the model's backbone reads token ids");
     for (int64_t r = 0; r < batch->rows; ++r) {
         for (int64_t t = 0; t < batch->length; ++t) {
             int64_t i = r * batch->length + t;
@@ -124,6 +141,8 @@ fst_status fst__model_forward_with(fst_model *model, const fst_batch *batch,
     fst_status status = fst__model_lay_out(model, batch->rows, batch->length, training, 0);
     if (!status)
         status = check_ids(model, batch);
+    if (!status)
+        status = check_types(model, batch);
     if (!status)
         status = copy_kept(model, batch);
     if (status)

@@ -25,7 +25,7 @@ static const struct {
     {"gelu_new", FST_ACTIVATION_GELU_TANH},  {"gelu_pytorch_tanh", FST_ACTIVATION_GELU_TANH},
     {"gelu_fast", FST_ACTIVATION_GELU_TANH}, {"gelu", FST_ACTIVATION_GELU},
     {"silu", FST_ACTIVATION_SILU},           {"swish", FST_ACTIVATION_SILU},
-    {"relu", FST_ACTIVATION_RELU},
+    {"relu", FST_ACTIVATION_RELU},           {"tanh", FST_ACTIVATION_TANH},
 };
 
 static const struct {
@@ -223,6 +223,10 @@ fst_status fst__config_from_json(const json_t *root, const char *file, fst_model
 /* What each class fixes and config.json cannot say. */
 static fst_status check_family(const fst_model_config *c)
 {
+    if (c->family > FST_FAMILY_QWEN3)
+        return fst__fail(FST_ERR_UNSUPPORTED,
+                         "fst_model_config.family is %d, which cannot be saved as a directory",
+                         (int)c->family);
     bool gpt2 = c->family == FST_FAMILY_GPT2, qwen2 = c->family == FST_FAMILY_QWEN2;
     const struct {
         const char *field;
@@ -238,6 +242,15 @@ static fst_status check_family(const fst_model_config *c)
         {"attention_bias", !qwen2 || c->attention_bias},
         {"output_bias", gpt2 || c->output_bias == (qwen2 ? 0 : c->attention_bias)},
         {"mlp_bias", gpt2 || c->family == FST_FAMILY_LLAMA || !c->mlp_bias},
+        {"causal", c->causal},
+        {"post_norm", !c->post_norm},
+        {"token_types", !c->token_types},
+        {"embedding_norm", !c->embedding_norm},
+        {"position_offset", !c->position_offset},
+        {"head_transform", !c->head_transform},
+        {"head_bias", !c->head_bias},
+        {"pooler", !c->pooler},
+        {"first_norm_free", !c->first_norm_free},
     };
     for (size_t i = 0; i < COUNT(rules); ++i) {
         if (!rules[i].fits)

@@ -80,7 +80,11 @@ static const fst__setting model_settings[] = {
     F64(rope_theta, 1), I32(rope_scaling, 1), I32(rope_original_context, 1), F64(rope_factor, 1),
     F64(rope_low_frequency_factor, 1), F64(rope_high_frequency_factor, 1),
     F64(rope_attention_factor, 1), F64(rope_beta_fast, 1), F64(rope_beta_slow, 1), F64(dropout, 0),
-    F64(attention_dropout, 0),
+    F64(attention_dropout, 0), I32(causal, 1), I32(post_norm, 1), I32(position_offset, 1),
+    I32(global_every, 1), F64(local_rope_theta, 1), I32(backbone, 1), I32(image_channels, 1),
+    I32(image_height, 1), I32(image_width, 1), I32(patch_size, 1), I32(stem, 1), I32(bottleneck, 1),
+    I32(blocks_1, 1), I32(blocks_2, 1), I32(blocks_3, 1), I32(blocks_4, 1), I32(stage_width, 1),
+    F64(batch_norm_momentum, 0),
 };
 #undef I32
 #undef F64
