@@ -103,6 +103,9 @@ typedef struct fst_dataset_token_options {
     /** [vocabulary_size] bytes of text each id stands for, 0 for special tokens; copied; NULL
      *  (default): unknown, and fst_dataset_info's byte counts are 0. Needs vocabulary_size. */
     const int32_t *token_bytes;
+    /** [count] 1 where an id goes on with the word of the id before it, for whole-word masking; copied;
+     *  NULL (default): not known. A document begins a word whatever it says. */
+    const uint8_t *word_continues;
 } fst_dataset_token_options;
 
 /** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
@@ -222,6 +225,21 @@ FST_API fst_status fst_dataset_pack(const fst_dataset *dataset, const fst_pack_o
 FST_API fst_status fst_dataset_read(const fst_dataset *packed, int64_t position, int64_t rows,
                                     int32_t shuffle, int32_t *ids, int32_t *targets,
                                     int32_t *positions, int32_t *documents);
+
+/**
+ * The words of the rows that fst_dataset_read reads, for fst_mask_options.words.
+ *
+ * @param packed as fst_dataset_read.
+ * @param position as fst_dataset_read.
+ * @param rows as fst_dataset_read.
+ * @param shuffle as fst_dataset_read.
+ * @param words [rows, length] out: number of each id's word within its row, from 0 on; each id is a
+ *        word of its own where the dataset has no word_continues. -1 for padding.
+ * @return as fst_dataset_read.
+ * @since 0.1
+ */
+FST_API fst_status fst_dataset_read_words(const fst_dataset *packed, int64_t position, int64_t rows,
+                                          int32_t shuffle, int32_t *words);
 
 /** What a dataset holds; filled by fst_dataset_get_info. @since 0.1 */
 typedef struct fst_dataset_info {

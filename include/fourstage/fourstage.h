@@ -12,6 +12,7 @@
 #include "fourstage/dataset.h"
 #include "fourstage/dpo.h"
 #include "fourstage/examples.h"
+#include "fourstage/masking.h"
 #include "fourstage/metrics.h"
 #include "fourstage/model.h"
 #include "fourstage/objectives.h"

@@ -71,24 +71,44 @@ fst_status fst_dataset_pack(const fst_dataset *dataset, const fst_pack_options *
     return status ? status : fst__dataset_pack(dataset, &ours, packed);
 }
 
+static fst_status check_read(const char *name, const fst_dataset *packed, int64_t position,
+                             int64_t rows, int32_t shuffle)
+{
+    if (!packed)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s: packed is NULL", name);
+    if (!packed->packed)
+        return fst__fail(FST_ERR_STATE, "%s: the dataset has no rows; use fst_dataset_pack first",
+                         name);
+    if (position < 0 || rows < 1 || position > INT64_MAX - rows)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "%s: position is %lld, rows is %lld; expected ≥ 0 and ≥ 1", name,
+                         (long long)position, (long long)rows);
+    if (shuffle != 0 && shuffle != 1)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s: shuffle is %d, expected 0 or 1", name,
+                         shuffle);
+    return FST_OK;
+}
+
 fst_status fst_dataset_read(const fst_dataset *packed, int64_t position, int64_t rows,
                             int32_t shuffle, int32_t *ids, int32_t *targets, int32_t *positions,
                             int32_t *documents)
 {
-    if (!packed)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_dataset_read: packed is NULL");
-    if (!packed->packed)
-        return fst__fail(FST_ERR_STATE,
-                         "fst_dataset_read: the dataset has no rows; use fst_dataset_pack first");
-    if (position < 0 || rows < 1 || position > INT64_MAX - rows)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                         "fst_dataset_read: position is %lld, rows is %lld; expected ≥ 0 and ≥ 1",
-                         (long long)position, (long long)rows);
-    if (shuffle != 0 && shuffle != 1)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                         "fst_dataset_read: shuffle is %d, expected 0 or 1", shuffle);
-    fst__dataset_read(packed, position, rows, shuffle, ids, targets, positions, documents);
-    return FST_OK;
+    fst_status status = check_read("fst_dataset_read", packed, position, rows, shuffle);
+    if (!status)
+        fst__dataset_read(packed, position, rows, shuffle, ids, targets, positions, documents);
+    return status;
+}
+
+fst_status fst_dataset_read_words(const fst_dataset *packed, int64_t position, int64_t rows,
+                                  int32_t shuffle, int32_t *words)
+{
+    fst_status status = check_read("fst_dataset_read_words", packed, position, rows, shuffle);
+    if (!status && !words)
+        status = fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_dataset_read_words: words is NULL");
+    const fst__dataset_rows out = {.words = words};
+    if (!status)
+        fst__dataset_read_rows(packed, position, rows, shuffle, &out);
+    return status;
 }
 
 fst_status fst_dataset_get_info(const fst_dataset *dataset, fst_dataset_info *info, size_t size)

@@ -18,6 +18,7 @@ typedef struct fst__tokens {
     int32_t type;         /* FST_TOKENS_ value */
     int64_t count;
     uint8_t *trained; /* [count] ids that a stage trains on; ours; NULL: all of them */
+    uint8_t *continues; /* [count] ids that go on with the word before; ours; NULL: words unknown */
     void *owned; /* ids when they are ours, else NULL */
     void (*release)(void *user);
     void *release_user;
@@ -111,7 +112,16 @@ fst_status fst__dataset_split(const fst_dataset *dataset, const fst_split_option
                               fst_dataset **train, fst_dataset **validation);
 fst_status fst__dataset_pack(const fst_dataset *dataset, const fst_pack_options *options,
                              fst_dataset **packed);
+
+/* What reading gives, [rows, length] each; what is NULL is not asked for. */
+typedef struct fst__dataset_rows {
+    int32_t *ids, *targets, *positions, *documents;
+    int32_t *words; /* number of the id's word within its row; -1: padding */
+} fst__dataset_rows;
+
 /* Checked arguments: packed, position ≥ 0, rows ≥ 1. */
+void fst__dataset_read_rows(const fst_dataset *packed, int64_t position, int64_t rows, bool shuffle,
+                            const fst__dataset_rows *out);
 void fst__dataset_read(const fst_dataset *packed, int64_t position, int64_t rows, bool shuffle,
                        int32_t *ids, int32_t *targets, int32_t *positions, int32_t *documents);
 

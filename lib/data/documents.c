@@ -54,6 +54,7 @@ static void tokens_free(fst__tokens *tokens)
     if (tokens->release)
         tokens->release(tokens->release_user);
     fst__free(&context->allocator, tokens->token_bytes);
+    fst__free(&context->allocator, tokens->continues);
     fst__free(&context->allocator, tokens->trained);
     fst__free(&context->allocator, tokens->owned);
     fst__free(&context->allocator, tokens);
@@ -115,6 +116,7 @@ fst_status fst__documents_create(fst_context *context, const fst__tokens *tokens
             fst__free(allocator, documents);
         }
         fst__free(allocator, tokens->token_bytes);
+        fst__free(allocator, tokens->continues);
         fst__free(allocator, tokens->trained);
         fst__free(allocator, tokens->owned);
         return FST_ERR_NO_MEMORY;

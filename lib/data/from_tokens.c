@@ -63,7 +63,8 @@ static fst_status check_offsets(const int64_t *offsets, int64_t documents, int64
     return FST_OK;
 }
 
-static fst_status check_options(const fst_dataset_token_options *options, const void *ids)
+static fst_status check_options(const fst_dataset_token_options *options, const void *ids,
+                                int64_t count)
 {
     if (options->type < FST_TOKENS_I32 || options->type > FST_TOKENS_I64)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "type %d is none of the FST_TOKENS_ values",
@@ -83,6 +84,21 @@ static fst_status check_options(const fst_dataset_token_options *options, const 
             return fst__fail(FST_ERR_INVALID_ARGUMENT, "token_bytes[%lld] is %d, expected ≥ 0",
                              (long long)i, options->token_bytes[i]);
     }
+    for (int64_t i = 0; options->word_continues && i < count; ++i) {
+        if (options->word_continues[i] > 1)
+            return fst__fail(FST_ERR_INVALID_ARGUMENT, "word_continues[%lld] is %d, expected 0 or 1",
+                             (long long)i, options->word_continues[i]);
+    }
+    return FST_OK;
+}
+
+static fst_status copy(fst__allocator *allocator, const void *from, size_t count, size_t size,
+                       void **to)
+{
+    *to = fst__alloc_array(allocator, count, size);
+    if (!*to)
+        return FST_ERR_NO_MEMORY;
+    memcpy(*to, from, count * size);
     return FST_OK;
 }
 
@@ -90,24 +106,26 @@ static fst_status check_options(const fst_dataset_token_options *options, const 
 static fst_status own(fst__allocator *allocator, fst__tokens *tokens,
                       const fst_dataset_token_options *options)
 {
-    if (options->token_bytes) {
-        size_t count = (size_t)options->vocabulary_size;
-        tokens->token_bytes = fst__alloc_array(allocator, count, sizeof(int32_t));
-        if (!tokens->token_bytes)
-            return FST_ERR_NO_MEMORY;
-        memcpy(tokens->token_bytes, options->token_bytes, count * sizeof(int32_t));
-        tokens->vocabulary = options->vocabulary_size;
+    size_t count = (size_t)tokens->count;
+    void *bytes = NULL, *continues = NULL;
+    fst_status status = FST_OK;
+    if (options->token_bytes)
+        status = copy(allocator, options->token_bytes, (size_t)options->vocabulary_size,
+                      sizeof(int32_t), &bytes);
+    if (!status && options->word_continues)
+        status = copy(allocator, options->word_continues, count, 1, &continues);
+    if (!status && options->copy)
+        status = copy(allocator, tokens->ids, count, element_size(options->type), &tokens->owned);
+    if (status) {
+        fst__free(allocator, continues);
+        fst__free(allocator, bytes);
+        return status;
     }
-    if (options->copy) {
-        size_t size = element_size(options->type);
-        tokens->owned = fst__alloc_array(allocator, (size_t)tokens->count, size);
-        if (!tokens->owned) {
-            fst__free(allocator, tokens->token_bytes);
-            return FST_ERR_NO_MEMORY;
-        }
-        memcpy(tokens->owned, tokens->ids, (size_t)tokens->count * size);
+    tokens->token_bytes = bytes;
+    tokens->vocabulary = bytes ? options->vocabulary_size : 0;
+    tokens->continues = continues;
+    if (tokens->owned)
         tokens->ids = tokens->owned;
-    }
     return FST_OK;
 }
 
@@ -124,7 +142,7 @@ fst_status fst__dataset_from_tokens(fst_context *context, const void *ids, int64
         documents = 1;
     }
     int64_t limit = options->vocabulary_size ? options->vocabulary_size : (int64_t)INT32_MAX + 1;
-    fst_status status = check_options(options, ids);
+    fst_status status = check_options(options, ids, count);
     if (!status)
         status = check_offsets(offsets, documents, count);
     if (!status)

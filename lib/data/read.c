@@ -4,11 +4,22 @@
 
 /* One row being filled; the arrays may be NULL. */
 typedef struct row {
-    int32_t *ids, *targets, *positions, *documents; /* [length] */
+    int32_t *ids, *targets, *positions, *documents, *words; /* [length] */
     int64_t length, filled;
+    int32_t word; /* the last one's number */
     bool cross;
     bool open; /* the last target waits for what stands next */
 } row;
+
+/* A word that is cut begins anew, as a piece does in a row of its own. */
+static void append_words(row *r, const fst__tokens *tokens, int64_t begin, int64_t count)
+{
+    for (int64_t i = 0; i < count; ++i) {
+        bool goes_on = i > 0 && tokens->continues && tokens->continues[begin + i];
+        r->word += !goes_on;
+        r->words[r->filled + i] = r->word;
+    }
+}
 
 /* Appends ids [piece.offset, + count) of a document; the target of an id is the one behind it in
  * the document, also where that stands in another row. */
@@ -34,6 +45,8 @@ static void append(row *r, const fst__documents *documents, fst__piece piece)
         r->positions[at + i] = (int32_t)(r->cross ? at + i : i);
     for (int64_t i = 0; r->documents && i < piece.count; ++i)
         r->documents[at + i] = (int32_t)(r->cross ? 0 : at);
+    if (r->words)
+        append_words(r, tokens, begin, piece.count);
     r->filled += piece.count;
     r->open = follow < piece.count;
 }
@@ -50,6 +63,8 @@ static void pad(row *r, int32_t pad_id)
             r->positions[i] = (int32_t)(i - at);
         if (r->documents)
             r->documents[i] = (int32_t)at;
+        if (r->words)
+            r->words[i] = -1;
     }
 }
 
@@ -127,17 +142,26 @@ static int32_t *row_of(int32_t *array, int64_t index, int64_t length)
     return array ? array + index * length : NULL;
 }
 
-void fst__dataset_read(const fst_dataset *packed, int64_t position, int64_t rows, bool shuffle,
-                       int32_t *ids, int32_t *targets, int32_t *positions, int32_t *documents)
+void fst__dataset_read_rows(const fst_dataset *packed, int64_t position, int64_t rows, bool shuffle,
+                            const fst__dataset_rows *out)
 {
     int64_t length = packed->pack.length;
     for (int64_t b = 0; b < rows; ++b) {
-        row r = {.ids = row_of(ids, b, length),
-                 .targets = row_of(targets, b, length),
-                 .positions = row_of(positions, b, length),
-                 .documents = row_of(documents, b, length),
+        row r = {.ids = row_of(out->ids, b, length),
+                 .targets = row_of(out->targets, b, length),
+                 .positions = row_of(out->positions, b, length),
+                 .documents = row_of(out->documents, b, length),
+                 .words = row_of(out->words, b, length),
                  .length = length,
+                 .word = -1,
                  .cross = packed->pack.cross_documents != 0};
         fill(&r, packed, position + b, shuffle);
     }
+}
+
+void fst__dataset_read(const fst_dataset *packed, int64_t position, int64_t rows, bool shuffle,
+                       int32_t *ids, int32_t *targets, int32_t *positions, int32_t *documents)
+{
+    const fst__dataset_rows out = {ids, targets, positions, documents, NULL};
+    fst__dataset_read_rows(packed, position, rows, shuffle, &out);
 }

@@ -56,6 +56,9 @@ fst_status fst__tokenizer_set_special_id(fst_tokenizer *tokenizer, int32_t role,
 fst__allocator *fst__tokenizer_allocator(const fst_tokenizer *tokenizer);
 struct fst__pool *fst__tokenizer_pool(const fst_tokenizer *tokenizer);
 
+/* FST_TOKEN_ bits of each id, [vocabulary size]. */
+void fst__tokenizer_token_flags(const fst_tokenizer *tokenizer, uint8_t *flags);
+
 /* Bytes of the decoded text. *wrong: place of the first id that is no token; count: all are. */
 size_t fst__tokenizer_decode_length(const fst_tokenizer *tokenizer, const int32_t *ids, size_t count,
                                     bool skip_special, size_t *wrong);

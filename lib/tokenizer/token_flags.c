@@ -1,0 +1,50 @@
+/* Where words begin, told by each id alone: what whole-word masking needs. */
+#include "fourstage/masking.h"
+#include "tokenizer/internal.h"
+
+static bool is_space(unsigned char byte)
+{
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+static bool is_punctuation(unsigned char byte)
+{
+    return (byte > ' ' && byte < '0') || (byte > '9' && byte < 'A') ||
+           (byte > 'Z' && byte < 'a') || (byte > 'z' && byte < 0x7f);
+}
+
+/* First bytes of U+3000 … U+9FFF, of U+F000 … U+FFFF (full-width forms) and of what lies behind: a
+ * token may end inside a character, so its first byte must tell. */
+static bool begins_ideograph(unsigned char byte)
+{
+    return (byte >= 0xe3 && byte <= 0xe9) || byte == 0xef || byte == 0xf0;
+}
+
+/* Byte-level BPE: words are what white space and punctuation leave between them. */
+static unsigned byte_flags(const char *bytes, size_t length)
+{
+    unsigned char first = (unsigned char)bytes[0], last = (unsigned char)bytes[length - 1];
+    unsigned flags = is_space(last) || is_punctuation(last) ? FST_TOKEN_ENDS_WORD : 0;
+    if (is_space(first) || is_punctuation(first) || begins_ideograph(first))
+        return flags;
+    return flags | FST_TOKEN_CONTINUES_WORD;
+}
+
+void fst__tokenizer_token_flags(const fst_tokenizer *tokenizer, uint8_t *flags)
+{
+    const fst__vocabulary *vocabulary = &tokenizer->vocabulary;
+    for (int32_t id = 0; id < vocabulary->count; ++id) {
+        const fst__token *token = &vocabulary->tokens[id];
+        bool special = !(token->flags & FST__TOKEN_PRESENT) || (token->flags & FST__TOKEN_SPECIAL) ||
+                       id == tokenizer->unknown_id;
+        if (special || token->length == 0)
+            flags[id] = FST_TOKEN_IS_SPECIAL;
+        else if (tokenizer->model == FST__MODEL_BPE)
+            flags[id] = (uint8_t)byte_flags(fst__token_bytes(vocabulary, id), token->length);
+        else
+            flags[id] = token->spelling_length > 2 &&
+                                memcmp(fst__token_spelling(vocabulary, id), "##", 2) == 0
+                            ? FST_TOKEN_CONTINUES_WORD
+                            : 0;
+    }
+}
