@@ -660,6 +660,9 @@ TOO_LONG_ERROR = 0
 TOO_LONG_DROP = 1
 TOO_LONG_CUT_START = 2
 TOO_LONG_CUT_END = 3
+TOKEN_IS_SPECIAL = 1
+TOKEN_CONTINUES_WORD = 2
+TOKEN_ENDS_WORD = 4
 F32 = 0
 F64 = 1
 BF16 = 2
@@ -1072,6 +1075,8 @@ class DatasetTokenOptions(Struct):
     release_user: handed to release
     token_bytes: [vocabulary_size] bytes of text each id stands for, 0 for special tokens; copied;
         NULL (default): unknown, and fst_dataset_info's byte counts are 0. Needs vocabulary_size.
+    word_continues: [count] 1 where an id goes on with the word of the id before it, for whole-word
+        masking; copied; NULL (default): not known. A document begins a word whatever it says.
     """
     _init_ = "fst_dataset_token_options_init"
     _fields_ = [
@@ -1082,6 +1087,7 @@ class DatasetTokenOptions(Struct):
         ("release", _fst_dataset_token_options_release),
         ("release_user", ctypes.c_void_p),
         ("token_bytes", ctypes.POINTER(ctypes.c_int32)),
+        ("word_continues", ctypes.POINTER(ctypes.c_uint8)),
     ]
     _kinds_ = dict(_fields_)
 
@@ -1469,6 +1475,44 @@ class Example(Struct):
         ("labels", ctypes.POINTER(ctypes.c_float)),
         ("margin", ctypes.c_double),
         ("prompt_length", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class MaskOptions(Struct):
+    """Options of fst_mask_tokens.
+    Since 0.1
+
+    probability: of an id, or of a word, to be chosen, 0 … 1; default 0.15
+    mask_token_share: part of the chosen ids that become mask_id; default 0.8
+    random_token_share: part of them that become a random id; default 0.1; the rest stays as it is
+        and is guessed too
+    mask_id: what stands for a masked id, itself never chosen; default -1: it must be given
+    vocabulary_size: random ids are below it, as all ids must be; default 0: it must be given
+    whole_words: 1: words are chosen, each with all its ids; needs words or flags; default 0
+    reserved: 0
+    flags: [vocabulary_size] FST_TOKEN_ bits, see fst_tokenizer_token_flags; NULL (default): no id
+        is special
+    words: [rows, length] number of each id's word, equal neighbours being one word; negative: never
+        masked; NULL (default): the flags say where words begin
+    documents: [rows, length] as fst_batch.documents: a document begins a word; NULL (default): one
+        document a row
+    lengths: [rows] ids that count in each row, the rest is never masked; NULL (default): all
+    """
+    _init_ = "fst_mask_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("probability", ctypes.c_double),
+        ("mask_token_share", ctypes.c_double),
+        ("random_token_share", ctypes.c_double),
+        ("mask_id", ctypes.c_int32),
+        ("vocabulary_size", ctypes.c_int32),
+        ("whole_words", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("flags", ctypes.POINTER(ctypes.c_uint8)),
+        ("words", ctypes.POINTER(ctypes.c_int32)),
+        ("documents", ctypes.POINTER(ctypes.c_int32)),
+        ("lengths", ctypes.POINTER(ctypes.c_int32)),
     ]
     _kinds_ = dict(_fields_)
 
@@ -2830,6 +2874,7 @@ STRUCTS = {
     "fst_example_options": ExampleOptions,
     "fst_examples_info": ExamplesInfo,
     "fst_example": Example,
+    "fst_mask_options": MaskOptions,
     "fst_class_metrics": ClassMetrics,
     "fst_label_metrics": LabelMetrics,
     "fst_regression_metrics": RegressionMetrics,
@@ -2956,6 +3001,9 @@ _fst_dataset_pack = _FUNCTIONS["fst_dataset_pack"] = _bind("fst_dataset_pack", c
 _fst_dataset_read = _FUNCTIONS["fst_dataset_read"] = _bind("fst_dataset_read", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p,
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_read_words = _FUNCTIONS["fst_dataset_read_words"] = _bind("fst_dataset_read_words",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32,
+        ctypes.c_void_p)
 _fst_dataset_get_info = _FUNCTIONS["fst_dataset_get_info"] = _bind("fst_dataset_get_info",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_get_document = _FUNCTIONS["fst_dataset_get_document"] = _bind("fst_dataset_get_document", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
@@ -3005,6 +3053,12 @@ _fst_dataset_order = _FUNCTIONS["fst_dataset_order"] = _bind("fst_dataset_order"
 _fst_dataset_collate = _FUNCTIONS["fst_dataset_collate"] = _bind("fst_dataset_collate",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
         ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_tokenizer_token_flags = _FUNCTIONS["fst_tokenizer_token_flags"] = _bind("fst_tokenizer_token_flags", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+_fst_mask_options_init = _FUNCTIONS["fst_mask_options_init"] = _bind("fst_mask_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_mask_tokens = _FUNCTIONS["fst_mask_tokens"] = _bind("fst_mask_tokens", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
+        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _fst_metrics_confusion = _FUNCTIONS["fst_metrics_confusion"] = _bind("fst_metrics_confusion",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
         ctypes.c_void_p)
@@ -3476,6 +3530,29 @@ class Tokenizer(Handle):
         return _check(_fst_tokenizer_add_tokens(self._pointer(), tokens_c, tokens_count,
                 _reference(options)))
 
+    def token_flags(self):
+        """What whole-word masking asks of each id of a vocabulary, as FST_TOKEN_ bits.
+        WordPiece: "##…" continues a word. Byte-level BPE: what begins with white space, with ASCII
+            punctuation or with a character of Chinese or Japanese begins a word, all else continues
+            one; white space and punctuation at the end end it. Characters and whole words: each is
+            a word.
+        Returns flags: [capacity] of ids 0 … count − 1; may be NULL where capacity is 0.
+        Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL with *count set and nothing written;
+            FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        _capacity = 256
+        _count = ctypes.c_size_t()
+        while True:
+            flags_out = numpy.empty(_capacity, 'uint8')
+            _status = _fst_tokenizer_token_flags(self._pointer(), _address(flags_out), _capacity,
+                    ctypes.byref(_count))
+            if _status != ERR_BUFFER_TOO_SMALL:
+                break
+            _capacity = _count.value
+        _check(_status)
+        return flags_out[:_count.value]
+
 
 class Dataset(Handle):
     """Examples of one kind.
@@ -3599,6 +3676,20 @@ class Dataset(Handle):
         return _check(_fst_dataset_read(self._pointer(), _index(position), _index(rows),
                 _index(shuffle), _address(ids), _address(targets), _address(positions),
                 _address(documents)))
+
+    def read_words(self, position, rows, shuffle, words):
+        """The words of the rows that fst_dataset_read reads, for fst_mask_options.words.
+        position: as fst_dataset_read.
+        rows: as fst_dataset_read.
+        shuffle: as fst_dataset_read.
+        words: [rows, length] out: number of each id's word within its row, from 0 on; each id is a
+            word of its own where the dataset has no word_continues. -1 for padding.
+        Status: as fst_dataset_read.
+        Since 0.1
+        """
+        words = _output(words, 'int32')
+        return _check(_fst_dataset_read_words(self._pointer(), _index(position), _index(rows),
+                _index(shuffle), _address(words)))
 
     def get_info(self):
         """Returns info
@@ -5077,6 +5168,33 @@ def dpo_create(options=None, **fields):
     with _guard(options):
         _check(_fst_dpo_create(_reference(options), ctypes.byref(run_out)))
     return Run._adopt(run_out.value, _keep)
+
+
+def mask_tokens(context, ids, rows, length, draw, masked, targets, options=None, **fields):
+    """Masks a batch. What becomes of an id is a function of the context's seed, its row's draw and its
+        place in the row, so that it does not depend on the batch or on the number of threads.
+        Random ids are drawn from all that are not special, each equally likely.
+    Each id is chosen with `probability`, independently; with whole_words each word is, so that the
+        expected share of ids is the same. What becomes of a chosen word's ids is drawn for each of
+        them.
+    context: gives the seed and the threads.
+    options: mask_id and vocabulary_size are needed.
+    ids: [rows, length] 0 ≤ id < vocabulary_size.
+    rows: at least 1.
+    length: at least 1.
+    draw: row i of the call uses draw + i; 0 ≤ draw + i < 2⁵⁶. A pretraining run uses the rows read
+        since training began, and 2⁵⁵ + the row for validation.
+    masked: [rows, length] out: the model's input; may be `ids` itself.
+    targets: [rows, length] out: the id that stood there where it was chosen, else FST_IGNORE.
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field, or the id's row and place).
+    Since 0.1
+    """
+    options = _filled(MaskOptions, options, fields)
+    ids = _input(ids, 'int32')
+    masked = _output(masked, 'int32')
+    targets = _output(targets, 'int32')
+    return _check(_fst_mask_tokens(_handle(Context, context), _reference(options), _address(ids),
+            _index(rows), _index(length), _index(draw), _address(masked), _address(targets)))
 
 
 def metrics_confusion(labels, predictions, classes, confusion):
