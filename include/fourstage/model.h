@@ -259,7 +259,11 @@ FST_API fst_status fst_model_weights_changed(fst_model *model);
 #define FST_POOL_MAX 3   /**< of each feature the greatest over the tokens that count. @since 0.1 */
 #define FST_POOL_POOLER 4 /**< the model's "pooled" output: fst_model_config.pooler. @since 0.1 */
 
-/** A linear head over the hidden states. @since 0.1 */
+/**
+ * A head over the hidden states: linear, or with one or two layers before the linear one,
+ * x ← norm(act(W·dropout(x) + b)), as RoBERTa's classifier, ModernBERT's or the projection heads of
+ * contrastive learning (SimCLR, arXiv 2002.05709) have. @since 0.1
+ */
 typedef struct fst_head_options {
     size_t struct_size; /**< set by fst_head_options_init */
     const char *name;   /**< 1 to 31 of a–z, 0–9 and _, not the name of another output; copied */
@@ -269,7 +273,15 @@ typedef struct fst_head_options {
     int32_t bias;       /**< 1 (default): y = W·h + b; 0: no b */
     int32_t reserved;   /**< 0 */
     double init_std;    /**< standard deviation of the initial weights; 0: zeros, as a value head wants; default 0.02 */
-    double dropout;     /**< on the head's input, in training, 0 ≤ p < 1; default 0 */
+    double dropout;     /**< on the input of each of its layers, in training, 0 ≤ p < 1; default 0 */
+    int32_t hidden_layers; /**< 0 (default) to 2 layers before the one that gives the outputs */
+    int32_t activation;    /**< FST_ACTIVATION_ value behind each hidden layer; 0 (default): FST_ACTIVATION_RELU */
+    int64_t hidden_size;   /**< features of a hidden layer; 0 (default): the model's width */
+    int32_t batch_norm;    /**< 0; 1 is not supported */
+    int32_t hidden_bias;   /**< 1 (default): biases in the hidden layers; 0: none */
+    int32_t layer_norm;    /**< 1: LayerNorm behind each hidden layer's activation; default 0 */
+    int32_t norm_bias;     /**< 1: it has a bias; default 0 */
+    double norm_epsilon;   /**< inside its square root; default 1e-5 */
 } fst_head_options;
 
 /** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
@@ -278,12 +290,15 @@ FST_API fst_status fst_head_options_init(fst_head_options *options, size_t size)
 
 /**
  * Adds a head, an output of its name, with the parameters "heads.NAME.weight" [K, width] and
- * "heads.NAME.bias" [K]. Gradients gathered so far are dropped.
+ * "heads.NAME.bias" [K]. With hidden layers the weight is [K, hidden_size], and layer I = 0, 1 has
+ * "heads.NAME.hidden.I.weight" [hidden_size, width or hidden_size] and ".bias", and with layer_norm
+ * "heads.NAME.norm.I.weight" and ".bias" [hidden_size]. Weights of hidden layers are drawn with
+ * init_std too, or with 0.02 where that is 0. Gradients gathered so far are dropped.
  *
  * @param model with less than 16 heads.
  * @param options the name is needed.
- * @return FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_STATE while an
- *         optimizer of the model lives; FST_ERR_NO_MEMORY.
+ * @return FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_UNSUPPORTED
+ *         (batch_norm); FST_ERR_STATE while an optimizer of the model lives; FST_ERR_NO_MEMORY.
  * @since 0.1
  */
 FST_API fst_status fst_model_add_head(fst_model *model, const fst_head_options *options);

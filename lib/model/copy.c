@@ -53,7 +53,9 @@ static fst_status check_heads(const fst_model *a, const fst_model *b)
     for (int32_t i = 0; i < a->head_count; ++i) {
         const fst_head_options *x = &a->heads[i].options, *y = &b->heads[i].options;
         bool same_pooling = x->kind == FST_HEAD_TOKEN || x->pooling == y->pooling;
-        if (strcmp(x->name, y->name) != 0 || x->kind != y->kind || !same_pooling)
+        bool same_layers = x->hidden_layers == y->hidden_layers &&
+                           (x->hidden_layers == 0 || x->activation == y->activation);
+        if (strcmp(x->name, y->name) != 0 || x->kind != y->kind || !same_pooling || !same_layers)
             return differs(x->name);
     }
     return FST_OK;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "kernels/rows.h"
+#include "model/head_layers.h"
 #include "model/transformer.h"
 #include "nn/linear.h"
 
@@ -12,7 +13,13 @@
 fst_head_options fst__head_defaults(void)
 {
     return (fst_head_options){
-        .struct_size = sizeof(fst_head_options), .outputs = 1, .bias = 1, .init_std = 0.02};
+        .struct_size = sizeof(fst_head_options),
+        .outputs = 1,
+        .bias = 1,
+        .init_std = 0.02,
+        .hidden_bias = 1,
+        .norm_epsilon = 1e-5,
+    };
 }
 
 /* ---- adding one */
@@ -43,6 +50,35 @@ static fst_status check_name(fst_model *model, const char *name)
     return FST_OK;
 }
 
+static bool is_flag(int32_t value)
+{
+    return value == 0 || value == 1;
+}
+
+static fst_status check_layers(const fst_head_options *o)
+{
+    if (o->hidden_layers < 0 || o->hidden_layers > FST__HEAD_LAYERS_MOST)
+        return bad("hidden_layers", "0, 1 or 2");
+    if (o->activation != 0 &&
+        (o->activation < FST_ACTIVATION_GELU_TANH || o->activation > FST_ACTIVATION_TANH))
+        return bad("activation", "0 or an FST_ACTIVATION_ value");
+    if (o->hidden_size < 0 || o->hidden_size > 1 << 24)
+        return bad("hidden_size", "0 to 16777216");
+    if (!is_flag(o->batch_norm))
+        return bad("batch_norm", "0 or 1");
+    if (o->batch_norm)
+        return fst__fail(FST_ERR_UNSUPPORTED, "fst_head_options.batch_norm is not supported");
+    if (!is_flag(o->hidden_bias))
+        return bad("hidden_bias", "0 or 1");
+    if (!is_flag(o->layer_norm))
+        return bad("layer_norm", "0 or 1");
+    if (!is_flag(o->norm_bias))
+        return bad("norm_bias", "0 or 1");
+    if (!(o->norm_epsilon >= 0 && o->norm_epsilon < 1))
+        return bad("norm_epsilon", "0 ≤ ε < 1");
+    return FST_OK;
+}
+
 static fst_status check(fst_model *model, const fst_head_options *o)
 {
     fst_status status = check_name(model, o->name);
@@ -50,16 +86,19 @@ static fst_status check(fst_model *model, const fst_head_options *o)
         return status;
     if (o->kind != FST_HEAD_SEQUENCE && o->kind != FST_HEAD_TOKEN)
         return bad("kind", "an FST_HEAD_ value");
-    if (o->pooling < FST_POOL_LAST || o->pooling > FST_POOL_MEAN)
+    if (o->pooling < FST_POOL_LAST || o->pooling > FST_POOL_MAX)
         return bad("pooling", "an FST_POOL_ value");
     if (o->outputs < 1 || o->outputs > INT32_MAX)
         return bad("outputs", "at least 1");
-    if (o->bias != 0 && o->bias != 1)
+    if (!is_flag(o->bias))
         return bad("bias", "0 or 1");
     if (!(o->init_std >= 0 && isfinite(o->init_std)))
         return bad("init_std", "a finite value ≥ 0");
     if (!(o->dropout >= 0 && o->dropout < 1))
         return bad("dropout", "0 ≤ p < 1");
+    status = check_layers(o);
+    if (status)
+        return status;
     if (model->head_count == FST__HEAD_MOST)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "the model has %d heads, no more fit",
                          FST__HEAD_MOST);
@@ -74,34 +113,55 @@ static void parameter_name(const fst__head *head, const char *what,
     snprintf(name, FST__PARAMETER_NAME_SIZE, "heads.%s.%s", head->name, what);
 }
 
+/* With each value that 0 stands for. */
+static fst_head_options resolved(const fst_model *model, const fst_head_options *options)
+{
+    fst_head_options o = *options;
+    o.struct_size = sizeof o;
+    if (o.activation == 0)
+        o.activation = FST_ACTIVATION_RELU;
+    if (o.hidden_size == 0)
+        o.hidden_size = model->config.width;
+    return o;
+}
+
+static fst_status add_parameters(fst_model *model, const fst__head *head)
+{
+    const fst_head_options *o = &head->options;
+    int64_t features = o->hidden_layers ? o->hidden_size : model->config.width;
+    char name[FST__PARAMETER_NAME_SIZE];
+    parameter_name(head, "weight", name);
+    fst_status status = fst__parameters_add(&model->parameters, name, o->outputs, features, 2,
+                                            FST__PARAMETER_DECAY);
+    if (!status && o->bias) {
+        parameter_name(head, "bias", name);
+        status = fst__parameters_add(&model->parameters, name, 1, o->outputs, 1, 0);
+    }
+    return status ? status : fst__head_layers_add(model, head);
+}
+
 fst_status fst__model_add_head(fst_model *model, const fst_head_options *options, bool initialise)
 {
     fst_status status = check(model, options);
     if (status)
         return status;
     fst__head *head = &model->heads[model->head_count];
-    *head = (fst__head){.options = *options};
+    *head = (fst__head){.options = resolved(model, options)};
     snprintf(head->name, sizeof head->name, "%s", options->name);
     head->options.name = head->name;
-    head->options.struct_size = sizeof head->options;
     fst__parameters *p = &model->parameters;
     int64_t before = p->count;
-    char name[FST__PARAMETER_NAME_SIZE];
-    parameter_name(head, "weight", name);
-    status = fst__parameters_add(p, name, options->outputs, model->config.width, 2,
-                                 FST__PARAMETER_DECAY);
-    if (!status && options->bias) {
-        parameter_name(head, "bias", name);
-        status = fst__parameters_add(p, name, 1, options->outputs, 1, 0);
-    }
+    status = add_parameters(model, head);
     if (status) {
         fst__parameters_remove(p, before, p->count - before);
         return status;
     }
     /* Numbered apart from the backbone's, whose number is their place. */
-    if (initialise)
+    if (initialise) {
         fst__parameters_draw(p, model->context->compute, before, options->init_std,
                              model->context->seed, (uint64_t)1 << 32 | (uint64_t)model->head_count);
+        fst__head_layers_draw(model, head);
+    }
     ++model->head_count;
     fst__model_forget_forward(model);
     return FST_OK;
@@ -116,18 +176,21 @@ fst__head *fst__head_find(fst_model *model, const char *name)
     return NULL;
 }
 
-fst__parameter *fst__head_weight(const fst_model *model, const fst__head *head)
+fst__parameter *fst__head_parameter(const fst_model *model, const fst__head *head, const char *what)
 {
     char name[FST__PARAMETER_NAME_SIZE];
-    parameter_name(head, "weight", name);
+    parameter_name(head, what, name);
     return fst__parameters_find(&model->parameters, name);
+}
+
+fst__parameter *fst__head_weight(const fst_model *model, const fst__head *head)
+{
+    return fst__head_parameter(model, head, "weight");
 }
 
 fst__parameter *fst__head_bias(const fst_model *model, const fst__head *head)
 {
-    char name[FST__PARAMETER_NAME_SIZE];
-    parameter_name(head, "bias", name);
-    return head->options.bias ? fst__parameters_find(&model->parameters, name) : NULL;
+    return head->options.bias ? fst__head_parameter(model, head, "bias") : NULL;
 }
 
 void fst__heads_destroy(fst_model *model)
@@ -149,10 +212,9 @@ typedef struct input_run {
     fst__matrix input; /* [n, C] of the hidden states' type, or the real gradient of it */
 } input_run;
 
-/* Masks of a head lie behind those of the blocks. */
-static fst__dropout dropout_of(const fst_model *model, const fst__head *head)
+fst__dropout fst__head_dropout(const fst_model *model, const fst__head *head, int32_t layer)
 {
-    uint64_t site = (uint64_t)1 << 22 | (uint64_t)(head - model->heads);
+    uint64_t site = (uint64_t)1 << 22 | (uint64_t)layer << 8 | (uint64_t)(head - model->heads);
     bool on = model->activations.training && model->dropout;
     return (fst__dropout){
         .probability = on ? (fst__real)head->options.dropout : 0,
@@ -166,12 +228,18 @@ static input_run run_of(const fst_model *model, const fst__head *head)
 {
     return (input_run){.model = model, .head = head,
                        .kernels = model->context->compute->kernels,
-                       .dropout = dropout_of(model, head)};
+                       .dropout = fst__head_dropout(model, head, 0)};
 }
 
 static bool reads_hidden(const input_run *run)
 {
     return run->head->options.kind == FST_HEAD_TOKEN && !fst__dropout_on(&run->dropout);
+}
+
+static bool is_max(const input_run *run)
+{
+    return run->head->options.kind == FST_HEAD_SEQUENCE &&
+           run->head->options.pooling == FST_POOL_MAX;
 }
 
 /* The hidden states [*first, *first + returned) that row `index` of the output is made of. */
@@ -183,11 +251,23 @@ static int64_t pooled(const input_run *run, int64_t index, int64_t *first)
         return 1;
     int64_t length = a->row_lengths[index];
     *first = index * a->length;
-    if (run->head->options.pooling == FST_POOL_MEAN || length == 0)
+    if (run->head->options.pooling == FST_POOL_MEAN || is_max(run) || length == 0)
         return length;
     if (run->head->options.pooling == FST_POOL_LAST)
         *first += length - 1;
     return 1;
+}
+
+/* largest[i] and at[i] (unless NULL) after position t; a NaN stays. */
+static void keep_larger(const fst__real *h, fst__real *largest, int32_t *at, int32_t t, int64_t n)
+{
+    for (int64_t i = 0; i < n; ++i) {
+        if (t > 0 && !(h[i] > largest[i] || isnan(h[i])))
+            continue;
+        largest[i] = h[i];
+        if (at)
+            at[i] = t;
+    }
 }
 
 static void input_row(void *context, int64_t index, int32_t worker)
@@ -200,9 +280,13 @@ static void input_row(void *context, int64_t index, int32_t worker)
         int64_t n = fst__chunk(width, c);
         fst__real sum[FST__CHUNK], piece[FST__CHUNK];
         memset(sum, 0, (size_t)n * sizeof *sum);
-        for (int64_t t = 0; t < count; ++t)
-            run->kernels->axpy((fst__real)(1.0 / (double)count),
-                               fst__row_read(run->kernels, hidden, first + t, c, n, piece), sum, n);
+        for (int64_t t = 0; t < count; ++t) {
+            const fst__real *h = fst__row_read(run->kernels, hidden, first + t, c, n, piece);
+            if (is_max(run))
+                keep_larger(h, sum, NULL, (int32_t)t, n);
+            else
+                run->kernels->axpy((fst__real)(1.0 / (double)count), h, sum, n);
+        }
         fst__dropout_row(run->kernels, &run->dropout, (uint64_t)(index * width + c), sum, sum, n);
         fst__row_write(run->kernels, run->input, index, c, n, sum);
     }
@@ -237,12 +321,17 @@ size_t fst__heads_scratch(const fst_model *model, int64_t rows, int64_t length, 
     for (int32_t i = 0; i < model->head_count; ++i) {
         const fst_head_options *o = &model->heads[i].options;
         int64_t n = o->kind == FST_HEAD_TOKEN ? rows * length : rows;
+        int64_t features = o->hidden_layers ? o->hidden_size : model->config.width;
         fst__arena counting = fst__arena_counting();
         fst__arena_take(&counting, (size_t)n * (size_t)model->config.width, fst__element_size(dtype));
+        fst__head_layer layers[FST__HEAD_LAYERS_MOST];
+        fst__head_layers_take(o, n, dtype, &counting, layers);
         if (training) {
-            fst__arena_take(&counting, (size_t)n * (size_t)model->config.width, sizeof(fst__real));
+            fst__arena_take(&counting, (size_t)n * (size_t)features, sizeof(fst__real));
             fst__arena_take(&counting, (size_t)n * (size_t)o->outputs, fst__element_size(dtype));
-            fst__arena_take(&counting, fst__linear_backward_scratch(n, o->outputs), 1);
+            size_t last = fst__linear_backward_scratch(n, o->outputs);
+            size_t before = fst__head_layers_scratch(o, n, model->config.width, dtype);
+            fst__arena_take(&counting, last > before ? last : before, 1);
         }
         most = counting.peak > most ? counting.peak : most;
     }
@@ -250,6 +339,16 @@ size_t fst__heads_scratch(const fst_model *model, int64_t rows, int64_t length, 
 }
 
 /* ---- forward and backward */
+
+/* What the last layer reads, [n, C or H], with all that a backward needs, in scratch. */
+static fst_status features_of(input_run *run, fst__arena *scratch, fst__head_layer *layers,
+                              fst__matrix *features)
+{
+    fst_status status = gather_input(run, scratch);
+    if (status)
+        return status;
+    return fst__head_layers_forward(run->model, run->head, run->input, scratch, layers, features);
+}
 
 fst_status fst__head_forward(fst_model *model, fst__head *head)
 {
@@ -261,34 +360,63 @@ fst_status fst__head_forward(fst_model *model, fst__head *head)
     fst__arena *scratch = &model->activations.scratch;
     size_t mark = fst__arena_mark(scratch);
     input_run run = run_of(model, head);
-    status = gather_input(&run, scratch);
+    fst__head_layer layers[FST__HEAD_LAYERS_MOST];
+    fst__matrix features;
+    status = features_of(&run, scratch, layers, &features);
     if (!status)
         status = fst__linear_forward(
-            model->context->compute, run.input, fst__weight_matrix(fst__head_weight(model, head)),
+            model->context->compute, features, fst__weight_matrix(fst__head_weight(model, head)),
             fst__value_or_null(fst__head_bias(model, head)),
             fst__matrix_of(head->output.data, rows, head->options.outputs, FST__REAL_DTYPE));
     fst__arena_rewind(scratch, mark);
     return status;
 }
 
+static void add_to_row(const input_run *run, int64_t row, int64_t c, int64_t n, fst__real factor,
+                       const fst__real *given)
+{
+    fst__matrix to = run->model->activations.d_normed;
+    fst__real piece[FST__CHUNK], sum[FST__CHUNK];
+    memcpy(sum, fst__row_read(run->kernels, to, row, c, n, piece), (size_t)n * sizeof *sum);
+    run->kernels->axpy(factor, given, sum, n);
+    fst__row_write(run->kernels, to, row, c, n, sum);
+}
+
+/* Of each feature to the position that was the largest. */
+static void spread_largest(const input_run *run, int64_t first, int64_t count, int64_t c, int64_t n,
+                           const fst__real *given)
+{
+    fst__matrix hidden = run->model->activations.hidden;
+    fst__real largest[FST__CHUNK], piece[FST__CHUNK];
+    int32_t at[FST__CHUNK] = {0};
+    for (int64_t t = 0; t < count; ++t)
+        keep_larger(fst__row_read(run->kernels, hidden, first + t, c, n, piece), largest, at,
+                    (int32_t)t, n);
+    for (int64_t t = 0; t < count; ++t) {
+        for (int64_t i = 0; i < n; ++i)
+            piece[i] = at[i] == t ? given[i] : 0;
+        add_to_row(run, first + t, c, n, 1, piece);
+    }
+}
+
 /* Adds the gradient of one row of the input to the hidden states it was made of. */
 static void spread_row(void *context, int64_t index, int32_t worker)
 {
     const input_run *run = context;
-    fst__matrix to = run->model->activations.d_normed;
-    int64_t first, count = pooled(run, index, &first), width = to.columns;
+    int64_t first, count = pooled(run, index, &first);
+    int64_t width = run->model->activations.d_normed.columns;
     (void)worker;
     for (int64_t c = 0; c < width; c += FST__CHUNK) {
         int64_t n = fst__chunk(width, c);
-        fst__real given[FST__CHUNK], piece[FST__CHUNK], sum[FST__CHUNK];
+        fst__real given[FST__CHUNK];
         fst__dropout_row(run->kernels, &run->dropout, (uint64_t)(index * width + c),
                          fst__matrix_at(run->input, index, c), given, n);
-        for (int64_t t = 0; t < count; ++t) {
-            const fst__real *old = fst__row_read(run->kernels, to, first + t, c, n, piece);
-            memcpy(sum, old, (size_t)n * sizeof *sum);
-            run->kernels->axpy((fst__real)(1.0 / (double)count), given, sum, n);
-            fst__row_write(run->kernels, to, first + t, c, n, sum);
+        if (is_max(run)) {
+            spread_largest(run, first, count, c, n, given);
+            continue;
         }
+        for (int64_t t = 0; t < count; ++t)
+            add_to_row(run, first + t, c, n, (fst__real)(1.0 / (double)count), given);
     }
 }
 
@@ -306,27 +434,43 @@ static fst_status gradient_matrix(fst_model *model, const fst__head *head, fst__
     return status;
 }
 
-fst_status fst__head_backward(fst_model *model, fst__head *head, bool with_input)
+/* The last layer's, and the gradient of what it reads unless `dx` is NULL. */
+static fst_status last_backward(fst_model *model, fst__head *head, fst__matrix features,
+                                fst__matrix *dx, fst__arena *scratch)
 {
-    const fst__compute *compute = model->context->compute;
-    fst__arena *scratch = &model->activations.scratch;
     fst__parameter *weight = fst__head_weight(model, head);
-    int64_t rows = fst__head_rows(model, head);
+    fst__matrix dy;
+    fst_status status = FST_OK;
+    if (dx)
+        status = take(scratch, features.rows, weight->columns, FST__REAL_DTYPE, dx);
     size_t mark = fst__arena_mark(scratch);
-    input_run run = run_of(model, head);
-    fst__matrix dy, dx = {0};
-    fst_status status = gather_input(&run, scratch);
     if (!status)
         status = gradient_matrix(model, head, scratch, &dy);
-    if (!status && with_input)
-        status = take(scratch, rows, weight->columns, FST__REAL_DTYPE, &dx);
     if (!status)
-        status = fst__linear_backward(compute, run.input, fst__weight_matrix(weight), dy,
-                                      with_input ? &dx : NULL, fst__gradient_or_null(weight),
+        status = fst__linear_backward(model->context->compute, features,
+                                      fst__weight_matrix(weight), dy, dx,
+                                      fst__gradient_or_null(weight),
                                       fst__gradient_or_null(fst__head_bias(model, head)), scratch);
+    fst__arena_rewind(scratch, mark);
+    return status;
+}
+
+fst_status fst__head_backward(fst_model *model, fst__head *head, bool with_input)
+{
+    fst__arena *scratch = &model->activations.scratch;
+    size_t mark = fst__arena_mark(scratch);
+    input_run run = run_of(model, head);
+    fst__head_layer layers[FST__HEAD_LAYERS_MOST];
+    fst__matrix features, dx;
+    bool further = with_input || head->options.hidden_layers;
+    fst_status status = features_of(&run, scratch, layers, &features);
+    if (!status)
+        status = last_backward(model, head, features, further ? &dx : NULL, scratch);
+    if (!status && head->options.hidden_layers)
+        status = fst__head_layers_backward(model, head, layers, &dx, with_input, scratch);
     if (!status && with_input) {
         run.input = dx;
-        fst__pool_run(compute->pool, rows, spread_row, &run);
+        fst__pool_run(model->context->compute->pool, dx.rows, spread_row, &run);
     }
     fst__arena_rewind(scratch, mark);
     return status;

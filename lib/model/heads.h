@@ -1,8 +1,10 @@
-/* Linear heads over the hidden states. */
+/* Heads over the hidden states: what each reads of them, its hidden layers if any (head_layers.h), a
+ * linear layer. */
 #ifndef FST_MODEL_HEADS_H
 #define FST_MODEL_HEADS_H
 
 #include "model/model.h"
+#include "nn/dropout.h"
 
 fst_head_options fst__head_defaults(void);
 
@@ -11,8 +13,14 @@ fst_status fst__model_add_head(fst_model *model, const fst_head_options *options
 
 /* NULL if there is none. */
 fst__head *fst__head_find(fst_model *model, const char *name);
-fst__parameter *fst__head_weight(const fst_model *model, const fst__head *head); /* [K, C] */
+/* One of its parameters by the end of its name, or NULL. */
+fst__parameter *fst__head_parameter(const fst_model *model, const fst__head *head,
+                                    const char *what);
+fst__parameter *fst__head_weight(const fst_model *model, const fst__head *head); /* [K, C or H] */
 fst__parameter *fst__head_bias(const fst_model *model, const fst__head *head);   /* [K] or NULL */
+
+/* Masks of a head lie behind those of the blocks; layer 0 is the first that reads. */
+fst__dropout fst__head_dropout(const fst_model *model, const fst__head *head, int32_t layer);
 
 /* Rows of a head's output for the batch in the model. */
 static inline int64_t fst__head_rows(const fst_model *model, const fst__head *head)

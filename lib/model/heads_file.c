@@ -13,17 +13,36 @@
 static const char file_name[] = "heads.safetensors";
 static const char *const kinds[] = {[FST_HEAD_SEQUENCE] = "sequence", [FST_HEAD_TOKEN] = "token"};
 static const char *const poolings[] = {
-    [FST_POOL_LAST] = "last", [FST_POOL_FIRST] = "first", [FST_POOL_MEAN] = "mean"};
-enum { KINDS = sizeof kinds / sizeof *kinds, POOLINGS = sizeof poolings / sizeof *poolings };
+    [FST_POOL_LAST] = "last", [FST_POOL_FIRST] = "first", [FST_POOL_MEAN] = "mean",
+    [FST_POOL_MAX] = "max"};
+static const char *const activations[] = {
+    [0] = "", [FST_ACTIVATION_GELU_TANH] = "gelu_tanh", [FST_ACTIVATION_GELU] = "gelu",
+    [FST_ACTIVATION_SILU] = "silu", [FST_ACTIVATION_RELU] = "relu", [FST_ACTIVATION_TANH] = "tanh"};
+enum {
+    KINDS = sizeof kinds / sizeof *kinds,
+    POOLINGS = sizeof poolings / sizeof *poolings,
+    ACTIVATIONS = sizeof activations / sizeof *activations,
+};
 
 /* ---- writing */
 
 static json_t *head_to_json(const fst_head_options *o)
 {
-    return json_pack("{s:s, s:s, s:s, s:I, s:b, s:f, s:f}", "name", o->name, "kind",
-                     kinds[o->kind], "pooling", poolings[o->pooling], "outputs",
-                     (json_int_t)o->outputs, "bias", (int)o->bias, "init_std", o->init_std,
-                     "dropout", o->dropout);
+    json_t *object = json_pack("{s:s, s:s, s:s, s:I, s:b, s:f, s:f}", "name", o->name, "kind",
+                               kinds[o->kind], "pooling", poolings[o->pooling], "outputs",
+                               (json_int_t)o->outputs, "bias", (int)o->bias, "init_std",
+                               o->init_std, "dropout", o->dropout);
+    if (!object || o->hidden_layers == 0)
+        return object;
+    json_t *layers = json_pack(
+        "{s:i, s:I, s:s, s:b, s:b, s:b, s:f}", "layers", (int)o->hidden_layers, "size",
+        (json_int_t)o->hidden_size, "activation", activations[o->activation], "bias",
+        (int)o->hidden_bias, "layer_norm", (int)o->layer_norm, "norm_bias", (int)o->norm_bias,
+        "norm_epsilon", o->norm_epsilon);
+    if (json_object_set_new(object, "hidden", layers) == 0)
+        return object;
+    json_decref(object);
+    return NULL;
 }
 
 static fst_status add_metadata(const fst_model *model, fst__safetensors_writer *writer)
@@ -47,10 +66,13 @@ static fst_status add_metadata(const fst_model *model, fst__safetensors_writer *
     return status;
 }
 
+static bool is_of_head(const fst__parameter *p)
+{
+    return strncmp(p->name, "heads.", 6) == 0;
+}
+
 static fst_status add_tensor(fst__safetensors_writer *writer, const fst__parameter *p)
 {
-    if (!p)
-        return FST_OK;
     int64_t shape[2] = {p->rank == 2 ? p->rows : p->columns, p->columns};
     return fst__safetensors_writer_add(writer, p->name, FST__REAL_DTYPE, p->rank, shape, p->value);
 }
@@ -61,10 +83,9 @@ static fst_status write_file(const fst_model *model, const char *path)
     fst_status status = fst__safetensors_writer_create(&model->context->allocator, &writer);
     if (!status)
         status = add_metadata(model, writer);
-    for (int32_t i = 0; i < model->head_count && !status; ++i) {
-        status = add_tensor(writer, fst__head_weight(model, &model->heads[i]));
-        if (!status)
-            status = add_tensor(writer, fst__head_bias(model, &model->heads[i]));
+    for (int64_t i = model->parameters.backbone; i < model->parameters.count && !status; ++i) {
+        if (is_of_head(&model->parameters.items[i]))
+            status = add_tensor(writer, &model->parameters.items[i]);
     }
     if (!status)
         status = fst__safetensors_writer_write(writer, path);
@@ -100,16 +121,64 @@ static fst_status read_choice(const json_t *object, const char *key, const char 
     return fst__fail(FST_ERR_UNSUPPORTED, "%s: a head's %s is \"%.60s\"", path, key, text);
 }
 
+/* An object of exactly these members, each a flag, a number or a text read by the caller. */
+static fst_status check_members(const json_t *object, const char *path, const char *what,
+                                const char *const *names, size_t least, size_t most)
+{
+    size_t known = 0;
+    for (size_t i = 0; i < most; ++i)
+        known += json_object_get(object, names[i]) != NULL;
+    if (json_is_object(object) && known >= least && known == json_object_size(object))
+        return FST_OK;
+    return fst__fail(FST_ERR_FORMAT, "%s: metadata \"heads\": expected objects with %s", path, what);
+}
+
+static fst_status read_flag(const json_t *object, const char *key, const char *path, int32_t *out)
+{
+    bool value = false;
+    fst_status status = fst__json_get_bool(object, key, path, true, &value);
+    *out = value;
+    return status;
+}
+
+static fst_status read_layers(const json_t *object, const char *path, fst_head_options *o)
+{
+    static const char *const names[] = {"layers", "size", "activation", "bias", "layer_norm",
+                                        "norm_bias", "norm_epsilon"};
+    enum { MEMBERS = sizeof names / sizeof *names };
+    int64_t layers = 0;
+    fst_status status = check_members(object, path,
+                                      "layers, size, activation, bias, layer_norm, norm_bias, "
+                                      "norm_epsilon in \"hidden\"",
+                                      names, MEMBERS, MEMBERS);
+    if (!status)
+        status = fst__json_get_int(object, "layers", path, true, &layers, 1, INT32_MAX);
+    if (!status)
+        status = fst__json_get_int(object, "size", path, true, &o->hidden_size, 1, INT32_MAX);
+    if (!status)
+        status = read_choice(object, "activation", path, activations, ACTIVATIONS, &o->activation);
+    if (!status)
+        status = read_flag(object, "bias", path, &o->hidden_bias);
+    if (!status)
+        status = read_flag(object, "layer_norm", path, &o->layer_norm);
+    if (!status)
+        status = read_flag(object, "norm_bias", path, &o->norm_bias);
+    if (!status)
+        status = fst__json_get_double(object, "norm_epsilon", path, true, &o->norm_epsilon, 0, 1);
+    o->hidden_layers = (int32_t)layers;
+    return status;
+}
+
 static fst_status read_options(const json_t *object, const char *path, fst_head_options *o)
 {
-    enum { MEMBERS = 7 };
-    bool bias = false;
-    if (!json_is_object(object) || json_object_size(object) != MEMBERS)
-        return fst__fail(FST_ERR_FORMAT,
-                         "%s: metadata \"heads\": expected objects with name, kind, pooling, "
-                         "outputs, bias, init_std, dropout",
-                         path);
-    fst_status status = fst__json_get_string(object, "name", path, true, &o->name);
+    static const char *const names[] = {"name", "kind", "pooling", "outputs", "bias", "init_std",
+                                        "dropout", "hidden"};
+    enum { MEMBERS = sizeof names / sizeof *names };
+    fst_status status = check_members(object, path,
+                                      "name, kind, pooling, outputs, bias, init_std, dropout",
+                                      names, MEMBERS - 1, MEMBERS);
+    if (!status)
+        status = fst__json_get_string(object, "name", path, true, &o->name);
     if (!status)
         status = read_choice(object, "kind", path, kinds, KINDS, &o->kind);
     if (!status)
@@ -117,40 +186,56 @@ static fst_status read_options(const json_t *object, const char *path, fst_head_
     if (!status)
         status = fst__json_get_int(object, "outputs", path, true, &o->outputs, 1, INT32_MAX);
     if (!status)
-        status = fst__json_get_bool(object, "bias", path, true, &bias);
+        status = read_flag(object, "bias", path, &o->bias);
     if (!status)
         status = fst__json_get_double(object, "init_std", path, true, &o->init_std, 0, DBL_MAX);
     if (!status)
         status = fst__json_get_double(object, "dropout", path, true, &o->dropout, 0, 1);
-    o->bias = bias;
-    return status;
+    const json_t *layers = json_object_get(object, "hidden");
+    return status || !layers ? status : read_layers(layers, path, o);
 }
 
-/* That the file has the tensor with this shape, before memory is taken for it. */
-static fst_status check_tensor(const fst__safetensors *file, const char *head, const char *what,
-                               int32_t rank, int64_t rows, int64_t columns)
+static fst_status check_shape(const fst__safetensors *file, const fst__safetensors_tensor *tensor,
+                              int32_t rank, int64_t rows, int64_t columns)
+{
+    if (tensor->rank == rank && tensor->shape[0] == (rank == 2 ? rows : columns) &&
+        (rank == 1 || tensor->shape[1] == columns))
+        return FST_OK;
+    return fst__fail(FST_ERR_MISMATCH,
+                     "%s: tensor \"%s\" has shape [%lld, %lld] (rank %d), expected [%lld, %lld]",
+                     fst__safetensors_path(file), tensor->name, (long long)tensor->shape[0],
+                     (long long)tensor->shape[1], (int)tensor->rank,
+                     (long long)(rank == 2 ? rows : columns), (long long)(rank == 2 ? columns : 0));
+}
+
+/* That the file has the matrix with this shape, before memory is taken for it. */
+static fst_status check_matrix(const fst__safetensors *file, const char *head, const char *what,
+                               int64_t rows, int64_t columns)
 {
     char name[FST__PARAMETER_NAME_SIZE];
     fst__safetensors_tensor tensor;
     snprintf(name, sizeof name, "heads.%.31s.%s", head, what);
     fst_status status = fst__safetensors_find(file, name, &tensor);
-    if (status)
-        return status;
-    if (tensor.rank != rank || tensor.shape[0] != rows || (rank == 2 && tensor.shape[1] != columns))
-        return fst__fail(FST_ERR_MISMATCH,
-                         "%s: tensor \"%s\" has shape [%lld, %lld] (rank %d), expected [%lld, %lld]",
-                         fst__safetensors_path(file), name, (long long)tensor.shape[0],
-                         (long long)tensor.shape[1], (int)tensor.rank, (long long)rows,
-                         (long long)columns);
-    return FST_OK;
+    return status ? status : check_shape(file, &tensor, 2, rows, columns);
+}
+
+static fst_status check_matrices(const fst_model *model, const fst__safetensors *file,
+                                 const fst_head_options *o)
+{
+    int64_t width = model->config.width;
+    fst_status status = check_matrix(file, o->name, "weight", o->outputs,
+                                     o->hidden_layers ? o->hidden_size : width);
+    if (!status && o->hidden_layers)
+        status = check_matrix(file, o->name, "hidden.0.weight", o->hidden_size, width);
+    return status;
 }
 
 static fst_status read_tensor(const fst__safetensors *file, fst__parameter *p)
 {
     fst__safetensors_tensor tensor;
-    if (!p)
-        return FST_OK;
     fst_status status = fst__safetensors_find(file, p->name, &tensor);
+    if (!status)
+        status = check_shape(file, &tensor, p->rank, p->rows, p->columns);
     return status ? status : fst__safetensors_read_as(file, &tensor, FST__REAL_DTYPE, p->value,
                                                       tensor.elements);
 }
@@ -159,22 +244,19 @@ static fst_status read_head(fst_model *model, const fst__safetensors *file, cons
                             size_t *tensors)
 {
     const char *path = fst__safetensors_path(file);
-    fst_head_options options = {.struct_size = sizeof options};
+    fst_head_options options = fst__head_defaults();
     fst_status status = read_options(object, path, &options);
     if (!status)
-        status = check_tensor(file, options.name, "weight", 2, options.outputs,
-                              model->config.width);
-    if (!status && options.bias)
-        status = check_tensor(file, options.name, "bias", 1, options.outputs, 0);
+        status = check_matrices(model, file, &options);
     if (status)
         return status;
+    int64_t before = model->parameters.count;
     status = fst__model_add_head(model, &options, false);
     if (status)
         return fst__fail_in(status == FST_ERR_NO_MEMORY ? status : FST_ERR_FORMAT, "%s", path);
-    const fst__head *head = &model->heads[model->head_count - 1];
-    *tensors += options.bias ? 2 : 1;
-    status = read_tensor(file, fst__head_weight(model, head));
-    return status ? status : read_tensor(file, fst__head_bias(model, head));
+    for (int64_t i = before; i < model->parameters.count && !status; ++i, ++*tensors)
+        status = read_tensor(file, &model->parameters.items[i]);
+    return status;
 }
 
 static fst_status read_heads(fst_model *model, const fst__safetensors *file)

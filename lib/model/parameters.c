@@ -17,7 +17,7 @@ enum {
     PER_LAYER = 14,
     OUTSIDE_LAYERS = 5,
     ADDED_PER_LAYER = 21,   /* an adapter: seven modules of three */
-    ADDED_OUTSIDE = 64,     /* heads */
+    ADDED_OUTSIDE = 320,    /* heads */
     PAD = FST__ALIGNMENT / sizeof(fst__real),
 };
 

@@ -102,12 +102,15 @@ static const fst__setting adapter_settings[] = {
     FIELD(fst_adapter_options, dropout, FST__SETTING_F64, 0),
 };
 
-/* Of each head; its width shows in the shape of its weight. */
+/* Of each head; its sizes, biases and norms show in the names and shapes of its weights. */
 static const fst__setting head_settings[] = {
     FIELD(fst_head_options, kind, FST__SETTING_I32, 1),
     FIELD(fst_head_options, pooling, FST__SETTING_I32, 1),
     FIELD(fst_head_options, bias, FST__SETTING_I32, 1),
     FIELD(fst_head_options, dropout, FST__SETTING_F64, 0),
+    FIELD(fst_head_options, hidden_layers, FST__SETTING_I32, 1),
+    FIELD(fst_head_options, activation, FST__SETTING_I32, 1),
+    FIELD(fst_head_options, norm_epsilon, FST__SETTING_F64, 1),
 };
 
 #define I32(field, strict) FIELD(fst_optimizer_options, field, FST__SETTING_I32, strict)

@@ -43,6 +43,11 @@ static const subject subjects[] = {
     {.name = "everything",
      .outputs = {"hidden", "value", "entropy", "mean", "logits", "log_probabilities", "last"},
      .loss = 1, .padding = 1, .kept = 1, .temperature = 1.3, .family = FST_FAMILY_LLAMA},
+    {.name = "hidden layers", .outputs = {"deep", "wide", "each"}, .padding = 1},
+    {.name = "hidden layers, dropout", .outputs = {"each", "mean", "deep", "wide"}, .padding = 1,
+     .dropout = 0.3, .family = FST_FAMILY_LLAMA},
+    {.name = "hidden layers over a frozen trunk", .outputs = {"wide", "each", "deep"},
+     .padding = 1, .adapter_like = 1, .dropout = 0.2},
     {.name = "heads over a frozen trunk", .outputs = {"value", "mean"}, .padding = 1,
      .adapter_like = 1, .dropout = 0.3},
 };
@@ -58,6 +63,7 @@ static fst_model *new_model(fst_context *context, const subject *s)
     config.dropout = s->dropout / 2;
     fst_model *model = tiny_model(context, &config, FST_F32, s->checkpointing);
     headed_add(model, s->dropout);
+    headed_add_layers(model, s->dropout);
     int64_t count;
     REQUIRE(fst_model_parameter_count(model, &count));
     for (int64_t i = 0; i < count; ++i) {

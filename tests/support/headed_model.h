@@ -38,6 +38,38 @@ static inline void headed_add(fst_model *model, double dropout)
     }
 }
 
+/* With hidden layers: "deep" of two and a norm, over the mean; "wide" of one over the largest; "each"
+ * at each position. */
+static inline void headed_add_layers(fst_model *model, double dropout)
+{
+    static const struct {
+        const char *name;
+        int32_t kind, pooling, layers, activation, size, bias, norm, norm_bias;
+    } heads[] = {
+        {"deep", FST_HEAD_SEQUENCE, FST_POOL_MEAN, 2, FST_ACTIVATION_GELU, 7, 0, 1, 1},
+        {"wide", FST_HEAD_SEQUENCE, FST_POOL_MAX, 1, FST_ACTIVATION_TANH, 24, 1, 0, 0},
+        {"each", FST_HEAD_TOKEN, FST_POOL_LAST, 2, FST_ACTIVATION_SILU, 0, 1, 1, 0},
+    };
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; ++i) {
+        fst_head_options options;
+        REQUIRE(fst_head_options_init(&options, sizeof options));
+        options.name = heads[i].name;
+        options.kind = heads[i].kind;
+        options.pooling = heads[i].pooling;
+        options.outputs = 3;
+        options.init_std = 0.3;
+        options.dropout = dropout;
+        options.hidden_layers = heads[i].layers;
+        options.activation = heads[i].activation;
+        options.hidden_size = heads[i].size;
+        options.hidden_bias = heads[i].bias;
+        options.layer_norm = heads[i].norm;
+        options.norm_bias = heads[i].norm_bias;
+        options.norm_epsilon = 1e-3;
+        REQUIRE(fst_model_add_head(model, &options));
+    }
+}
+
 static inline const char *headed_name(const fst_model *model, int64_t index)
 {
     const char *name;

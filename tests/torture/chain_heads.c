@@ -27,6 +27,11 @@ static fst_status add_head(fst_model *model, const char *name, int32_t kind, int
     head.pooling = pooling;
     head.outputs = 2;
     head.dropout = 0.1;
+    if (kind == FST_HEAD_TOKEN) {
+        head.hidden_layers = 2;
+        head.activation = FST_ACTIVATION_TANH;
+        head.layer_norm = 1;
+    }
     return status ? status : fst_model_add_head(model, &head);
 }
 

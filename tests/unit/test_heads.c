@@ -73,6 +73,107 @@ START_TEST(heads_by_hand)
 }
 END_TEST
 
+/* norm(act(W·x + b)) of one row, in place; the layer's sizes are read off its weight. */
+static int64_t layer_by_hand(fst_model *model, const char *head, int layer, double *x)
+{
+    char name[64];
+    fst_view weight, bias, gamma, beta;
+    double y[64] = {0}, mean = 0, variance = 0;
+    snprintf(name, sizeof name, "heads.%s.hidden.%d.weight", head, layer);
+    REQUIRE(fst_model_parameter(model, name, &weight));
+    snprintf(name, sizeof name, "heads.%s.hidden.%d.bias", head, layer);
+    bool biased = fst_model_parameter(model, name, &bias) == FST_OK;
+    snprintf(name, sizeof name, "heads.%s.norm.%d.weight", head, layer);
+    bool normed = fst_model_parameter(model, name, &gamma) == FST_OK;
+    snprintf(name, sizeof name, "heads.%s.norm.%d.bias", head, layer);
+    bool shifted = fst_model_parameter(model, name, &beta) == FST_OK;
+    int64_t out = weight.shape[0], in = weight.shape[1];
+    ck_assert(out <= 64);
+    for (int64_t o = 0; o < out; ++o) {
+        y[o] = biased ? (double)((float *)bias.data)[o] : 0;
+        for (int64_t i = 0; i < in; ++i)
+            y[o] += (double)((float *)weight.data)[o * in + i] * x[i];
+        y[o] = strcmp(head, "wide") == 0   ? tanh(y[o])
+               : strcmp(head, "each") == 0 ? y[o] / (1 + exp(-y[o]))
+                                           : 0.5 * y[o] * (1 + erf(y[o] / sqrt(2)));
+        mean += y[o] / (double)out;
+    }
+    for (int64_t o = 0; o < out; ++o)
+        variance += (y[o] - mean) * (y[o] - mean) / (double)out;
+    for (int64_t o = 0; o < out; ++o) {
+        x[o] = y[o];
+        if (normed)
+            x[o] = (y[o] - mean) / sqrt(variance + 1e-3) * (double)((float *)gamma.data)[o];
+        if (shifted)
+            x[o] += (double)((float *)beta.data)[o];
+    }
+    return out;
+}
+
+/* What a head reads of row `row` of its output. */
+static void input_by_hand(const char *head, const float *hidden, const int32_t *lengths,
+                          int64_t row, double *x)
+{
+    for (int64_t c = 0; c < WIDTH; ++c) {
+        const float *first = hidden + row * LENGTH * WIDTH + c;
+        double sum = 0, most = -INFINITY;
+        for (int64_t t = 0; t < lengths[row % ROWS]; ++t) {
+            if (strcmp(head, "each") != 0) {
+                sum += (double)first[t * WIDTH] / lengths[row];
+                most = fmax(most, (double)first[t * WIDTH]);
+            }
+        }
+        x[c] = strcmp(head, "deep") == 0   ? sum
+               : strcmp(head, "wide") == 0 ? most
+                                           : (double)hidden[row * WIDTH + c];
+    }
+}
+
+START_TEST(layers_by_hand)
+{
+    static const char *const heads[] = {"deep", "wide", "each"};
+    fst_context *context = tiny_context(2);
+    fst_model *model = make(context, FST_FAMILY_LLAMA, FST_F32, 0);
+    headed_add_layers(model, 0);
+    int64_t count, size;
+    REQUIRE(fst_model_parameter_count(model, &count));
+    for (int64_t i = 0; i < count; ++i) {
+        fst_view view;
+        REQUIRE(fst_model_parameter(model, headed_name(model, i), &view));
+        for (int64_t j = 0; view.rank == 1 && j < view.shape[0]; ++j)
+            ((float *)view.data)[j] += 0.1f * sinf((float)(i + j));
+    }
+    inputs in = make_inputs();
+    forward(model, &in, plain);
+    float *hidden = output(model, "hidden", &size);
+    for (int h = 0; h < 3; ++h) {
+        char name[64];
+        fst_view view, weight, bias;
+        snprintf(name, sizeof name, "heads.%s.weight", heads[h]);
+        REQUIRE(fst_model_parameter(model, name, &weight));
+        snprintf(name, sizeof name, "heads.%s.bias", heads[h]);
+        REQUIRE(fst_model_parameter(model, name, &bias));
+        REQUIRE(fst_model_output(model, heads[h], &view));
+        for (int64_t r = 0; r < headed_size(&view) / 3; ++r) {
+            double x[64];
+            input_by_hand(heads[h], hidden, in.lengths, r, x);
+            int64_t features = layer_by_hand(model, heads[h], 0, x);
+            if (h != 1)
+                features = layer_by_hand(model, heads[h], 1, x);
+            for (int64_t k = 0; k < 3; ++k) {
+                double y = (double)((float *)bias.data)[k];
+                for (int64_t c = 0; c < features; ++c)
+                    y += (double)((float *)weight.data)[k * features + c] * x[c];
+                check_close((double)((float *)view.data)[r * 3 + k], y, 1e-5, heads[h], r * 3 + k);
+            }
+        }
+    }
+    free(hidden);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
 START_TEST(distribution_by_hand)
 {
     static const double temperatures[] = {1, 0.5, 2.5};
@@ -351,6 +452,7 @@ int main(void)
     TCase *cases = tcase_create("heads");
     tcase_set_timeout(cases, 60);
     tcase_add_loop_test(cases, heads_by_hand, 0, 4);
+    tcase_add_test(cases, layers_by_hand);
     tcase_add_loop_test(cases, distribution_by_hand, 0, 6);
     tcase_add_test(cases, target_is_kept);
     tcase_add_loop_test(cases, padding_contents, 0, 8);

@@ -17,7 +17,10 @@ static void refuse(fst_model *model, fst_head_options options, const char *word)
 static void refuse_field(fst_model *model, fst_head_options good, int which)
 {
     static const char *const words[] = {"name", "name",    "name",    "logits",  "entropy", "kind",
-                                        "pool", "outputs", "dropout", "init_std", "bias",   "value"};
+                                        "pool", "outputs", "dropout", "init_std", "bias",   "value",
+                                        "hidden_layers", "activation", "hidden_size",
+                                        "hidden_bias", "layer_norm", "norm_bias",
+                                        "norm_epsilon", "batch_norm"};
     fst_head_options o = good;
     o.name = which == 0   ? NULL
              : which == 1 ? ""
@@ -27,11 +30,19 @@ static void refuse_field(fst_model *model, fst_head_options good, int which)
              : which == 11 ? "value"
                            : o.name;
     o.kind = which == 5 ? 2 : o.kind;
-    o.pooling = which == 6 ? 3 : o.pooling;
+    o.pooling = which == 6 ? 9 : o.pooling;
     o.outputs = which == 7 ? 0 : o.outputs;
     o.dropout = which == 8 ? 1 : o.dropout;
     o.init_std = which == 9 ? NAN : o.init_std;
     o.bias = which == 10 ? 2 : o.bias;
+    o.hidden_layers = which == 12 ? 3 : 1;
+    o.activation = which == 13 ? 6 : o.activation;
+    o.hidden_size = which == 14 ? -1 : o.hidden_size;
+    o.hidden_bias = which == 15 ? 2 : o.hidden_bias;
+    o.layer_norm = which == 16 ? -1 : o.layer_norm;
+    o.norm_bias = which == 17 ? 2 : o.norm_bias;
+    o.norm_epsilon = which == 18 ? NAN : o.norm_epsilon;
+    o.batch_norm = which == 19 ? 2 : o.batch_norm;
     refuse(model, o, words[which]);
 }
 
@@ -42,7 +53,7 @@ START_TEST(bad_heads)
     fst_head_options good, got;
     REQUIRE(fst_head_options_init(&good, sizeof good));
     good.name = "abcdefghijklmnopqrstuvwxyz_1234";
-    for (int i = 0; i < 12; ++i)
+    for (int i = 0; i < 20; ++i)
         refuse_field(model, good, i);
     good.name = "abcdefghijklmnopqrstuvwxyz_12345"; /* 32 */
     refuse(model, good, "name");

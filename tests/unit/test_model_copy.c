@@ -27,6 +27,7 @@ static fst_model *make(fst_context *context, int32_t family, int32_t dtype, bool
         REQUIRE(fst_model_add_adapter(model, &options));
     }
     headed_add(model, 0.2);
+    headed_add_layers(model, 0.2);
     int64_t count;
     REQUIRE(fst_model_parameter_count(model, &count));
     for (int64_t i = 0; i < count; ++i) {
@@ -55,10 +56,14 @@ static double step(fst_model *model, fst_optimizer *optimizer)
     batch.targets = targets;
     REQUIRE(fst_model_forward(model, &batch, NULL));
     REQUIRE(fst_model_loss(model, NULL, &loss, sizeof loss));
-    for (int i = 0; i < HEADED_HEADS; ++i) {
+    int64_t heads;
+    REQUIRE(fst_model_head_count(model, &heads));
+    for (int64_t i = 0; i < heads; ++i) {
+        fst_head_options head;
         fst_view view;
-        REQUIRE(fst_model_output(model, headed_heads[i].name, &view));
-        REQUIRE(fst_model_add_gradient(model, headed_heads[i].name, &view)); /* of y²/2 */
+        REQUIRE(fst_model_get_head(model, i, &head, sizeof head));
+        REQUIRE(fst_model_output(model, head.name, &view));
+        REQUIRE(fst_model_add_gradient(model, head.name, &view)); /* of y²/2 */
     }
     REQUIRE(fst_model_backward(model, NULL, NULL));
     REQUIRE(fst_optimizer_step(optimizer, &report, sizeof report));
@@ -95,6 +100,11 @@ static void check_same_heads(fst_model *a, fst_model *b)
         ck_assert_str_eq(x.name, y.name);
         ck_assert(x.kind == y.kind && x.pooling == y.pooling && x.outputs == y.outputs &&
                   x.bias == y.bias && x.init_std == y.init_std && x.dropout == y.dropout);
+        ck_assert(x.hidden_layers == y.hidden_layers);
+        ck_assert(!x.hidden_layers ||
+                  (x.activation == y.activation && x.hidden_size == y.hidden_size &&
+                   x.hidden_bias == y.hidden_bias && x.layer_norm == y.layer_norm &&
+                   x.norm_bias == y.norm_bias && x.norm_epsilon == y.norm_epsilon));
     }
 }
 
@@ -243,6 +253,11 @@ typedef struct bad_file {
 #define HEAD(kind, pooling, outputs)                                                               \
     "{\"name\":\"a\",\"kind\":\"" kind "\",\"pooling\":\"" pooling "\",\"outputs\":" outputs       \
     ",\"bias\":false,\"init_std\":0.0,\"dropout\":0.0}"
+#define HIDDEN(layers, size, activation)                                                           \
+    "{\"name\":\"a\",\"kind\":\"token\",\"pooling\":\"last\",\"outputs\":2"                           \
+    ",\"bias\":false,\"init_std\":0.0,\"dropout\":0.0,\"hidden\":{\"layers\":" layers                 \
+    ",\"size\":" size ",\"activation\":\"" activation "\",\"bias\":false,\"layer_norm\":false"        \
+    ",\"norm_bias\":false,\"norm_epsilon\":1e-5}}"
 
 static const bad_file bad_files[] = {
     {NULL, FST_ERR_FORMAT, "\"heads\"", 2, 32},
@@ -255,12 +270,17 @@ static const bad_file bad_files[] = {
     {"[" HEAD("token", "last", "0") "]", FST_ERR_FORMAT, "outputs", 2, 32},
     {"[" HEAD("token", "last", "900000000") "]", FST_ERR_MISMATCH, "heads.a.weight", 2, 32},
     {"[" HEAD("words", "last", "2") "]", FST_ERR_UNSUPPORTED, "words", 2, 32},
-    {"[" HEAD("token", "max", "2") "]", FST_ERR_UNSUPPORTED, "max", 2, 32},
+    {"[" HEAD("token", "median", "2") "]", FST_ERR_UNSUPPORTED, "median", 2, 32},
+    {"[" HIDDEN("1", "32", "relu") "]", FST_ERR_NOT_FOUND, "heads.a.hidden.0.weight", 2, 32},
+    {"[" HIDDEN("1", "800000000", "relu") "]", FST_ERR_MISMATCH, "heads.a.weight", 2, 32},
+    {"[" HIDDEN("0", "32", "relu") "]", FST_ERR_FORMAT, "layers", 2, 32},
+    {"[" HIDDEN("1", "32", "swoosh") "]", FST_ERR_UNSUPPORTED, "swoosh", 2, 32},
     {"[" HEAD("token", "last", "2") "," HEAD("token", "last", "2") "]", FST_ERR_FORMAT, "\"a\"", 2,
      32},
     {"[]", FST_ERR_MISMATCH, "tensors", 2, 32},
 };
 #undef HEAD
+#undef HIDDEN
 
 START_TEST(bad_head_files)
 {
