@@ -1777,7 +1777,9 @@ class ModelOptions(Struct):
 
 
 class HeadOptions(Struct):
-    """A linear head over the hidden states.
+    """A head over the hidden states: linear, or with one or two layers before the linear one, x ←
+        norm(act(W·dropout(x) + b)), as RoBERTa's classifier, ModernBERT's or the projection heads
+        of contrastive learning (SimCLR, arXiv 2002.05709) have.
     Since 0.1
 
     name: 1 to 31 of a–z, 0–9 and _, not the name of another output; copied
@@ -1788,7 +1790,15 @@ class HeadOptions(Struct):
     reserved: 0
     init_std: standard deviation of the initial weights; 0: zeros, as a value head wants; default
         0.02
-    dropout: on the head's input, in training, 0 ≤ p < 1; default 0
+    dropout: on the input of each of its layers, in training, 0 ≤ p < 1; default 0
+    hidden_layers: 0 (default) to 2 layers before the one that gives the outputs
+    activation: FST_ACTIVATION_ value behind each hidden layer; 0 (default): FST_ACTIVATION_RELU
+    hidden_size: features of a hidden layer; 0 (default): the model's width
+    batch_norm: 0; 1 is not supported
+    hidden_bias: 1 (default): biases in the hidden layers; 0: none
+    layer_norm: 1: LayerNorm behind each hidden layer's activation; default 0
+    norm_bias: 1: it has a bias; default 0
+    norm_epsilon: inside its square root; default 1e-5
     """
     _init_ = "fst_head_options_init"
     _fields_ = [
@@ -1801,6 +1811,14 @@ class HeadOptions(Struct):
         ("reserved", ctypes.c_int32),
         ("init_std", ctypes.c_double),
         ("dropout", ctypes.c_double),
+        ("hidden_layers", ctypes.c_int32),
+        ("activation", ctypes.c_int32),
+        ("hidden_size", ctypes.c_int64),
+        ("batch_norm", ctypes.c_int32),
+        ("hidden_bias", ctypes.c_int32),
+        ("layer_norm", ctypes.c_int32),
+        ("norm_bias", ctypes.c_int32),
+        ("norm_epsilon", ctypes.c_double),
     ]
     _kinds_ = dict(_fields_)
 
@@ -3999,10 +4017,14 @@ class Model(Handle):
 
     def add_head(self, options=None, **fields):
         """Adds a head, an output of its name, with the parameters "heads.NAME.weight" [K, width] and
-            "heads.NAME.bias" [K]. Gradients gathered so far are dropped.
+            "heads.NAME.bias" [K]. With hidden layers the weight is [K, hidden_size], and layer I =
+            0, 1 has "heads.NAME.hidden.I.weight" [hidden_size, width or hidden_size] and ".bias",
+            and with layer_norm "heads.NAME.norm.I.weight" and ".bias" [hidden_size]. Weights of
+            hidden layers are drawn with init_std too, or with 0.02 where that is 0. Gradients
+            gathered so far are dropped.
         options: the name is needed.
-        Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_STATE while an
-            optimizer of the model lives; FST_ERR_NO_MEMORY.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_UNSUPPORTED
+            (batch_norm); FST_ERR_STATE while an optimizer of the model lives; FST_ERR_NO_MEMORY.
         Since 0.1
         """
         options = _filled(HeadOptions, options, fields)
