@@ -78,3 +78,9 @@ bool fst__text_matches(const char *pattern, const char *text)
         ++pattern;
     return !*pattern;
 }
+
+bool fst__text_ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}

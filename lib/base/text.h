@@ -26,5 +26,6 @@ void fst__text_destroy(fst__text *text);
 
 /* Whether a pattern, in which * stands for any text and ? for one character, matches all of a text. */
 bool fst__text_matches(const char *pattern, const char *text);
+bool fst__text_ends_with(const char *text, const char *end);
 
 #endif

@@ -1,10 +1,9 @@
 /* The language model's own loss, and the start of the way back. */
-#include "model/model.h"
+#include "model/backbone.h"
 
 #include "base/error.h"
 #include "model/outputs.h"
 #include "model/trainable.h"
-#include "model/transformer.h"
 #include "nn/loss_head.h"
 
 #include <math.h>
@@ -94,5 +93,5 @@ fst_status fst__model_backward(fst_model *model)
     if (status)
         return status;
     model->has_output = false; /* gradients lie over it */
-    return with_trunk ? fst__transformer_backward(model) : FST_OK;
+    return with_trunk ? fst__backbone_of(&model->config)->backward(model) : FST_OK;
 }

@@ -4,44 +4,16 @@
 #include "base/error.h"
 #include "kernels/compute.h"
 #include "model/adapter.h"
+#include "model/backbone.h"
 #include "model/heads.h"
 #include "model/outputs.h"
-#include "nn/rotary.h"
 
 #include <string.h>
 
-static fst_status make_rotary(fst_model *model)
+const fst__backbone *fst__backbone_of(const fst_model_config *config)
 {
-    const fst_model_config *c = &model->config;
-    if (c->position != FST_POSITION_ROTARY)
-        return FST_OK;
-    static const int32_t kinds[] = {
-        [FST_ROPE_DEFAULT] = FST__ROTARY_DEFAULT, [FST_ROPE_LINEAR] = FST__ROTARY_LINEAR,
-        [FST_ROPE_DYNAMIC] = FST__ROTARY_DYNAMIC, [FST_ROPE_LLAMA3] = FST__ROTARY_LLAMA3,
-        [FST_ROPE_YARN] = FST__ROTARY_YARN,
-    };
-    fst__rotary_scaling scaling = {
-        .kind = kinds[c->rope_scaling],
-        .theta = c->rope_theta,
-        .factor = c->rope_factor,
-        .original_context = c->rope_original_context,
-        .low_frequency_factor = c->rope_low_frequency_factor,
-        .high_frequency_factor = c->rope_high_frequency_factor,
-        .beta_fast = c->rope_beta_fast,
-        .beta_slow = c->rope_beta_slow,
-        .attention_factor = c->rope_attention_factor,
-    };
-    fst__allocator *allocator = &model->context->allocator;
-    size_t half = (size_t)c->head_size / 2, count;
-    if (!fst__mul_size((size_t)c->context_length, half, &count))
-        return fst__fail(FST_ERR_NO_MEMORY, "rotary table too large");
-    model->rotary_cosine = fst__alloc_array(allocator, count, sizeof(fst__real));
-    model->rotary_sine = fst__alloc_array(allocator, count, sizeof(fst__real));
-    if (!model->rotary_cosine || !model->rotary_sine)
-        return FST_ERR_NO_MEMORY;
-    fst__rotary_tables(model->rotary_cosine, model->rotary_sine, c->context_length, c->head_size,
-                       &scaling);
-    return FST_OK;
+    (void)config;
+    return &fst__text_transformer;
 }
 
 static fst_status check_options(const fst_model_options *options)
@@ -76,15 +48,9 @@ fst_status fst__model_create(fst_context *context, const fst_model_config *confi
     status = fst__parameters_create(&context->allocator, &model->config, options->dtype,
                                     &model->parameters);
     if (!status)
-        status = make_rotary(model);
+        status = fst__backbone_of(&resolved)->open(model);
     if (status)
         goto fail;
-    model->layer_activations = fst__alloc_array(&context->allocator, (size_t)resolved.layers,
-                                                sizeof *model->layer_activations);
-    if (!model->layer_activations) {
-        status = FST_ERR_NO_MEMORY;
-        goto fail;
-    }
     if (initialise)
         fst__parameters_initialise(&model->parameters, context->compute, &model->config,
                                    context->seed);
@@ -105,9 +71,7 @@ void fst__model_release(fst_model *model)
     fst__heads_destroy(model);
     fst__free(allocator, model->kept);
     fst__free(allocator, model->block);
-    fst__free(allocator, model->layer_activations);
-    fst__free(allocator, model->rotary_sine);
-    fst__free(allocator, model->rotary_cosine);
+    fst__backbone_of(&model->config)->close(model);
     fst__adapter_destroy(model);
     fst__parameters_destroy(&model->parameters);
     fst__free(allocator, model);
@@ -145,6 +109,13 @@ fst_status fst__model_parameters(fst_model *model, const fst__parameter **parame
     return FST_OK;
 }
 
+/* Of a row of the caller's length. */
+static int64_t positions_of(const fst_model *model, int64_t length)
+{
+    int64_t own = fst__backbone_of(&model->config)->positions(&model->config);
+    return own ? own : length;
+}
+
 static fst_status check_shape(const fst_model *model, int64_t rows, int64_t length)
 {
     int64_t tokens;
@@ -178,8 +149,8 @@ static fst_status plan(const fst_model *model, int64_t rows, int64_t length, boo
     least_scratch = scratch_size(model, rows, length, training, least_scratch);
     fst__arena counting = fst__arena_counting();
     fst__activations counted;
-    fst__activations_layout(&counted, &counting, NULL, model->context->compute, &model->config,
-                            &model->options, rows, length, training, least_scratch);
+    fst__backbone_of(&model->config)
+        ->layout(model, &counted, &counting, rows, length, training, least_scratch);
     if (counting.overflow)
         return fst__fail(FST_ERR_NO_MEMORY, "a batch of %lld rows of %lld positions is too large",
                          (long long)rows, (long long)length);
@@ -191,7 +162,7 @@ fst_status fst__model_plan(const fst_model *model, int64_t rows, int64_t length,
                            int64_t *bytes)
 {
     size_t size;
-    fst_status status = plan(model, rows, length, training, 0, &size);
+    fst_status status = plan(model, rows, positions_of(model, length), training, 0, &size);
     if (!status)
         *bytes = (int64_t)size;
     return status;
@@ -227,12 +198,13 @@ static fst_status reserve(fst_model *model, int64_t rows, int64_t length, bool t
 fst_status fst__model_reserve(fst_model *model, int64_t rows, int64_t length, bool training,
                               int64_t *bytes)
 {
-    return reserve(model, rows, length, training, 0, bytes);
+    return reserve(model, rows, positions_of(model, length), training, 0, bytes);
 }
 
 fst_status fst__model_lay_out(fst_model *model, int64_t rows, int64_t length, bool training,
                               size_t least_scratch)
 {
+    length = positions_of(model, length);
     fst_status status = reserve(model, rows, length, training, least_scratch, NULL);
     if (status)
         return status;
@@ -242,8 +214,8 @@ fst_status fst__model_lay_out(fst_model *model, int64_t rows, int64_t length, bo
         a->least_scratch >= least_scratch)
         return FST_OK;
     fst__arena arena = fst__arena_over(model->block, model->block_size);
-    fst__activations_layout(a, &arena, model->layer_activations, model->context->compute,
-                            &model->config, &model->options, rows, length, training, least_scratch);
+    fst__backbone_of(&model->config)
+        ->layout(model, a, &arena, rows, length, training, least_scratch);
     if (arena.overflow) {
         a->rows = 0;
         return fst__fail(FST_ERR_INTERNAL, "activations do not fit their own plan");

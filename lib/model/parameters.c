@@ -3,9 +3,10 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "kernels/compute.h"
 #include "kernels/kernels.h"
-#include "model/config.h"
+#include "model/backbone.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -14,8 +15,6 @@
 
 enum {
     NAME_SIZE = FST__PARAMETER_NAME_SIZE,
-    PER_LAYER = 14,
-    OUTSIDE_LAYERS = 5,
     ADDED_PER_LAYER = 21,   /* an adapter: seven modules of three */
     ADDED_OUTSIDE = 320,    /* heads */
     PAD = FST__ALIGNMENT / sizeof(fst__real),
@@ -24,88 +23,19 @@ enum {
 /* No machine has as many; the allocator refuses them, and sums up to here do not overflow. */
 static const int64_t MOST_ELEMENTS = (int64_t)1 << 58;
 
-/* Walks the architecture once and lists what it needs. */
-typedef struct listing {
-    fst__parameters *parameters;
-    int64_t elements;
-} listing;
-
-static fst__parameter *list(listing *to, const char *name, int64_t rows, int64_t columns,
-                            int32_t rank, uint32_t flags)
+fst__parameter *fst__list_parameter(fst__parameter_list *list, const char *name, int64_t rows,
+                                    int64_t columns, int32_t rank, uint32_t flags)
 {
-    fst__parameters *p = to->parameters;
+    fst__parameters *p = list->parameters;
     char *stored = p->names + p->count * NAME_SIZE;
     snprintf(stored, NAME_SIZE, "%s", name);
     fst__parameter *item = &p->items[p->count++];
     *item = (fst__parameter){
         .name = stored, .rows = rows, .columns = columns, .rank = rank, .flags = flags};
-    to->elements += (rows * columns + PAD - 1) / PAD * PAD;
-    if (to->elements > MOST_ELEMENTS)
-        to->elements = MOST_ELEMENTS;
+    list->elements += (rows * columns + PAD - 1) / PAD * PAD;
+    if (list->elements > MOST_ELEMENTS)
+        list->elements = MOST_ELEMENTS;
     return item;
-}
-
-static fst__parameter *list_matrix(listing *to, int32_t layer, const char *name, int64_t rows,
-                                   int64_t columns)
-{
-    char full[NAME_SIZE];
-    snprintf(full, sizeof full, "layers.%d.%s", (int)layer, name);
-    return list(to, full, rows, columns, 2, FST__PARAMETER_DECAY | FST__PARAMETER_HIDDEN_MATRIX);
-}
-
-static fst__parameter *list_vector(listing *to, int32_t layer, const char *name, int64_t size,
-                                   int32_t wanted)
-{
-    if (!wanted)
-        return NULL;
-    char full[NAME_SIZE];
-    snprintf(full, sizeof full, "layers.%d.%s", (int)layer, name);
-    return list(to, full, 1, size, 1, 0);
-}
-
-static void list_layer(listing *to, const fst_model_config *c, int32_t i)
-{
-    fst__layer *layer = &to->parameters->layers[i];
-    int32_t norm_bias = c->norm == FST_NORM_LAYER && c->norm_bias;
-    int64_t width = c->width, qkv = fst__config_qkv_size(c), up = fst__config_up_size(c);
-    layer->attention_norm_weight = list_vector(to, i, "attention.norm.weight", width, 1);
-    layer->attention_norm_bias = list_vector(to, i, "attention.norm.bias", width, norm_bias);
-    layer->qkv_weight = list_matrix(to, i, "attention.qkv.weight", qkv, width);
-    layer->qkv_bias = list_vector(to, i, "attention.qkv.bias", qkv, c->attention_bias);
-    layer->query_norm_weight =
-        list_vector(to, i, "attention.query_norm.weight", c->head_size, c->qk_norm);
-    layer->key_norm_weight =
-        list_vector(to, i, "attention.key_norm.weight", c->head_size, c->qk_norm);
-    layer->output_weight =
-        list_matrix(to, i, "attention.output.weight", width, fst__config_query_size(c));
-    layer->output_bias = list_vector(to, i, "attention.output.bias", width, c->output_bias);
-    layer->mlp_norm_weight = list_vector(to, i, "mlp.norm.weight", width, 1);
-    layer->mlp_norm_bias = list_vector(to, i, "mlp.norm.bias", width, norm_bias);
-    layer->up_weight =
-        list_matrix(to, i, c->gated ? "mlp.gate_up.weight" : "mlp.up.weight", up, width);
-    layer->up_bias =
-        list_vector(to, i, c->gated ? "mlp.gate_up.bias" : "mlp.up.bias", up, c->mlp_bias);
-    layer->down_weight = list_matrix(to, i, "mlp.down.weight", width, c->hidden_size);
-    layer->down_bias = list_vector(to, i, "mlp.down.bias", width, c->mlp_bias);
-}
-
-static void list_all(listing *to, const fst_model_config *c)
-{
-    fst__parameters *p = to->parameters;
-    int64_t width = c->width;
-    p->token_embedding = list(to, "embedding.tokens.weight", c->vocabulary_size, width, 2,
-                              FST__PARAMETER_DECAY);
-    if (c->position == FST_POSITION_LEARNED)
-        p->position_embedding = list(to, "embedding.positions.weight", c->context_length, width, 2,
-                                     FST__PARAMETER_DECAY);
-    for (int32_t i = 0; i < c->layers; ++i)
-        list_layer(to, c, i);
-    p->norm_weight = list(to, "norm.weight", 1, width, 1, 0);
-    if (c->norm == FST_NORM_LAYER && c->norm_bias)
-        p->norm_bias = list(to, "norm.bias", 1, width, 1, 0);
-    p->head_weight = c->tied ? p->token_embedding
-                             : list(to, "head.weight", c->vocabulary_size, width, 2,
-                                    FST__PARAMETER_DECAY);
 }
 
 static int64_t padded_size(const fst__parameter *item)
@@ -128,15 +58,16 @@ fst_status fst__parameters_create(fst__allocator *allocator, const fst_model_con
                                   int32_t dtype, fst__parameters *out)
 {
     fst__parameters p = {.allocator = allocator};
-    size_t most = (size_t)config->layers * PER_LAYER + OUTSIDE_LAYERS;
+    const fst__backbone *backbone = fst__backbone_of(config);
+    size_t most = (size_t)backbone->parameter_limit(config);
     p.capacity = (int64_t)most + (int64_t)config->layers * ADDED_PER_LAYER + ADDED_OUTSIDE;
     p.items = fst__alloc_array(allocator, (size_t)p.capacity, sizeof *p.items);
     p.names = fst__alloc_array(allocator, most, NAME_SIZE);
     p.layers = fst__alloc_zero(allocator, (size_t)config->layers * sizeof *p.layers);
     if (!p.items || !p.names || !p.layers)
         goto fail;
-    listing all = {.parameters = &p};
-    list_all(&all, config);
+    fst__parameter_list all = {.parameters = &p};
+    backbone->list(&all, config);
     p.elements = all.elements;
     p.backbone = p.count;
     p.values = fst__alloc_array(allocator, (size_t)p.elements, sizeof *p.values);
@@ -233,12 +164,6 @@ static void convert_chunk(void *context, int64_t index, int32_t worker)
     self->kernels->to_bf16(self->item->value + begin, self->item->working + begin, count);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
 void fst__parameters_draw(fst__parameters *parameters, const fst__compute *compute, int64_t index,
                           double std, uint64_t seed, uint64_t number)
 {
@@ -253,20 +178,16 @@ void fst__parameters_draw(fst__parameters *parameters, const fst__compute *compu
 void fst__parameters_initialise(fst__parameters *parameters, const fst__compute *compute,
                                 const fst_model_config *config, uint64_t seed)
 {
-    /* GPT-2: the projections back into the stream start smaller, so that its variance does not
-     * grow with depth (Radford et al. 2019, section 2.3). */
-    double residual_std = config->init_std / sqrt(2.0 * config->layers);
+    const fst__backbone *backbone = fst__backbone_of(config);
     for (int64_t i = 0; i < parameters->count; ++i) {
         fst__parameter *item = &parameters->items[i];
         if (item->rank == 1) {
-            fst__real value = ends_with(item->name, "norm.weight") ? 1 : 0;
+            fst__real value = fst__text_ends_with(item->name, "norm.weight") ? 1 : 0;
             for (int64_t j = 0; j < item->columns; ++j)
                 item->value[j] = value;
             continue;
         }
-        bool residual = ends_with(item->name, "attention.output.weight") ||
-                        ends_with(item->name, "mlp.down.weight");
-        fst__parameters_draw(parameters, compute, i, residual ? residual_std : config->init_std, seed,
+        fst__parameters_draw(parameters, compute, i, backbone->initial_std(config, item), seed,
                              (uint64_t)i);
     }
     fst__parameters_refresh_working(parameters, compute);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "model/backbone.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,24 +41,24 @@ bool fst__model_is_frozen(const fst_model *model)
     return true;
 }
 
-static int32_t place_of(const char *name, int32_t layers)
+/* Of an adapter's parameter its layer, else a head's. */
+static int32_t added_place(const char *name, int32_t heads)
 {
     int layer;
-    if (strncmp(name, "embedding.", 10) == 0)
-        return -1;
-    if (sscanf(name, "layers.%d.", &layer) == 1)
-        return layer;
-    return strncmp(name, "norm.", 5) == 0 ? layers : layers + 1;
+    return sscanf(name, "layers.%d.", &layer) == 1 ? layer : heads;
 }
 
 int32_t fst__model_lowest_trainable(const fst_model *model)
 {
-    int32_t layers = model->config.layers, lowest = layers + 1;
+    const fst__backbone *backbone = fst__backbone_of(&model->config);
+    int32_t heads = model->config.layers + 1, lowest = heads;
     for (int64_t i = 0; i < model->parameters.count; ++i) {
         const fst__parameter *parameter = &model->parameters.items[i];
         if (is_frozen(parameter))
             continue;
-        int32_t place = place_of(parameter->name, layers);
+        int32_t place = i < model->parameters.backbone
+                            ? backbone->place(&model->config, parameter->name)
+                            : added_place(parameter->name, heads);
         lowest = place < lowest ? place : lowest;
     }
     return lowest;

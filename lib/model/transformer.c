@@ -3,7 +3,6 @@
 #include "model/decode.h"
 #include "model/projection.h"
 #include "nn/activation.h"
-#include "nn/embedding.h"
 #include "nn/rotary.h"
 
 #include <math.h>
@@ -151,30 +150,12 @@ fst_status fst__block_forward(fst_model *model, int32_t index, bool with_mlp)
     return mlp_forward(model, index, with_mlp);
 }
 
-static fst_status embed(fst_model *model)
-{
-    fst__activations *a = &model->activations;
-    const fst__parameters *p = &model->parameters;
-    fst__dropout dropout = fst__dropout_at(model, FST__DROPOUT_EMBEDDING, 0);
-    fst__matrix tokens = fst__weight_matrix(p->token_embedding);
-    fst__matrix positions;
-    if (p->position_embedding)
-        positions = fst__weight_matrix(p->position_embedding);
-    fst__embedding_forward(model->context->compute, a->ids, tokens, a->positions,
-                           p->position_embedding ? &positions : NULL, NULL, NULL, &dropout,
-                           a->layers[0].input);
-    return FST_OK;
-}
-
-fst_status fst__transformer_forward(fst_model *model)
+fst_status fst__blocks_forward(fst_model *model)
 {
     const fst__compute *compute = model->context->compute;
     const fst__parameters *p = &model->parameters;
     fst__activations *a = &model->activations;
     int32_t count = model->config.layers;
-    fst_status status = embed(model);
-    if (status)
-        return status;
     fst__matrix stream = a->layers[0].input;
     for (int32_t i = 0; i <= count; ++i) {
         bool last = i == count;
@@ -189,7 +170,7 @@ fst_status fst__transformer_forward(fst_model *model)
                           last ? a->rstd : a->layers[i].attention_rstd);
         if (last)
             break;
-        status = fst__block_forward(model, i, true);
+        fst_status status = fst__block_forward(model, i, true);
         if (status)
             return status;
         stream = a->layers[i].middle;

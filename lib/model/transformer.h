@@ -2,7 +2,7 @@
  * The one transformer: pre-norm blocks over a residual stream. Which norm, positions, heads and MLP
  * is read from the config; nothing here knows a family.
  *
- *   x₀ = embed(ids);  mₗ = xₗ + attention(norm(xₗ));  xₗ₊₁ = mₗ + mlp(norm(mₗ));  hidden = norm(x_L)
+ *   x₀ = embed(batch);  mₗ = xₗ + attention(norm(xₗ));  xₗ₊₁ = mₗ + mlp(norm(mₗ));  hidden = norm(x_L)
  *
  * What a block adds is kept in `branch` and joins the stream inside the next norm, which reads the
  * stream anyway.
@@ -10,7 +10,7 @@
 #ifndef FST_MODEL_TRANSFORMER_H
 #define FST_MODEL_TRANSFORMER_H
 
-#include "model/model.h"
+#include "model/backbone.h"
 #include "nn/attention.h"
 #include "nn/dropout.h"
 #include "nn/norm.h"
@@ -32,14 +32,27 @@ fst__attention fst__attention_of(const fst_model *model, int32_t layer);
 void fst__attention_operands(const fst_model *model, const fst__layer_activations *layer,
                              fst__matrix *query, fst__matrix *key, fst__matrix *value);
 
-/* From ids to `hidden`. */
-fst_status fst__transformer_forward(fst_model *model);
+/* From the stream in the first layer's input to `hidden`. */
+fst_status fst__blocks_forward(fst_model *model);
 
 /* One block up to `up`, from layer->input; what the MLP adds is left in `branch` if with_mlp. */
 fst_status fst__block_forward(fst_model *model, int32_t index, bool with_mlp);
 
-/* From the gradient of `hidden` in d_normed to all parameters that are trained; stops below the
- * lowest of them. */
-fst_status fst__transformer_backward(fst_model *model);
+/* From the gradient of `hidden` in d_normed to all parameters that are trained, down to `lowest`: see
+ * fst__model_lowest_trainable. Below 0 it goes to the end, and leaves in d_stream the gradient of the
+ * stream that entered the first block. */
+fst_status fst__blocks_backward(fst_model *model, int32_t lowest);
+
+/* From ids to `hidden`: the text backbone's own, and decoding's. transformer_text.c */
+fst_status fst__transformer_forward(fst_model *model);
+
+/* Members of a backbone's table, for all whose blocks are these. transformer_parameters.c */
+void fst__blocks_list(fst__parameter_list *list, const fst_model_config *config);
+fst_status fst__blocks_open(fst_model *model);
+void fst__blocks_close(fst_model *model);
+void fst__blocks_layout(const fst_model *model, fst__activations *out, fst__arena *arena,
+                        int64_t rows, int64_t length, bool training, size_t least_scratch);
+double fst__blocks_initial_std(const fst_model_config *config, const fst__parameter *parameter);
+int32_t fst__blocks_place(const fst_model_config *config, const char *name);
 
 #endif

@@ -1,9 +1,7 @@
 #include "model/transformer.h"
 
 #include "model/projection.h"
-#include "model/trainable.h"
 #include "nn/activation.h"
-#include "nn/embedding.h"
 #include "nn/rotary.h"
 
 /* The norm's output once more, into `normed`. */
@@ -128,14 +126,12 @@ static fst_status block_again(fst_model *model, int32_t index)
     return fst__block_forward(model, index, false);
 }
 
-fst_status fst__transformer_backward(fst_model *model)
+fst_status fst__blocks_backward(fst_model *model, int32_t lowest)
 {
     const fst__compute *compute = model->context->compute;
     const fst__parameters *p = &model->parameters;
     fst__activations *a = &model->activations;
-    int32_t count = model->config.layers, lowest = fst__model_lowest_trainable(model);
-    if (lowest > count)
-        return FST_OK;
+    int32_t count = model->config.layers;
     fst__norm norm = fst__norm_of(model, p->norm_weight, p->norm_bias);
     fst__dropout dropout = fst__dropout_at(model, FST__DROPOUT_MLP_BRANCH, count - 1);
     fst__norm_backward(compute, &norm, a->output, a->mean, a->rstd, a->d_normed, a->d_stream, false,
@@ -150,11 +146,5 @@ fst_status fst__transformer_backward(fst_model *model)
         if (status)
             return status;
     }
-    if (lowest >= 0)
-        return FST_OK;
-    fst__dropout embedding_dropout = fst__dropout_at(model, FST__DROPOUT_EMBEDDING, 0);
-    fst__embedding_backward(compute, a->ids, a->positions, NULL, &embedding_dropout, a->d_stream,
-                            fst__gradient_or_null(p->token_embedding),
-                            fst__gradient_or_null(p->position_embedding), NULL);
     return FST_OK;
 }
