@@ -31,6 +31,6 @@ rm -rf "$environment"
 "$host_python" -m venv "$environment" >&2
 "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
     -r "$requirements" >&2
-"$environment/bin/python" -c 'import numpy, torch, transformers, tokenizers, safetensors, peft, sklearn, scipy' >&2
+"$environment/bin/python" -c 'import numpy, torch, transformers, tokenizers, safetensors, peft, sklearn, scipy, seqeval' >&2
 printf '%s\n' "$wanted" >"$stamp"
 echo "$environment/bin/python"

@@ -11,6 +11,7 @@
 #include "fourstage/context.h"
 #include "fourstage/dataset.h"
 #include "fourstage/dpo.h"
+#include "fourstage/entities.h"
 #include "fourstage/examples.h"
 #include "fourstage/masking.h"
 #include "fourstage/metrics.h"

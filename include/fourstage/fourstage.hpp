@@ -46,6 +46,7 @@ struct destroy {
     void operator()(fst_context *handle) const noexcept { fst_context_destroy(handle); }
     void operator()(fst_tokenizer *handle) const noexcept { fst_tokenizer_destroy(handle); }
     void operator()(fst_dataset *handle) const noexcept { fst_dataset_destroy(handle); }
+    void operator()(fst_entities *handle) const noexcept { fst_entities_destroy(handle); }
     void operator()(fst_model *handle) const noexcept { fst_model_destroy(handle); }
     void operator()(fst_optimizer *handle) const noexcept { fst_optimizer_destroy(handle); }
     void operator()(fst_policy *handle) const noexcept { fst_policy_destroy(handle); }
@@ -57,6 +58,7 @@ template <class T> using handle = std::unique_ptr<T, destroy>;
 using context = handle<fst_context>;
 using tokenizer = handle<fst_tokenizer>;
 using dataset = handle<fst_dataset>;
+using entities = handle<fst_entities>;
 using model = handle<fst_model>;
 using optimizer = handle<fst_optimizer>;
 using policy = handle<fst_policy>;

@@ -22,6 +22,8 @@ typedef struct fst_dataset fst_dataset;
 typedef struct fst_model fst_model;
 /** Parameter groups, moments, schedule, clipping. @since 0.1 */
 typedef struct fst_optimizer fst_optimizer;
+/** Counts entities in sequences of tags, true and predicted ones. @since 0.1 */
+typedef struct fst_entities fst_entities;
 /** A model that acts: samples tokens. @since 0.1 */
 typedef struct fst_policy fst_policy;
 /** Anything that scores answers: a model with a score head, a callback, a rule, or a sum of these. @since 0.1 */
