@@ -646,6 +646,13 @@ REFERENCE_AUTO = 0
 REFERENCE_MODEL = 1
 REFERENCE_TRUNK = 2
 REFERENCE_COPY = 3
+TAGS_AUTO = 0
+TAGS_IOB1 = 1
+TAGS_IOB2 = 2
+TAGS_IOE1 = 3
+TAGS_IOE2 = 4
+TAGS_IOBES = 5
+TAGS_BILOU = 6
 EXAMPLES_CONVERSATIONS = 0
 EXAMPLES_LABELLED = 1
 EXAMPLES_PREFERENCES = 2
@@ -1340,6 +1347,73 @@ class DpoOptions(Struct):
         ("desirable_weight", ctypes.c_double),
         ("undesirable_weight", ctypes.c_double),
         ("sft", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class EntityMetrics(Struct):
+    """What was counted so far. A ratio whose denominator is 0 is 0. Macro and weighted means are over
+        the types that occur among true or predicted entities; weights are the true entities.
+    Since 0.1
+
+    sequences: sequences added
+    tokens: tokens of these that were not left out
+    right_tokens: of which the class was told
+    labelled: true entities
+    predicted: predicted entities
+    right: predicted entities that are true ones
+    precision: right / predicted
+    recall: right / labelled
+    f1: 2·precision·recall / (precision + recall)
+    precision_macro: mean over types
+    recall_macro: mean over types
+    f1_macro: mean over types
+    precision_weighted: weighted mean over types
+    recall_weighted: weighted mean over types
+    f1_weighted: weighted mean over types
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("sequences", ctypes.c_int64),
+        ("tokens", ctypes.c_int64),
+        ("right_tokens", ctypes.c_int64),
+        ("labelled", ctypes.c_int64),
+        ("predicted", ctypes.c_int64),
+        ("right", ctypes.c_int64),
+        ("precision", ctypes.c_double),
+        ("recall", ctypes.c_double),
+        ("f1", ctypes.c_double),
+        ("precision_macro", ctypes.c_double),
+        ("recall_macro", ctypes.c_double),
+        ("f1_macro", ctypes.c_double),
+        ("precision_weighted", ctypes.c_double),
+        ("recall_weighted", ctypes.c_double),
+        ("f1_weighted", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class EntityType(Struct):
+    """The entities of one type.
+    Since 0.1
+
+    name: borrowed while the counter lives; "_" where a tag has no type
+    labelled: true entities: the support
+    predicted: predicted entities
+    right: predicted entities that are true ones
+    precision: right / predicted; 0 without any, as the next two
+    recall: right / labelled
+    f1: 2·precision·recall / (precision + recall)
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("name", ctypes.c_char_p),
+        ("labelled", ctypes.c_int64),
+        ("predicted", ctypes.c_int64),
+        ("right", ctypes.c_int64),
+        ("precision", ctypes.c_double),
+        ("recall", ctypes.c_double),
+        ("f1", ctypes.c_double),
     ]
     _kinds_ = dict(_fields_)
 
@@ -2889,6 +2963,8 @@ STRUCTS = {
     "fst_run_info": RunInfo,
     "fst_memory": Memory,
     "fst_dpo_options": DpoOptions,
+    "fst_entity_metrics": EntityMetrics,
+    "fst_entity_type": EntityType,
     "fst_example_options": ExampleOptions,
     "fst_examples_info": ExamplesInfo,
     "fst_example": Example,
@@ -3056,6 +3132,22 @@ _fst_dpo_options_init = _FUNCTIONS["fst_dpo_options_init"] = _bind("fst_dpo_opti
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dpo_create = _FUNCTIONS["fst_dpo_create"] = _bind("fst_dpo_create", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_void_p)
+_fst_entities_create = _FUNCTIONS["fst_entities_create"] = _bind("fst_entities_create",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32,
+        ctypes.c_int32, ctypes.c_void_p)
+_fst_entities_destroy = _FUNCTIONS["fst_entities_destroy"] = _bind("fst_entities_destroy", None,
+        ctypes.c_void_p)
+_fst_entities_add = _FUNCTIONS["fst_entities_add"] = _bind("fst_entities_add", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+_fst_entities_clear = _FUNCTIONS["fst_entities_clear"] = _bind("fst_entities_clear", ctypes.c_int32,
+        ctypes.c_void_p)
+_fst_entities_get_metrics = _FUNCTIONS["fst_entities_get_metrics"] = _bind("fst_entities_get_metrics", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_entities_get_type_count = _FUNCTIONS["fst_entities_get_type_count"] = _bind("fst_entities_get_type_count", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_entities_get_type = _FUNCTIONS["fst_entities_get_type"] = _bind("fst_entities_get_type",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
+_fst_entities_find = _FUNCTIONS["fst_entities_find"] = _bind("fst_entities_find", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_example_options_init = _FUNCTIONS["fst_example_options_init"] = _bind("fst_example_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_load_examples = _FUNCTIONS["fst_dataset_load_examples"] = _bind("fst_dataset_load_examples", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_from_conversations = _FUNCTIONS["fst_dataset_from_conversations"] = _bind("fst_dataset_from_conversations", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
@@ -4223,6 +4315,123 @@ class Optimizer(Handle):
         _check(_fst_optimizer_learning_rate(self._pointer(), _index(step),
                 ctypes.byref(learning_rate_out)))
         return learning_rate_out.value
+
+
+class Entities(Handle):
+    """Counts entities in sequences of tags, true and predicted ones.
+    Since 0.1
+    """
+    _destroy_ = "fst_entities_destroy"
+
+    @staticmethod
+    def create(context, tags, strict, scheme):
+        """Makes a counter of entities. A tag is a letter, its prefix, and a type behind "-"; "O" is
+            outside.
+        context: the context; kept alive by the counter.
+        tags: [tag_count] names of the classes, in UTF-8, none empty; copied.
+        strict: 1: as the scheme demands; 0: as conlleval counts, for which the scheme is not read.
+        scheme: FST_TAGS_ value.
+        Returns entities: the caller owns it.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT naming the tag, also for one that is not of the
+            scheme, and for FST_TAGS_AUTO where the tags do not tell it (seqeval's auto_detect);
+            FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        tags_c, tags_lengths, tags_count = _texts(tags)
+        entities_out = ctypes.c_void_p()
+        _keep = (context, tags_c,)
+        _check(_fst_entities_create(_handle(Context, context), tags_c, tags_count, _index(strict),
+                _index(scheme), ctypes.byref(entities_out)))
+        return Entities._adopt(entities_out.value, _keep)
+
+    def __init__(self, context, tags, strict, scheme):
+        """As create."""
+        made = Entities.create(context, tags, strict, scheme)
+        self._take(made._address, made._keep)
+        made._owned = False
+
+    def add(self, labels, predictions, offsets, sequences):
+        """Counts some sequences more. An entity never goes from one sequence into the next.
+        labels: [offsets[sequences]] the true class of each token; negative: the token is left out.
+        predictions: [offsets[sequences]] the class it was taken for; negative: likewise.
+        offsets: [sequences + 1] sequence i is tokens offsets[i] … offsets[i + 1] − 1; offsets[0] =
+            0, never falling.
+        sequences: at least 1.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT, naming the token, with nothing counted;
+            FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        labels = _input(labels, 'int32')
+        predictions = _input(predictions, 'int32')
+        offsets = _input(offsets, 'int64')
+        return _check(_fst_entities_add(self._pointer(), _address(labels), _address(predictions),
+                _address(offsets), _index(sequences)))
+
+    def clear(self):
+        """Forgets what was counted.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        return _check(_fst_entities_clear(self._pointer()))
+
+    def get_metrics(self):
+        """Returns metrics
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        metrics_out = EntityMetrics()
+        object.__setattr__(metrics_out, 'status', _check(_fst_entities_get_metrics(self._pointer(),
+                ctypes.byref(metrics_out), ctypes.sizeof(metrics_out))))
+        return metrics_out
+
+    def get_type_count(self):
+        """How many types the tags have.
+        Returns count
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        count_out = ctypes.c_int64()
+        _check(_fst_entities_get_type_count(self._pointer(), ctypes.byref(count_out)))
+        return count_out.value
+
+    def get_type(self, index):
+        """index: 0 ≤ index < types; they are sorted by the bytes of their names.
+        Returns type
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        type_out = EntityType()
+        object.__setattr__(type_out, 'status', _check(_fst_entities_get_type(self._pointer(),
+                _index(index), ctypes.byref(type_out), ctypes.sizeof(type_out))))
+        return type_out
+
+    def find(self, tags, tokens):
+        """The entities of one sequence; nothing is counted.
+        tags: [tokens] classes.
+        tokens: at least 1.
+        Returns types: [capacity] each entity's type, in the order of the sequence; may be NULL
+            where capacity is 0, as the next two.
+        Returns begins: [capacity] its first token.
+        Returns ends: [capacity] the token behind its last.
+        Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL with count set; FST_ERR_INVALID_ARGUMENT naming the
+            token.
+        Since 0.1
+        """
+        tags = _input(tags, 'int32')
+        _capacity = 256
+        _count = ctypes.c_int64()
+        while True:
+            types_out = numpy.empty(_capacity, 'int32')
+            begins_out = numpy.empty(_capacity, 'int64')
+            ends_out = numpy.empty(_capacity, 'int64')
+            _status = _fst_entities_find(self._pointer(), _address(tags), _index(tokens),
+                    _address(types_out), _address(begins_out), _address(ends_out), _capacity,
+                    ctypes.byref(_count))
+            if _status != ERR_BUFFER_TOO_SMALL:
+                break
+            _capacity = _count.value
+        _check(_status)
+        return types_out[:_count.value], begins_out[:_count.value], ends_out[:_count.value]
 
 
 class Policy(Handle):
