@@ -26,6 +26,15 @@ extern "C" {
 /** Muon for the matrices between embedding and head, AdamW for everything else (Jordan et al.,
  *  "Muon: an optimizer for hidden layers in neural networks", 2024). @since 0.1 */
 #define FST_OPTIMIZER_MUON 2
+/** LARS (You, Gitman and Ginsburg, "Large batch training of convolutional networks", arXiv 1708.03888,
+ *  equation 6 and algorithm 1): SGD with momentum whose step is measured by each matrix's own norm,
+ *
+ *      g' = η·‖w‖ / (‖g‖ + λ‖w‖ + ε) · (g + λw)      v = μ·v + g'      w −= rate·v
+ *
+ *  step for step as NVIDIA apex' LARC with clip=False over torch.optim.SGD, and Lightning Bolts' LARS. The
+ *  factor in front is 1 where ‖w‖ or ‖g‖ is 0 (then without λ, too), and for norms and biases, which have
+ *  no λ either, as SimCLR leaves them out. ‖g‖ is that after clipping. @since 0.1 */
+#define FST_OPTIMIZER_LARS 3
 
 #define FST_SCHEDULE_CONSTANT 0 /**< the peak. @since 0.1 */
 #define FST_SCHEDULE_LINEAR 1   /**< straight from the peak to the minimum at total_steps. @since 0.1 */
@@ -80,12 +89,12 @@ typedef struct fst_optimizer_options {
     double learning_rate;  /**< the schedule's peak, ≥ 0; default 1e-3 */
     double beta1;          /**< AdamW, 0 ≤ β₁ < 1; default 0.9 */
     double beta2;          /**< AdamW, 0 ≤ β₂ < 1; default 0.999 */
-    double epsilon;        /**< AdamW, added to √v̂, ≥ 0; default 1e-8 */
-    double weight_decay;   /**< for matrices and embeddings; norms and biases have none; ≥ 0; default 0.01, as torch.optim.AdamW; AdamW and SGD */
+    double epsilon;        /**< AdamW, added to √v̂; LARS, to the norms; ≥ 0; default 1e-8 */
+    double weight_decay;   /**< for matrices and embeddings; norms and biases have none; ≥ 0; default 0.01, as torch.optim.AdamW; AdamW, SGD and LARS, for which SimCLR has 1e-6 to 1e-4 */
     double clip_norm;      /**< largest norm of all gradients together; 0: no clipping; default 1 */
     double momentum;       /**< SGD, 0 ≤ μ < 1; default 0 */
     double dampening;      /**< SGD, of the gradient's part in the momentum; default 0 */
-    int32_t nesterov;      /**< SGD, 1: Nesterov's momentum, which needs momentum > 0 and dampening 0; default 0 */
+    int32_t nesterov;      /**< SGD, LARS, 1: Nesterov's momentum, which needs momentum > 0 (of SGD, with dampening 0; LARS: lars_momentum); default 0 */
     int32_t keep_gradients; /**< 1: fst_optimizer_step leaves the gradients as they were; default 0: it zeroes them */
     int32_t warmup;        /**< FST_WARMUP_ value; default FST_WARMUP_ABOVE_ZERO */
     int32_t muon_scale;    /**< FST_MUON_SCALE_ value; default FST_MUON_SCALE_ORIGINAL */
@@ -106,6 +115,8 @@ typedef struct fst_optimizer_options {
     const double *group_weight_decays;  /**< factor of the weight decay, ≥ 0; NULL: 1 */
     int64_t group_count;   /**< default 0 */
     double layer_decay;    /**< factor of the learning rate for each layer downward, as ELECTRA and BEiT finetune: heads and the last norm 1, the top one of L layers d, the lowest d^L, embeddings d^(L+1); on top of the group's factor; ≥ 0, default 1 */
+    double lars_trust;     /**< LARS, η > 0; default 0.001 */
+    double lars_momentum;  /**< LARS, 0 ≤ μ < 1; default 0.9 */
 } fst_optimizer_options;
 
 /** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
@@ -114,7 +125,7 @@ FST_API fst_status fst_optimizer_options_init(fst_optimizer_options *options, si
 
 /**
  * Makes an optimizer for all parameters of a model that are not frozen at that moment. Its moments
- * take 8 bytes per weight with AdamW, 4 with SGD's momentum (0 without) and for Muon's matrices 4.
+ * take 8 bytes per weight with AdamW, 4 with SGD's or LARS' momentum (0 without) and for Muon's matrices 4.
  *
  * @param model kept alive by the optimizer.
  * @param options NULL for defaults.

@@ -19,6 +19,8 @@ typedef struct slot {
     double rate_factor;       /* of the learning rate */
     double weight_decay;      /* with the group's factor; 0 where the parameter takes none */
     bool muon;
+    bool adapted;             /* LARS measures its step by its norm */
+    double trust, trust_decay; /* LARS: factors of this step's gradient and weights */
     fst__real *first, *second; /* moments, NULL where the method has none */
     char *first_name, *second_name;
 } slot;
@@ -37,6 +39,7 @@ struct fst__optimizer {
     chunk *chunks; /* slot after slot */
     int64_t chunk_count;
     double *sums; /* [chunk_count] partial sums */
+    double *weight_sums; /* [chunk_count] LARS: the same of the weights; else NULL */
     fst__real *moments;
     fst__muon_scratch muon; /* one block, which begins at direction; NULL without Muon's matrices */
 };
@@ -54,12 +57,14 @@ static char *state_name(fst__allocator *allocator, const char *prefix, const cha
 
 static bool has_momentum(const fst_optimizer_options *options, const slot *s)
 {
+    if (options->kind == FST_OPTIMIZER_LARS)
+        return options->lars_momentum > 0;
     return s->muon || options->kind != FST_OPTIMIZER_SGD || options->momentum > 0;
 }
 
 static bool is_adamw(const fst_optimizer_options *options, const slot *s)
 {
-    return !s->muon && options->kind != FST_OPTIMIZER_SGD;
+    return !s->muon && options->kind != FST_OPTIMIZER_SGD && options->kind != FST_OPTIMIZER_LARS;
 }
 
 static fst_status check_parameter(const fst__parameter *p, int64_t index)
@@ -85,6 +90,8 @@ static fst_status slot_init(fst__optimizer *optimizer, slot *s, const fst__param
     s->rate_factor *= fst__optimizer_layer_factor(options, parameter->name, layers);
     double decay = s->muon ? options->muon_weight_decay : options->weight_decay;
     s->weight_decay = parameter->flags & FST__PARAMETER_DECAY ? decay * decay_factor : 0;
+    s->adapted = options->kind == FST_OPTIMIZER_LARS && parameter->flags & FST__PARAMETER_DECAY;
+    s->trust = 1;
 
     s->parameter.name = fst__strdup(optimizer->allocator, parameter->name);
     if (!s->parameter.name)
@@ -139,6 +146,12 @@ static fst_status make_chunks(fst__optimizer *optimizer)
     optimizer->sums = fst__alloc_array(optimizer->allocator, (size_t)count, sizeof(double));
     if (!optimizer->chunks || !optimizer->sums)
         return FST_ERR_NO_MEMORY;
+    if (optimizer->options.kind == FST_OPTIMIZER_LARS) {
+        optimizer->weight_sums =
+            fst__alloc_array(optimizer->allocator, (size_t)count, sizeof(double));
+        if (!optimizer->weight_sums)
+            return FST_ERR_NO_MEMORY;
+    }
     for (int64_t i = 0; i < optimizer->slot_count; ++i) {
         int64_t elements = slot_elements(&optimizer->slots[i]);
         for (int64_t offset = 0; offset < elements; offset += CHUNK) {
@@ -247,6 +260,7 @@ void fst__optimizer_destroy(fst__optimizer *optimizer)
     fst__allocator *allocator = optimizer->allocator;
     fst__free(allocator, optimizer->muon.direction);
     fst__free(allocator, optimizer->moments);
+    fst__free(allocator, optimizer->weight_sums);
     fst__free(allocator, optimizer->sums);
     fst__free(allocator, optimizer->chunks);
     for (int64_t i = 0; i < optimizer->slot_count; ++i) {
@@ -344,14 +358,18 @@ static void adamw_chunk(const step_task *task, const slot *s, const fst__update 
     task->kernels->adamw_update(update, &adamw);
 }
 
-static void sgd_chunk(const step_task *task, const slot *s, const fst__update *update)
+/* LARS too, whose trust ratio is in the gradient and in the decay. */
+static void sgd_chunk(const step_task *task, const slot *s, fst__update *update)
 {
     const fst_optimizer_options *o = &task->optimizer->options;
+    bool lars = o->kind == FST_OPTIMIZER_LARS;
+    if (s->adapted)
+        update->gradient_scale = (fst__real)(task->gradient_factor * s->trust);
     fst__sgd sgd = {
         .learning_rate = (fst__real)(task->learning_rate * s->rate_factor),
-        .weight_decay = (fst__real)s->weight_decay,
-        .momentum = (fst__real)o->momentum,
-        .rest_dampening = (fst__real)(1 - o->dampening),
+        .weight_decay = (fst__real)(s->adapted ? s->trust_decay : s->weight_decay),
+        .momentum = (fst__real)(lars ? o->lars_momentum : o->momentum),
+        .rest_dampening = (fst__real)(lars ? 1 : 1 - o->dampening),
         .nesterov = o->nesterov,
         .first = task->optimizer->steps == 0,
     };
@@ -367,7 +385,8 @@ static void update_chunk(void *context, int64_t index, int32_t worker)
     if (s->muon)
         return;
     fst__update update = chunk_update(task, c);
-    if (task->optimizer->options.kind == FST_OPTIMIZER_SGD)
+    int32_t kind = task->optimizer->options.kind;
+    if (kind == FST_OPTIMIZER_SGD || kind == FST_OPTIMIZER_LARS)
         sgd_chunk(task, s, &update);
     else
         adamw_chunk(task, s, &update);
@@ -442,6 +461,40 @@ static fst_status muon_steps(step_task *task, const fst__compute *compute)
     return FST_OK;
 }
 
+static void sum_weight_chunk(void *context, int64_t index, int32_t worker)
+{
+    const step_task *task = context;
+    const chunk *c = &task->optimizer->chunks[index];
+    const fst__real *value = task->optimizer->slots[c->slot].parameter.value;
+    (void)worker;
+    task->optimizer->weight_sums[index] = task->kernels->sum_squares(value + c->offset, c->count);
+}
+
+/* The gradients' sums are those that their norm left. */
+static void set_trust(step_task *task, const fst__compute *compute)
+{
+    fst__optimizer *optimizer = task->optimizer;
+    const fst_optimizer_options *o = &optimizer->options;
+    fst__pool_run(compute->pool, optimizer->chunk_count, sum_weight_chunk, task);
+    for (int64_t first = 0, next; first < optimizer->chunk_count; first = next) {
+        slot *s = &optimizer->slots[optimizer->chunks[first].slot];
+        double gradient = 0, weight = 0;
+        for (next = first; next < optimizer->chunk_count &&
+                           optimizer->chunks[next].slot == optimizer->chunks[first].slot;
+             ++next) {
+            gradient += optimizer->sums[next];
+            weight += optimizer->weight_sums[next];
+        }
+        gradient = sqrt(gradient) * fabs(task->gradient_factor);
+        weight = sqrt(weight);
+        bool whole = gradient > 0 && weight > 0;
+        s->trust = whole ? o->lars_trust * weight /
+                               (gradient + s->weight_decay * weight + o->epsilon)
+                         : 1;
+        s->trust_decay = whole ? s->trust * s->weight_decay : 0;
+    }
+}
+
 /* Factors that turn the two peaks into this step's rates. */
 static void set_rates(step_task *task, double override)
 {
@@ -477,6 +530,8 @@ fst_status fst__optimizer_step(fst__optimizer *optimizer, const fst__compute *co
     /* Muon first: it alone can fail. */
     if (optimizer->muon.direction && (status = muon_steps(&task, compute)))
         return status;
+    if (optimizer->weight_sums)
+        set_trust(&task, compute);
     fst__pool_run(compute->pool, optimizer->chunk_count, update_chunk, &task);
     optimizer->steps += 1;
     if (report) {

@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,6 +25,8 @@ fst_optimizer_options fst__optimizer_defaults(void)
         .muon_nesterov = 1,
         .muon_iterations = 5,
         .layer_decay = 1,
+        .lars_trust = 0.001,
+        .lars_momentum = 0.9,
     };
 }
 
@@ -75,6 +78,8 @@ static fst_status check_numbers(const fst_optimizer_options *o)
         {o->muon_momentum, 1, "muon_momentum"},
         {o->muon_weight_decay, INFINITY, "muon_weight_decay"},
         {o->layer_decay, INFINITY, "layer_decay"},
+        {o->lars_trust, INFINITY, "lars_trust"},
+        {o->lars_momentum, 1, "lars_momentum"},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; ++i) {
         fst_status status = check_number(numbers[i].value, numbers[i].below, numbers[i].name);
@@ -111,7 +116,7 @@ static fst_status check_groups(const fst_optimizer_options *o)
 fst_status fst__optimizer_check(const fst_optimizer_options *options)
 {
     const fst_optimizer_options *o = options;
-    if (o->kind < FST_OPTIMIZER_ADAMW || o->kind > FST_OPTIMIZER_MUON)
+    if (o->kind < FST_OPTIMIZER_ADAMW || o->kind > FST_OPTIMIZER_LARS)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "kind %d is none of the FST_OPTIMIZER_ values",
                          o->kind);
     if (o->muon_scale != FST_MUON_SCALE_ORIGINAL && o->muon_scale != FST_MUON_SCALE_MATCH_RMS)
@@ -127,7 +132,12 @@ fst_status fst__optimizer_check(const fst_optimizer_options *options)
         status = check_flag(o->muon_nesterov, "muon_nesterov");
     if (!status)
         status = check_numbers(o);
-    if (!status && o->nesterov && (o->momentum <= 0 || o->dampening != 0))
+    bool lars = o->kind == FST_OPTIMIZER_LARS;
+    if (!status && lars && o->lars_trust == 0)
+        status = fst__fail(FST_ERR_INVALID_ARGUMENT, "lars_trust is 0, expected > 0");
+    if (!status && lars && o->nesterov && o->lars_momentum == 0)
+        status = fst__fail(FST_ERR_INVALID_ARGUMENT, "nesterov needs lars_momentum > 0; it is 0");
+    if (!status && !lars && o->nesterov && (o->momentum <= 0 || o->dampening != 0))
         status = fst__fail(FST_ERR_INVALID_ARGUMENT,
                            "nesterov needs momentum > 0 and dampening 0; they are %g and %g",
                            o->momentum, o->dampening);

@@ -123,7 +123,7 @@ static const fst__setting optimizer_settings[] = {
     I32(nesterov, 0), I32(warmup, 0), I32(muon_scale, 0), I64(warmup_steps, 0), I64(total_steps, 0),
     I64(decay_steps, 0), F64(minimum_ratio, 0), F64(muon_learning_rate, 0), F64(muon_momentum, 0),
     F64(muon_weight_decay, 0), I32(muon_nesterov, 0), I32(muon_iterations, 0),
-    F64(layer_decay, 0),
+    F64(layer_decay, 0), F64(lars_trust, 0), F64(lars_momentum, 0),
 };
 #undef I32
 #undef I64

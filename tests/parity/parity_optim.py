@@ -37,6 +37,7 @@ class OptimizerOptions(ctypes.Structure):
     _fields_ += [("muon_nesterov", ctypes.c_int32), ("muon_iterations", ctypes.c_int32),
                  ("group_patterns", ctypes.c_void_p), ("group_learning_rates", ctypes.c_void_p),
                  ("group_weight_decays", ctypes.c_void_p), ("group_count", ctypes.c_int64)]
+    _fields_ += [(name, ctypes.c_double) for name in ("layer_decay", "lars_trust", "lars_momentum")]
 
 
 class ScheduleOptions(ctypes.Structure):
@@ -84,7 +85,8 @@ def problem(scale):
 def ours(values, gradients, **settings):
     options = OptimizerOptions(ctypes.sizeof(OptimizerOptions), learning_rate=1e-3, beta1=0.9, beta2=0.999,
                                epsilon=1e-8, weight_decay=0.01, clip_norm=0, muon_learning_rate=0.02,
-                               muon_momentum=0.95, muon_nesterov=1, muon_iterations=5)
+                               muon_momentum=0.95, muon_nesterov=1, muon_iterations=5, layer_decay=1,
+                               lars_trust=0.001, lars_momentum=0.9)
     for key, value in settings.items():
         setattr(options, key, value)
     results = [value.copy() for value in values]
@@ -157,6 +159,42 @@ def check_sgd():
         check(name, 0.3, lambda pairs: [torch.optim.SGD(groups(pairs, decay), lr=0.1, **rest)], 1e-6, clip=5.0,
               kind=1, learning_rate=0.1, weight_decay=decay,
               **{key: int(value) if key == "nesterov" else value for key, value in rest.items()})
+
+
+class ReferenceLARS(torch.optim.SGD):
+    """LARC of github.com/NVIDIA/apex, parallel/LARC.py, with clip=False, over torch.optim.SGD; groups with
+    adapted False are left out."""
+
+    def __init__(self, groups, lr, momentum=0.9, nesterov=False, trust=0.001, eps=1e-8):
+        super().__init__(groups, lr=lr, momentum=momentum, nesterov=nesterov)
+        self.trust, self.eps = trust, eps
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        decays = [group["weight_decay"] for group in self.param_groups]
+        for group, decay in zip(self.param_groups, decays):
+            group["weight_decay"] = 0
+            for p in group["params"] if group["adapted"] else []:
+                weight, gradient = torch.norm(p), torch.norm(p.grad)
+                if weight != 0 and gradient != 0:
+                    p.grad += decay * p
+                    p.grad *= self.trust * weight / (gradient + weight * decay + self.eps)
+        super().step(closure)
+        for group, decay in zip(self.param_groups, decays):
+            group["weight_decay"] = decay
+
+
+def check_lars():
+    def make(decay, **settings):
+        def of(pairs):
+            decayed, rest = groups(pairs, decay)
+            return [ReferenceLARS([{**decayed, "adapted": True}, {**rest, "adapted": False}], **settings)]
+        return of
+    check("LARS", 0.3, make(1e-4, lr=4.8), 1e-6, kind=3, learning_rate=4.8, weight_decay=1e-4)
+    check("LARS clipped, decay .1", 0.3, make(0.1, lr=2.0), 1e-6, clip=1.0, kind=3, learning_rate=2.0,
+          weight_decay=0.1)
+    check("LARS Nesterov, trust .02", 3.0, make(1e-6, lr=1.0, momentum=0.8, nesterov=True, trust=0.02), 1e-6,
+          kind=3, learning_rate=1.0, weight_decay=1e-6, lars_momentum=0.8, nesterov=1, lars_trust=0.02)
 
 
 class ReferenceMuon(torch.optim.Optimizer):
@@ -260,6 +298,7 @@ def check_schedules():
 
 check_adamw()
 check_sgd()
+check_lars()
 check_muon()
 check_schedules()
 sys.exit(1 if failures else 0)

@@ -170,6 +170,28 @@ static void plain_sgd(plain *p, int i, const fst_optimizer_options *o, int64_t s
     }
 }
 
+/* LARC of apex with clip=False, then SGD. */
+static void plain_lars(plain *p, int i, const fst_optimizer_options *o, int64_t step, double factor,
+                       double rate, double decay)
+{
+    double weight = 0, gradient = 0, trust = 1;
+    for (int64_t j = 0; j < elements(i); ++j) {
+        double g = gradient_at(i, j, step) * factor;
+        weight += p->value[i][j] * p->value[i][j];
+        gradient += g * g;
+    }
+    weight = sqrt(weight);
+    gradient = sqrt(gradient);
+    if (shapes[i].flags & FST__PARAMETER_DECAY)
+        trust = o->lars_trust * weight / (gradient + decay * weight + o->epsilon);
+    for (int64_t j = 0; j < elements(i); ++j) {
+        double *w = &p->value[i][j], *b = &p->first[i][j];
+        double d = trust * (gradient_at(i, j, step) * factor + decay * *w);
+        *b = o->lars_momentum * *b + d;
+        *w -= rate * (o->nesterov ? d + o->lars_momentum * *b : *b);
+    }
+}
+
 /* x [rows, columns] ← its Newton–Schulz iterate, in double and by the definition. */
 static void plain_newton_schulz(double *x, int64_t rows, int64_t columns, int steps)
 {
@@ -238,6 +260,8 @@ static void plain_step(plain *p, const fst_optimizer_options *o, int64_t step, d
         double decay = shapes[i].flags & FST__PARAMETER_DECAY ? o->weight_decay : 0;
         if (o->kind == FST_OPTIMIZER_MUON && shapes[i].flags & FST__PARAMETER_HIDDEN_MATRIX)
             plain_muon(p, i, o, step, factor, o->muon_learning_rate);
+        else if (o->kind == FST_OPTIMIZER_LARS)
+            plain_lars(p, i, o, step, factor, o->learning_rate, decay);
         else if (o->kind == FST_OPTIMIZER_SGD)
             plain_sgd(p, i, o, step, factor, o->learning_rate, decay);
         else
@@ -334,6 +358,52 @@ START_TEST(test_sgd)
     options.nesterov = 1;
     options.clip_norm = 0;
     run_all_tables(&options, 0.5, 2e-6);
+}
+END_TEST
+
+START_TEST(test_lars)
+{
+    fst_optimizer_options options = fst__optimizer_defaults();
+    options.kind = FST_OPTIMIZER_LARS;
+    options.learning_rate = 4;
+    options.weight_decay = 0.2;
+    run_all_tables(&options, 1, 2e-6);
+    options.clip_norm = 0;
+    options.nesterov = 1;
+    options.lars_trust = 0.02;
+    options.keep_gradients = 1;
+    run_all_tables(&options, 3, 2e-6);
+    options.nesterov = 0;
+    options.lars_momentum = 0;
+    options.weight_decay = 0;
+    options.epsilon = 0.5;
+    run_all_tables(&options, 0.5, 2e-6);
+}
+END_TEST
+
+/* A weight or a gradient of zeros measures nothing: plain descent, without decay. */
+START_TEST(test_lars_zero)
+{
+    model m;
+    model_init(&m);
+    fst_optimizer_options options = fst__optimizer_defaults();
+    options.kind = FST_OPTIMIZER_LARS;
+    options.learning_rate = 0.5;
+    options.weight_decay = 0.2;
+    options.clip_norm = 0;
+    fst__compute *compute = compute_open(1);
+    fst__optimizer *optimizer = optimizer_open(&m, &options);
+    fill_gradients(&m, 0);
+    memset(m.parameters[1].value, 0, (size_t)elements(1) * sizeof(fst__real));
+    memset(m.parameters[4].gradient, 0, (size_t)elements(4) * sizeof(fst__real));
+    fst__real kept = m.parameters[4].value[3];
+    ck_assert_int_eq(fst__optimizer_step(optimizer, compute, NULL, NULL), FST_OK);
+    ck_assert(m.parameters[4].value[3] == kept);
+    for (int64_t j = 0; j < elements(1); ++j)
+        ck_assert_double_eq_tol((double)m.parameters[1].value[j], -0.5 * gradient_at(1, j, 0), 1e-6);
+    fst__optimizer_destroy(optimizer);
+    compute_close(compute);
+    model_free(&m);
 }
 END_TEST
 
@@ -665,6 +735,8 @@ int main(void)
     tcase_set_timeout(test, 60);
     tcase_add_test(test, test_adamw);
     tcase_add_test(test, test_sgd);
+    tcase_add_test(test, test_lars);
+    tcase_add_test(test, test_lars_zero);
     tcase_add_test(test, test_muon);
     tcase_add_loop_test(test, test_same_bits_for_any_workers, 0, 3);
     tcase_add_loop_test(test, test_state_resumes, 0, 3);
