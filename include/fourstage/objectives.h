@@ -1,10 +1,11 @@
 /*
- * The objectives of the last three stages as pure functions: advantages, the losses of policies, values,
- * preferences, rewards and labels, and the gradient of each. The runs use these very functions; a loop of the
+ * The objectives as pure functions: advantages, the losses of policies, values, preferences, rewards,
+ * labels and embeddings, and the gradient of each. The runs use these very functions; a loop of the
  * caller's own gets the same bits from them.
  *
  * All arrays are the caller's, in the machine's memory, contiguous unless said otherwise, borrowed for
- * the call. Sums are taken in double, from the first element to the last. Nothing is allocated.
+ * the call. Sums are taken in double, from the first element to the last. Nothing is allocated, but by the
+ * losses that take a context.
  *
  * Weights: a loss is Σ wᵢ·lᵢ. An element of weight 0 is not read and its gradient is 0. weights NULL
  * means 1/n each, the mean over the n elements of the call. With weights from fst_loss_weights for the
@@ -17,7 +18,8 @@
  * outputs are then as before. A loss or gradient that leaves float32's range is FST_ERR_NUMERIC too;
  * outputs are then unspecified.
  *
- * Threads: any function here may be called from any thread at any time.
+ * Threads: any function here may be called from any thread at any time; those that take a context, on one
+ * context from one thread at a time.
  */
 #ifndef FOURSTAGE_OBJECTIVES_H
 #define FOURSTAGE_OBJECTIVES_H
@@ -633,6 +635,89 @@ FST_API fst_status fst_loss_labels(const fst_label_loss_options *options, const 
                                    const float *labels, const float *weights, int64_t examples,
                                    int64_t outputs, float *gradient, fst_score_loss *result,
                                    size_t size);
+
+/* ---- embeddings ---- */
+
+/** Options of fst_loss_ntxent and fst_loss_infonce. @since 0.1 */
+typedef struct fst_contrastive_loss_options {
+    size_t struct_size;         /**< set by fst_contrastive_loss_options_init */
+    double temperature;         /**< τ > 0; default 0.1; SimCSE has 0.05 */
+    double hard_negative_logit; /**< added to an anchor's logits with its own hard negatives, ln α of SimCSE's weight α; default 0 */
+} fst_contrastive_loss_options;
+
+/** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
+ *  @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_contrastive_loss_options_init(fst_contrastive_loss_options *options,
+                                                     size_t size);
+
+/** What a contrastive loss found, over embeddings scaled to length 1. @since 0.1 */
+typedef struct fst_contrastive_loss {
+    size_t struct_size; /**< size the caller passed */
+    double loss;        /**< mean over the anchors */
+    double accuracy;    /**< share of anchors that lie closer to their positive than to anything else */
+    double alignment;   /**< mean ‖a − p‖² of the positive pairs (Wang and Isola, arXiv 2005.10242, α = 2) */
+    double uniformity;  /**< ln of the mean of exp(−2‖a − b‖²) over the anchors and what belongs to other examples, hard negatives left out (there, t = 2); NaN where there is none */
+    int64_t count;      /**< anchors */
+} fst_contrastive_loss;
+
+/**
+ * NT-Xent, SimCLR's loss (Chen et al., arXiv 2002.05709, equation 1): of the 2N views of N examples each
+ * is an anchor, whose positive is the other view of its example and whose negatives are the rest.
+ *
+ *     l_i = −ln( exp(cos(z_i, z_p(i))/τ) / Σ_{j≠i} exp(cos(z_i, z_j)/τ) ),  loss = Σ l_i / 2N
+ *
+ * Gradients are with respect to the embeddings as given: scaling to length 1 is part of the loss. An
+ * embedding that is all zero has cosine 0 with everything and gets no gradient. The similarities are
+ * products on the context's threads, by blocks of rows that never hold all of them; the bits do not
+ * depend on the number of threads.
+ *
+ * @param context whose threads and memory are used during the call.
+ * @param options NULL for defaults; hard_negative_logit is not looked at.
+ * @param first [count, width] the examples' first views, for example a projection head's outputs.
+ * @param second [count, width] their second views.
+ * @param count N ≥ 2.
+ * @param width ≥ 1.
+ * @param first_gradient [count, width]; NULL: not wanted.
+ * @param second_gradient [count, width]; NULL: not wanted.
+ * @param result out. @param size sizeof *result.
+ * @return FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC, FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_loss_ntxent(fst_context *context, const fst_contrastive_loss_options *options,
+                                   const float *first, const float *second, int64_t count,
+                                   int64_t width, float *first_gradient, float *second_gradient,
+                                   fst_contrastive_loss *result, size_t size);
+
+/**
+ * InfoNCE with the batch's own negatives (van den Oord et al., arXiv 1807.03748; the form of SimCSE, Gao
+ * et al., arXiv 2104.08821, equations 1, 4 and 5): the positive of anchor i is candidate i, all other
+ * candidates are negatives.
+ *
+ *     l_i = −ln( exp(cos(a_i, c_i)/τ) / Σ_j exp(cos(a_i, c_j)/τ + b_ij) ),  loss = Σ l_i / N
+ *
+ * Candidates behind the first N are hard negatives, as many for each anchor, in blocks of N: candidate k·N + i,
+ * k ≥ 1, is one of anchor i, for which b is hard_negative_logit; else b = 0. They are negatives of the
+ * other anchors too. Otherwise as fst_loss_ntxent.
+ *
+ * @param context whose threads and memory are used during the call.
+ * @param options NULL for defaults.
+ * @param anchors [count, width]
+ * @param candidates [candidate_count, width]
+ * @param count N ≥ 1; with N = 1 hard negatives are needed.
+ * @param candidate_count a multiple of count.
+ * @param width ≥ 1.
+ * @param anchor_gradient [count, width]; NULL: not wanted.
+ * @param candidate_gradient [candidate_count, width]; NULL: not wanted.
+ * @param result out. @param size sizeof *result.
+ * @return FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC, FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_loss_infonce(fst_context *context,
+                                    const fst_contrastive_loss_options *options,
+                                    const float *anchors, const float *candidates, int64_t count,
+                                    int64_t candidate_count, int64_t width, float *anchor_gradient,
+                                    float *candidate_gradient, fst_contrastive_loss *result,
+                                    size_t size);
 
 #ifdef __cplusplus
 }

@@ -367,10 +367,46 @@ def check_labels():
                 [logits])
 
 
+def check_contrastive():
+    context = fst.Context()
+
+    def ntxent(a, b, temperature):
+        """As SimCLR's: the other view against all but oneself."""
+        z = F.normalize(torch.cat([a, b]))
+        logits = z @ z.T / temperature
+        logits = logits.masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf)
+        count = len(a)
+        return F.cross_entropy(logits, torch.cat([torch.arange(count) + count, torch.arange(count)]))
+
+    def simcse(anchors, candidates, temperature, weight=0.0):
+        """As SimCSE's models.py, with z3_weight on an anchor's own hard negative."""
+        count = len(anchors)
+        logits = F.cosine_similarity(anchors.unsqueeze(1), candidates.unsqueeze(0), dim=-1) / temperature
+        logits = logits + F.pad(weight * torch.eye(count), (count, 0))[:, :len(candidates)]
+        return F.cross_entropy(logits, torch.arange(count))
+
+    for count, width, temperature in ((64, 48, 0.5), (300, 33, 0.1), (2, 128, 0.07)):
+        first, second = normal(count, width, scale=2), normal(count, width)
+        second += first
+        gradients = empty(first, second)
+        found = fst.Loss.ntxent(context, first, second, count, width, *gradients, temperature=temperature)
+        against("NT-Xent", found.loss, gradients, lambda a, b: ntxent(a, b, temperature), [first, second])
+        found = fst.Loss.infonce(context, first, second, count, count, width, *gradients, temperature=temperature)
+        against("InfoNCE", found.loss, gradients, lambda a, b: simcse(a, b, temperature), [first, second])
+        distance = (F.normalize(torch.tensor(first)) - F.normalize(torch.tensor(second))).pow(2).sum(1).mean()
+        note("alignment", "loss", differ(found.alignment, distance.item()), LOSS)
+        hard = np.concatenate([second, normal(count, width) + first])
+        gradients = empty(first, hard)
+        found = fst.Loss.infonce(context, first, hard, count, 2 * count, width, *gradients, temperature=temperature,
+                                 hard_negative_logit=0.3)
+        against("InfoNCE with hard negatives", found.loss, gradients,
+                lambda a, c: simcse(a, c, temperature, 0.3), [first, hard])
+
+
 def main():
     for check in (check_gae, check_advantages, check_policy, check_value, check_kl, check_aggregation,
                   check_preferences, check_kto, check_pairs, check_k_wise, check_graded,
-                  check_labels):
+                  check_labels, check_contrastive):
         check()
     for name, errors in worst.items():
         print(f"{name}: " + ", ".join(f"{kind} {error:.2g}" for kind, error in errors.items()))

@@ -6,7 +6,9 @@
 #ifndef FST_STAGES_OBJECTIVES_OBJECTIVES_H
 #define FST_STAGES_OBJECTIVES_OBJECTIVES_H
 
+#include "base/arena.h"
 #include "fourstage/objectives.h"
+#include "kernels/compute.h"
 #include "tensor/real.h"
 
 fst_gae_options fst__gae_defaults(void);
@@ -17,6 +19,7 @@ fst_kl_controller fst__kl_controller_defaults(void);
 fst_preference_loss_options fst__preference_loss_defaults(void);
 fst_kto_options fst__kto_defaults(void);
 fst_label_loss_options fst__label_loss_defaults(void);
+fst_contrastive_loss_options fst__contrastive_loss_defaults(void);
 
 /* Checks of options alone, for a stage's create; the losses make them too. */
 fst_status fst__gae_check(const fst_gae_options *options);
@@ -25,6 +28,7 @@ fst_status fst__kl_controller_check(const fst_kl_controller *controller);
 fst_status fst__preference_loss_check(const fst_preference_loss_options *options);
 fst_status fst__kto_check(const fst_kto_options *options);
 fst_status fst__label_loss_check(const fst_label_loss_options *options, int64_t outputs);
+fst_status fst__contrastive_loss_check(const fst_contrastive_loss_options *options);
 
 /* advantages.c */
 fst_status fst__advantages_gae(const fst_gae_options *options, const fst_trajectories *layout,
@@ -99,5 +103,20 @@ fst_status fst__loss_classes(const fst_label_loss_options *options, const fst__r
 fst_status fst__loss_labels(const fst_label_loss_options *options, const fst__real *logits,
                             const fst__real *labels, const fst__real *weights, int64_t count,
                             int64_t outputs, fst__real *gradient, fst_score_loss *result);
+
+/* contrastive.c */
+/* Bytes that the losses want of `scratch`: of NT-Xent with 2N rows, both are 2N, else rows N and
+ * candidates those. 0: too many to count. */
+size_t fst__contrastive_scratch(int64_t rows, int64_t candidates, int64_t width, bool ntxent);
+fst_status fst__loss_ntxent(const fst__compute *compute, const fst_contrastive_loss_options *options,
+                            const fst__real *first, const fst__real *second, int64_t count,
+                            int64_t width, fst__real *first_gradient, fst__real *second_gradient,
+                            fst__arena *scratch, fst_contrastive_loss *result);
+fst_status fst__loss_infonce(const fst__compute *compute,
+                             const fst_contrastive_loss_options *options, const fst__real *anchors,
+                             const fst__real *candidates, int64_t count, int64_t candidate_count,
+                             int64_t width, fst__real *anchor_gradient,
+                             fst__real *candidate_gradient, fst__arena *scratch,
+                             fst_contrastive_loss *result);
 
 #endif
