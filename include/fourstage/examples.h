@@ -1,5 +1,5 @@
 /*
- * Datasets of examples: conversations, labelled texts, preferences, prompts.
+ * Datasets of examples: conversations, labelled texts, preferences, prompts, pairs.
  *
  * An example has one or more sequences of ids, of which each id may be trained on or not, and
  * labels. Such a dataset is an fst_dataset like any other: fst_dataset_split splits it by examples,
@@ -25,6 +25,10 @@ extern "C" {
 #define FST_EXAMPLES_LABELLED 1      /**< one sequence and label_count labels: class index, multi-hot or scores; NaN: missing. @since 0.1 */
 #define FST_EXAMPLES_PREFERENCES 2   /**< two or more sequences, best first (of a pair: chosen, rejected), that share a prompt; trained: the answer. @since 0.1 */
 #define FST_EXAMPLES_PROMPTS 3       /**< one sequence, for a policy to go on with. @since 0.1 */
+
+/** Two sequences that mean the same (an anchor and its positive) or are compared with each other, or three: a hard
+ *  negative behind them; and label_count labels, or none. For fst_contrastive_create. @since 0.1 */
+#define FST_EXAMPLES_PAIRS 6
 
 #define FST_FORMAT_AUTO 0  /**< by the name: .json, .jsonl, .csv, .tsv, .txt, with .gz behind it or not. @since 0.1 */
 #define FST_FORMAT_JSONL 1 /**< a JSON object a line. @since 0.1 */
@@ -56,8 +60,8 @@ typedef struct fst_example_options {
     int32_t latin1;                /**< files: 1: bytes are ISO 8859-1; 0 (default): UTF-8 */
     int64_t maximum_examples;      /**< stop after so many; 0 (default): all */
     const char *records;           /**< JSON: where the records are, e.g. "data", "*.content.*" (* goes through an array or object); NULL (default): the root */
-    const char *text_field;        /**< labelled, prompts: the text; conversations, prompts: the list of messages; NULL (default): "text", "messages" or "conversations" */
-    const char *pair_field;        /**< labelled: a second text; NULL (default): none */
+    const char *text_field;        /**< labelled, prompts: the text; pairs: the anchor; conversations, prompts: the list of messages; NULL (default): "text", "messages" or "conversations"; pairs: "anchor", "sentence1" or "sent0" */
+    const char *pair_field;        /**< labelled: a second text, NULL (default): none; pairs: the positive, NULL: "positive", "sentence2" or "sent1" */
     const char *prompt_field;      /**< the prompt, or instruction; NULL (default): found by the known layouts */
     const char *answer_field;      /**< the answer, or a list of them, best first; NULL (default): "completion" or "output" */
     const char *chosen_field;      /**< the better answer; NULL (default): "chosen" */
@@ -70,8 +74,9 @@ typedef struct fst_example_options {
      *  "*=0" for all that are not named; without it a value not named is missing, like null, an empty
      *  text and a member that is not there. Of an array the greatest. NULL (default): all numbers. */
     const char *const *label_values;
-    int64_t label_count;           /**< labels of an example; default 0: one, "label" */
+    int64_t label_count;           /**< labels of an example; default 0: one, "label"; of pairs none */
     const char *pair_separator;    /**< labelled without a template: between text and pair; special tokens are recognised in it; default "\\n" */
+    const char *negative_field;    /**< pairs: the hard negative; NULL (default): "negative" or "hard_neg" where there is one */
 } fst_example_options;
 
 /** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
@@ -89,6 +94,8 @@ FST_API fst_status fst_example_options_init(fst_example_options *options, size_t
  *     {"instruction", "input", "chosen", "rejected"}
  *     {"chosen", "rejected"}                          transcripts "\n\nHuman: …\n\nAssistant: …"
  *     {"text", "label"}                               labelled
+ *     {"anchor", "positive", "negative"}              pairs; also {"sentence1", "sentence2"}, and as
+ *     {"sent0", "sent1", "hard_neg"}                  SimCSE's files have it; the negative may be missing
  *
  * Each kind takes from a layout what it needs: prompts leave the answers away, conversations take
  * the best of several answers.
@@ -194,6 +201,29 @@ FST_API fst_status fst_dataset_from_prompts(fst_context *context, const fst_toke
                                             const char *const *texts, int64_t count,
                                             const fst_example_options *options,
                                             fst_dataset **dataset);
+
+/**
+ * Makes pairs, or triplets, from memory: of each example the texts as they are, each a sequence of its
+ * own. What is too long is cut each for itself.
+ *
+ * @param context the context.
+ * @param tokenizer used during the call only.
+ * @param anchors [examples] UTF-8; not kept.
+ * @param positives [examples] what belongs to each anchor, or is compared with it.
+ * @param negatives [examples] what resembles the anchor and does not belong to it; NULL: none.
+ * @param labels [examples, options.label_count] for example how alike the two are; finite, or NaN: missing;
+ *        label_count 0: one label each. NULL: no labels.
+ * @param examples at least 1.
+ * @param options NULL for defaults; what is about files is not looked at.
+ * @param dataset out: the caller owns it.
+ * @return as fst_dataset_from_conversations.
+ * @since 0.1
+ */
+FST_API fst_status fst_dataset_from_pairs(fst_context *context, const fst_tokenizer *tokenizer,
+                                          const char *const *anchors, const char *const *positives,
+                                          const char *const *negatives, const float *labels,
+                                          int64_t examples, const fst_example_options *options,
+                                          fst_dataset **dataset);
 
 /** What a dataset of examples holds; filled by fst_dataset_get_examples_info. @since 0.1 */
 typedef struct fst_examples_info {

@@ -95,6 +95,25 @@ fst_status fst_dataset_from_preferences(fst_context *context, const fst_tokenize
                                                   margins, examples, &ours, dataset);
 }
 
+fst_status fst_dataset_from_pairs(fst_context *context, const fst_tokenizer *tokenizer,
+                                  const char *const *anchors, const char *const *positives,
+                                  const char *const *negatives, const float *labels,
+                                  int64_t examples, const fst_example_options *options,
+                                  fst_dataset **dataset)
+{
+    const argument arguments[] = {{"context", context},
+                                  {"tokenizer", tokenizer},
+                                  {"anchors", anchors},
+                                  {"positives", positives},
+                                  {"dataset", dataset}};
+    fst_example_options ours;
+    fst_status status = prepare("fst_dataset_from_pairs", arguments,
+                                sizeof arguments / sizeof *arguments, examples, options, &ours);
+    return status ? status
+                  : fst__dataset_from_pairs(context, tokenizer, anchors, positives, negatives,
+                                            labels, examples, &ours, dataset);
+}
+
 fst_status fst_dataset_from_prompts(fst_context *context, const fst_tokenizer *tokenizer,
                                     const char *const *texts, int64_t count,
                                     const fst_example_options *options, fst_dataset **dataset)

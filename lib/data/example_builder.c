@@ -107,7 +107,8 @@ fst_status fst__example_builder_open(fst__example_builder *builder, fst_context 
                                       .ids = {.allocator = &context->allocator}};
     fst__rendering_open(&builder->rendering, &context->allocator);
     builder->options.kind = kind;
-    if (kind < FST_EXAMPLES_CONVERSATIONS || kind > FST_EXAMPLES_PROMPTS)
+    if (kind != FST_EXAMPLES_PAIRS &&
+        (kind < FST_EXAMPLES_CONVERSATIONS || kind > FST_EXAMPLES_PROMPTS))
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "kind %d is none of the FST_EXAMPLES_ values",
                          kind);
     fst_status status = check_options(options);
@@ -115,6 +116,8 @@ fst_status fst__example_builder_open(fst__example_builder *builder, fst_context 
         return status;
     if (kind == FST_EXAMPLES_LABELLED)
         builder->label_count = options->label_count ? options->label_count : 1;
+    if (kind == FST_EXAMPLES_PAIRS)
+        builder->label_count = options->label_count;
     builder->has_chat =
         options->chat || kind == FST_EXAMPLES_CONVERSATIONS || kind == FST_EXAMPLES_PREFERENCES;
     return open_texts(builder);

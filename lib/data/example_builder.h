@@ -71,6 +71,10 @@ fst_status fst__example_builder_preference(fst__example_builder *builder, fst__m
                                            int64_t prompt, const char *const *answers,
                                            int64_t count, double margin, const char *input_system,
                                            const char *place);
+/* negative NULL: none. labels [label_count] or NULL. */
+fst_status fst__example_builder_pair(fst__example_builder *builder, const char *anchor,
+                                     const char *positive, const char *negative,
+                                     const float *labels, const char *place);
 fst_status fst__example_builder_prompt(fst__example_builder *builder, const fst__message *messages,
                                        int64_t count, const char *input_system, const char *place);
 fst_status fst__example_builder_prompt_text(fst__example_builder *builder, const char *text,

@@ -41,7 +41,7 @@ static void remove_ids(pending *p, int64_t sequence, int64_t from, int64_t count
 }
 
 /* From the front: the prompts lose the same number of ids, a begin token stays; what is still too
- * long then loses the beginning of its answer. */
+ * long then loses the beginning of its answer. The texts of a pair share nothing. */
 static void cut_start(pending *p, int64_t excess)
 {
     const fst__example_builder *builder = p->builder;
@@ -54,6 +54,8 @@ static void cut_start(pending *p, int64_t excess)
         if (prompt < shared)
             shared = prompt > 0 ? prompt : 0;
     }
+    if (builder->options.kind == FST_EXAMPLES_PAIRS)
+        shared = 0;
     for (int64_t s = 0; s < p->count; ++s) {
         int64_t over = length_of(p, s) - maximum;
         remove_ids(p, s, kept, over > shared ? over : shared);
@@ -156,7 +158,7 @@ static const char *useless(pending *p, const float *labels, bool cut)
             return cut ? "nothing to train on is left after cutting it to max_length"
                        : "nothing in it is to be trained on";
     }
-    if (kind == FST_EXAMPLES_LABELLED) {
+    if (builder->label_count > 0) {
         int64_t missing = 0;
         for (int64_t i = 0; i < builder->label_count; ++i)
             missing += isnan(labels[i]);

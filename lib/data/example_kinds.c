@@ -83,6 +83,25 @@ fst_status fst__example_builder_preference(fst__example_builder *builder, fst__m
     return fst__example_builder_commit(builder, NULL, margin, place);
 }
 
+fst_status fst__example_builder_pair(fst__example_builder *builder, const char *anchor,
+                                     const char *positive, const char *negative,
+                                     const float *labels, const char *place)
+{
+    const char *const texts[] = {anchor, positive, negative};
+    fst_status status = FST_OK;
+    for (int i = 0; i < 3 && texts[i] && !status; ++i) {
+        const fst__message message = {FST__ROLE_USER, texts[i], strlen(texts[i]), false};
+        status = builder->has_chat
+                     ? fst__example_builder_messages(builder, &message, 1, false, NULL)
+                     : fst__example_builder_text(builder, NULL, 0, texts[i], NULL);
+    }
+    if (status) {
+        fst__example_builder_abandon(builder);
+        return fst__fail_in(status, "%s", place);
+    }
+    return fst__example_builder_commit(builder, labels, 0, place);
+}
+
 fst_status fst__example_builder_prompt(fst__example_builder *builder, const fst__message *messages,
                                        int64_t count, const char *input_system, const char *place)
 {

@@ -60,6 +60,11 @@ fst_status fst__dataset_from_preferences(fst_context *context, const fst_tokeniz
 fst_status fst__dataset_from_prompts(fst_context *context, const fst_tokenizer *tokenizer,
                                      const char *const *texts, int64_t examples,
                                      const fst_example_options *options, fst_dataset **out);
+fst_status fst__dataset_from_pairs(fst_context *context, const fst_tokenizer *tokenizer,
+                                   const char *const *anchors, const char *const *positives,
+                                   const char *const *negatives, const float *labels,
+                                   int64_t examples, const fst_example_options *options,
+                                   fst_dataset **out);
 
 /* FST_ERR_STATE where the dataset has no examples or is packed. */
 fst_status fst__examples_check(const fst_dataset *dataset, const char *function);

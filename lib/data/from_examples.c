@@ -27,7 +27,7 @@ static fst_status check_offsets(const int64_t *offsets, int64_t count, int64_t l
     return FST_OK;
 }
 
-/* Common end of the four: the dataset where all went well. */
+/* Common end of all: the dataset where all went well. */
 static fst_status finish(fst__example_builder *builder, fst_status status, fst_dataset **out)
 {
     if (!status)
@@ -81,18 +81,26 @@ fst_status fst__dataset_from_conversations(fst_context *context, const fst_token
     return finish(&builder, status, out);
 }
 
-static fst_status add_labelled(fst__example_builder *builder, const char *text, const char *pair,
-                               const float *labels, int64_t index)
+static fst_status check_labels(const fst__example_builder *builder, const float *labels,
+                               const char *place)
 {
-    char place[PLACE];
-    snprintf(place, sizeof place, "example %lld", (long long)index);
     for (int64_t i = 0; i < builder->label_count; ++i) {
         if (isinf(labels[i]))
             return fst__fail(FST_ERR_INVALID_ARGUMENT,
                              "%s: label %lld is %g, expected a number, or NaN where it is missing",
                              place, (long long)i, (double)labels[i]);
     }
-    return fst__example_builder_labelled(builder, NULL, 0, text, pair, labels, place);
+    return FST_OK;
+}
+
+static fst_status add_labelled(fst__example_builder *builder, const char *text, const char *pair,
+                               const float *labels, int64_t index)
+{
+    char place[PLACE];
+    snprintf(place, sizeof place, "example %lld", (long long)index);
+    fst_status status = check_labels(builder, labels, place);
+    return status ? status
+                  : fst__example_builder_labelled(builder, NULL, 0, text, pair, labels, place);
 }
 
 fst_status fst__dataset_from_labelled(fst_context *context, const fst_tokenizer *tokenizer,
@@ -162,6 +170,40 @@ fst_status fst__dataset_from_prompts(fst_context *context, const fst_tokenizer *
         snprintf(place, sizeof place, "texts[%lld]", (long long)i);
         status = texts[i] ? fst__example_builder_prompt_text(&builder, texts[i], place)
                           : missing("texts", i);
+    }
+    return finish(&builder, status, out);
+}
+
+static fst_status add_pair(fst__example_builder *builder, const char *anchor, const char *positive,
+                           const char *negative, const float *labels, int64_t index)
+{
+    char place[PLACE];
+    snprintf(place, sizeof place, "example %lld", (long long)index);
+    fst_status status = check_labels(builder, labels, place);
+    return status ? status
+                  : fst__example_builder_pair(builder, anchor, positive, negative, labels, place);
+}
+
+fst_status fst__dataset_from_pairs(fst_context *context, const fst_tokenizer *tokenizer,
+                                   const char *const *anchors, const char *const *positives,
+                                   const char *const *negatives, const float *labels,
+                                   int64_t examples, const fst_example_options *options,
+                                   fst_dataset **out)
+{
+    fst__example_builder builder;
+    fst_example_options ours = *options;
+    ours.label_count = !labels ? 0 : options->label_count ? options->label_count : 1;
+    fst_status status = fst__example_builder_open(&builder, context, tokenizer, &ours,
+                                                  FST_EXAMPLES_PAIRS, FST_ERR_INVALID_ARGUMENT);
+    for (int64_t i = 0; i < examples && !status && !fst__example_builder_full(&builder); ++i) {
+        if (!anchors[i] || !positives[i] || (negatives && !negatives[i]))
+            status = missing(!anchors[i]     ? "anchors"
+                             : !positives[i] ? "positives"
+                                             : "negatives",
+                             i);
+        else
+            status = add_pair(&builder, anchors[i], positives[i], negatives ? negatives[i] : NULL,
+                              labels ? labels + i * builder.label_count : NULL, i);
     }
     return finish(&builder, status, out);
 }

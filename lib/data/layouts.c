@@ -20,7 +20,11 @@ fst_status fst__layout_open(fst__layout *layout, fst__example_builder *builder)
 {
     *layout = (fst__layout){.builder = builder};
     fst__allocator *allocator = &builder->context->allocator;
-    if (builder->options.kind != FST_EXAMPLES_LABELLED)
+    int32_t kind = builder->options.kind;
+    if (kind == FST_EXAMPLES_PAIRS && builder->label_count > 0)
+        return fst__labels_open(&layout->labels, allocator, &builder->options,
+                                builder->label_count);
+    if (kind != FST_EXAMPLES_LABELLED)
         return FST_OK;
     layout->history =
         fst__alloc_array(allocator, (size_t)builder->options.history + 1, sizeof(char *));
@@ -389,6 +393,42 @@ static fst_status add_conversation(fst__layout *layout)
     return status;
 }
 
+/* The text under the name asked for, or else under the first usual one that is there. */
+static fst_status get_named(const fst__layout *layout, const json_t *record, const char *asked,
+                            const char *const usual[3], bool required, const char **text)
+{
+    const char *name = asked ? asked : usual[0];
+    for (int i = 1; i < 3 && !asked && !find(record, NULL, name); ++i)
+        name = usual[i];
+    return get_text(layout, record, asked || find(record, NULL, name) ? name : usual[0], required,
+                    text);
+}
+
+static fst_status add_pair(fst__layout *layout, const json_t *record, int64_t file_index)
+{
+    static const char *const anchors[] = {"anchor", "sentence1", "sent0"};
+    static const char *const positives[] = {"positive", "sentence2", "sent1"};
+    static const char *const negatives[] = {"negative", "hard_neg", "hard_negative"};
+    fst__example_builder *builder = layout->builder;
+    const fst_example_options *o = &builder->options;
+    const char *anchor, *positive, *negative;
+    fst_status status = get_named(layout, record, o->text_field, anchors, true, &anchor);
+    if (!status)
+        status = get_named(layout, record, o->pair_field, positives, true, &positive);
+    if (!status)
+        status = get_named(layout, record, o->negative_field, negatives, o->negative_field != NULL,
+                           &negative);
+    if (!status && builder->label_count > 0) {
+        status = fst__labels_read(&layout->labels, record, file_index);
+        if (status)
+            return fst__fail_in(status, "%s", layout->place);
+    }
+    return status ? status
+                  : fst__example_builder_pair(builder, anchor, positive, negative,
+                                              builder->label_count > 0 ? layout->labels.row : NULL,
+                                              layout->place);
+}
+
 /* A prompt that is just a text. */
 static fst_status add_prompt_text(fst__layout *layout, const json_t *record, bool *added)
 {
@@ -413,6 +453,8 @@ fst_status fst__layout_add(fst__layout *layout, const json_t *record, int64_t li
     switch (layout->builder->options.kind) {
     case FST_EXAMPLES_LABELLED:
         return add_labelled(layout, record, list, file_index);
+    case FST_EXAMPLES_PAIRS:
+        return add_pair(layout, record, file_index);
     case FST_EXAMPLES_PREFERENCES:
         status = read_record(layout, record);
         return status ? status : add_preference(layout, record);
