@@ -673,18 +673,18 @@ typedef struct fst_contrastive_loss {
  *
  * @param context whose threads and memory are used during the call.
  * @param options NULL for defaults; hard_negative_logit is not looked at.
- * @param first [count, width] the examples' first views, for example a projection head's outputs.
- * @param second [count, width] their second views.
- * @param count N ≥ 2.
+ * @param first [examples, width] the examples' first views, for example a projection head's outputs.
+ * @param second [examples, width] their second views.
+ * @param examples N ≥ 2.
  * @param width ≥ 1.
- * @param first_gradient [count, width]; NULL: not wanted.
- * @param second_gradient [count, width]; NULL: not wanted.
+ * @param first_gradient [examples, width]; NULL: not wanted.
+ * @param second_gradient [examples, width]; NULL: not wanted.
  * @param result out. @param size sizeof *result.
  * @return FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC, FST_ERR_NO_MEMORY.
  * @since 0.1
  */
 FST_API fst_status fst_loss_ntxent(fst_context *context, const fst_contrastive_loss_options *options,
-                                   const float *first, const float *second, int64_t count,
+                                   const float *first, const float *second, int64_t examples,
                                    int64_t width, float *first_gradient, float *second_gradient,
                                    fst_contrastive_loss *result, size_t size);
 
@@ -701,12 +701,12 @@ FST_API fst_status fst_loss_ntxent(fst_context *context, const fst_contrastive_l
  *
  * @param context whose threads and memory are used during the call.
  * @param options NULL for defaults.
- * @param anchors [count, width]
+ * @param anchors [examples, width]
  * @param candidates [candidate_count, width]
- * @param count N ≥ 1; with N = 1 hard negatives are needed.
- * @param candidate_count a multiple of count.
+ * @param examples N ≥ 1; with N = 1 hard negatives are needed.
+ * @param candidate_count a multiple of examples.
  * @param width ≥ 1.
- * @param anchor_gradient [count, width]; NULL: not wanted.
+ * @param anchor_gradient [examples, width]; NULL: not wanted.
  * @param candidate_gradient [candidate_count, width]; NULL: not wanted.
  * @param result out. @param size sizeof *result.
  * @return FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC, FST_ERR_NO_MEMORY.
@@ -714,7 +714,7 @@ FST_API fst_status fst_loss_ntxent(fst_context *context, const fst_contrastive_l
  */
 FST_API fst_status fst_loss_infonce(fst_context *context,
                                     const fst_contrastive_loss_options *options,
-                                    const float *anchors, const float *candidates, int64_t count,
+                                    const float *anchors, const float *candidates, int64_t examples,
                                     int64_t candidate_count, int64_t width, float *anchor_gradient,
                                     float *candidate_gradient, fst_contrastive_loss *result,
                                     size_t size);

@@ -46,7 +46,7 @@ static fst_status give(fst_contrastive_loss *result, size_t size, const fst_cont
 }
 
 fst_status fst_loss_ntxent(fst_context *context, const fst_contrastive_loss_options *options,
-                           const float *first, const float *second, int64_t count, int64_t width,
+                           const float *first, const float *second, int64_t examples, int64_t width,
                            float *first_gradient, float *second_gradient,
                            fst_contrastive_loss *result, size_t size)
 {
@@ -59,12 +59,12 @@ fst_status fst_loss_ntxent(fst_context *context, const fst_contrastive_loss_opti
         status = fst__check_pointer(first, function, "first");
     if (!status)
         status = fst__check_pointer(second, function, "second");
-    if (!status && count <= INT32_MAX)
-        status = take(context, 2 * count, 2 * count, width, true, &scratch);
+    if (!status && examples <= INT32_MAX)
+        status = take(context, 2 * examples, 2 * examples, width, true, &scratch);
     const void *a = first, *b = second;
     void *da = first_gradient, *db = second_gradient;
     if (!status)
-        status = fst__loss_ntxent(context->compute, &ours, a, b, count, width, da, db, &scratch,
+        status = fst__loss_ntxent(context->compute, &ours, a, b, examples, width, da, db, &scratch,
                                   &found);
     if (scratch.base)
         fst__free(&context->allocator, scratch.base);
@@ -72,7 +72,7 @@ fst_status fst_loss_ntxent(fst_context *context, const fst_contrastive_loss_opti
 }
 
 fst_status fst_loss_infonce(fst_context *context, const fst_contrastive_loss_options *options,
-                            const float *anchors, const float *candidates, int64_t count,
+                            const float *anchors, const float *candidates, int64_t examples,
                             int64_t candidate_count, int64_t width, float *anchor_gradient,
                             float *candidate_gradient, fst_contrastive_loss *result, size_t size)
 {
@@ -85,12 +85,12 @@ fst_status fst_loss_infonce(fst_context *context, const fst_contrastive_loss_opt
         status = fst__check_pointer(anchors, function, "anchors");
     if (!status)
         status = fst__check_pointer(candidates, function, "candidates");
-    if (!status && count <= INT32_MAX && candidate_count <= INT32_MAX)
-        status = take(context, count, candidate_count, width, false, &scratch);
+    if (!status && examples <= INT32_MAX && candidate_count <= INT32_MAX)
+        status = take(context, examples, candidate_count, width, false, &scratch);
     const void *a = anchors, *c = candidates;
     void *da = anchor_gradient, *dc = candidate_gradient;
     if (!status)
-        status = fst__loss_infonce(context->compute, &ours, a, c, count, candidate_count, width, da,
+        status = fst__loss_infonce(context->compute, &ours, a, c, examples, candidate_count, width, da,
                                    dc, &scratch, &found);
     if (scratch.base)
         fst__free(&context->allocator, scratch.base);

@@ -1,4 +1,5 @@
 /* The contrastive losses' gradients against central differences, and against their definition. */
+#include "fourstage/context.h"
 #include "kernels/compute.h"
 #include "stages/objectives/objectives.h"
 

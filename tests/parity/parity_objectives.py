@@ -385,7 +385,7 @@ def check_contrastive():
         logits = logits + F.pad(weight * torch.eye(count), (count, 0))[:, :len(candidates)]
         return F.cross_entropy(logits, torch.arange(count))
 
-    for count, width, temperature in ((64, 48, 0.5), (300, 33, 0.1), (2, 128, 0.07)):
+    for count, width, temperature in ((64, 48, 0.5), (300, 33, 0.1), (2, 128, 1.0)):
         first, second = normal(count, width, scale=2), normal(count, width)
         second += first
         gradients = empty(first, second)

@@ -338,6 +338,87 @@ START_TEST(test_preferences)
 }
 END_TEST
 
+/* A file of one line, loaded as pairs. */
+static fst_dataset *load_pairs(const char *line, fst_status expected)
+{
+    scratch place = scratch_create();
+    const char *path = scratch_path(&place, "pairs.jsonl");
+    fst_dataset *dataset = NULL;
+    scratch_write(path, line, strlen(line));
+    options.kind = FST_EXAMPLES_PAIRS;
+    ck_assert_int_eq(fst_dataset_load_examples(context, tokenizer, &path, 1, &options, &dataset),
+                     expected);
+    scratch_destroy(&place);
+    return dataset;
+}
+
+START_TEST(test_pairs)
+{
+    static const char *const anchors[] = {"cat", "a longer one"}, *const same[] = {"tom", "cat"};
+    static const char *const hard[] = {"hat", "bat"}, *const empty[] = {"a", ""};
+    const float labels[] = {4.5f, NAN}, infinite[] = {1, -INFINITY};
+    fst_dataset *dataset = NULL;
+    options.add_bos = 1;
+    options.max_length = 6;
+    options.too_long = FST_TOO_LONG_CUT_START; /* each for itself */
+    ck_assert_int_eq(fst_dataset_from_pairs(context, tokenizer, anchors, same, hard, NULL, 2,
+                                            &options, &dataset),
+                     FST_OK);
+    ck_assert_int_eq(info_of(dataset).kind, FST_EXAMPLES_PAIRS);
+    ck_assert_int_eq(info_of(dataset).sequences, 6);
+    ck_assert_int_eq(info_of(dataset).label_count, 0);
+    ck_assert_int_eq(info_of(dataset).cut, 1);
+    ck_assert_str_eq(spell(dataset, 0, 0), "<bos>cat");
+    ck_assert_str_eq(spell(dataset, 0, 1), "<bos>tom");
+    ck_assert_str_eq(spell(dataset, 0, 2), "<bos>hat");
+    ck_assert_str_eq(spell(dataset, 1, 0), "<bos>r one");
+    ck_assert_str_eq(spell(dataset, 1, 2), "<bos>bat");
+    fst_dataset_destroy(dataset);
+    options.add_bos = 0;
+    options.drop_useless = 1;
+    ck_assert_int_eq(fst_dataset_from_pairs(context, tokenizer, anchors, same, NULL, labels, 2,
+                                            &options, &dataset),
+                     FST_OK);
+    ck_assert_int_eq(info_of(dataset).dropped_useless, 1);
+    ck_assert_int_eq(info_of(dataset).sequences, 2);
+    ck_assert_float_eq(example_of(dataset, 0, 0).labels[0], 4.5f);
+    fst_dataset_destroy(dataset);
+    options.drop_useless = 0;
+    ck_assert_int_eq(fst_dataset_from_pairs(context, tokenizer, anchors, same, NULL, infinite, 2,
+                                            &options, &dataset),
+                     FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(fst_dataset_from_pairs(context, tokenizer, anchors, empty, NULL, NULL, 2,
+                                            &options, &dataset),
+                     FST_ERR_INVALID_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(fst_last_error(), "example 1: there is no text in it"));
+}
+END_TEST
+
+START_TEST(test_pairs_of_files)
+{
+    fst_dataset *dataset = load_pairs("{\"sent0\": \"a\", \"sent1\": \"b\", \"hard_neg\": \"c\"}\n"
+                                      "{\"anchor\": \"d\", \"positive\": \"e\"}\n",
+                                      FST_OK);
+    ck_assert_int_eq(info_of(dataset).examples, 2);
+    ck_assert_int_eq(info_of(dataset).sequences, 5);
+    ck_assert_str_eq(spell(dataset, 0, 2), "c");
+    ck_assert_str_eq(spell(dataset, 1, 1), "e");
+    fst_dataset_destroy(dataset);
+    options.label_count = 1;
+    options.label_fields = (const char *const[]){"score"};
+    dataset = load_pairs("{\"sentence1\": \"a\", \"sentence2\": \"b\", \"score\": 2.5}\n", FST_OK);
+    ck_assert_float_eq(example_of(dataset, 0, 1).labels[0], 2.5f);
+    fst_dataset_destroy(dataset);
+    options.label_count = 0;
+    options.label_fields = NULL;
+    load_pairs("{\"anchor\": \"a\"}\n", FST_ERR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(fst_last_error(), "there is no \"positive\""));
+    options.negative_field = "worse";
+    load_pairs("{\"anchor\": \"a\", \"positive\": \"b\"}\n", FST_ERR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(fst_last_error(), "there is no \"worse\""));
+}
+END_TEST
+
 START_TEST(test_prompts)
 {
     fst_dataset *dataset = NULL;
@@ -591,6 +672,8 @@ int main(void)
     tcase_add_test(cases, test_too_long);
     tcase_add_test(cases, test_labelled);
     tcase_add_test(cases, test_preferences);
+    tcase_add_test(cases, test_pairs);
+    tcase_add_test(cases, test_pairs_of_files);
     tcase_add_test(cases, test_prompts);
     tcase_add_test(cases, test_order_and_collate);
     tcase_add_test(cases, test_split);

@@ -17,7 +17,7 @@
 
 enum {
     BLOCK = 256, /* anchors whose similarities are held at once */
-    PIECE = 2048, /* elements summed as fst__real before a sum goes on in double */
+    PIECE = 1024, /* elements summed as fst__real before a sum goes on in double */
 };
 
 /* What one anchor adds. */
@@ -144,7 +144,7 @@ static int negatives_of(const contrast *k, int64_t anchor, stretch out[3])
     int64_t a = positive_of(k, anchor), b = k->ntxent ? anchor : a;
     int64_t low = a < b ? a : b, high = a < b ? b : a;
     out[0] = (stretch){0, low};
-    out[1] = (stretch){low + 1, high};
+    out[1] = (stretch){low + 1, high > low ? high : low + 1};
     out[2] = (stretch){high + 1, k->candidates};
     return 3;
 }
@@ -153,11 +153,12 @@ static int negatives_of(const contrast *k, int64_t anchor, stretch out[3])
 static double exp_sum(const fst__kernels *kernels, const fst__real *x, double factor, double shift,
                       fst__real *y, int64_t count)
 {
+    fst__real unkept[PIECE];
     double sum = 0;
     for (int64_t i = 0; i < count; i += PIECE) {
         int64_t n = count - i < PIECE ? count - i : PIECE;
         sum += (double)kernels->exp_sum_scaled(x + i, (fst__real)factor, (fst__real)shift,
-                                               y ? y + i : NULL, n);
+                                               y ? y + i : unkept, n);
     }
     return sum;
 }
@@ -325,7 +326,7 @@ static fst_status check_sizes(int64_t count, int64_t width)
     if (width >= 1 && count >= 1 && count <= INT32_MAX && width <= INT32_MAX)
         return FST_OK;
     return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                     "contrastive loss: count is %" PRId64 ", width is %" PRId64
+                     "contrastive loss: examples is %" PRId64 ", width is %" PRId64
                      ", expected at least 1",
                      count, width);
 }
@@ -342,7 +343,7 @@ fst_status fst__loss_ntxent(const fst__compute *compute, const fst_contrastive_l
         .compute = compute, .rows = 2 * count, .candidates = 2 * count, .positives = 2 * count,
         .width = width, .ntxent = true, .backward = first_gradient || second_gradient};
     if (!status && count < 2)
-        status = fst__fail(FST_ERR_INVALID_ARGUMENT, "NT-Xent: count is 1, expected at least 2");
+        status = fst__fail(FST_ERR_INVALID_ARGUMENT, "NT-Xent: examples is 1, expected at least 2");
     if (!status)
         status = fst__terms_check("NT-Xent", "first", first, NULL, count * width);
     if (!status)
@@ -379,7 +380,7 @@ fst_status fst__loss_infonce(const fst__compute *compute,
                     candidate_count > INT32_MAX))
         status = fst__fail(FST_ERR_INVALID_ARGUMENT,
                            "InfoNCE: candidate_count is %" PRId64
-                           ", expected a multiple of count, %" PRId64 ", and at least 2",
+                           ", expected a multiple of examples, %" PRId64 ", and at least 2",
                            candidate_count, count);
     if (!status)
         status = fst__terms_check("InfoNCE", "anchors", anchors, NULL, count * width);
