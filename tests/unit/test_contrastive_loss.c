@@ -3,6 +3,8 @@
 
 #include "fourstage/objectives.h"
 
+#include <stdbool.h>
+
 enum { N = 300, WIDTH = 20 };
 
 static void draw(float *x, int64_t count, uint32_t seed)
