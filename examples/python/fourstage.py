@@ -657,6 +657,7 @@ EXAMPLES_CONVERSATIONS = 0
 EXAMPLES_LABELLED = 1
 EXAMPLES_PREFERENCES = 2
 EXAMPLES_PROMPTS = 3
+EXAMPLES_PAIRS = 6
 FORMAT_AUTO = 0
 FORMAT_JSONL = 1
 FORMAT_JSON = 2
@@ -738,6 +739,7 @@ ORDINAL_CUMULATIVE = 1
 OPTIMIZER_ADAMW = 0
 OPTIMIZER_SGD = 1
 OPTIMIZER_MUON = 2
+OPTIMIZER_LARS = 3
 SCHEDULE_CONSTANT = 0
 SCHEDULE_LINEAR = 1
 SCHEDULE_COSINE = 2
@@ -1439,9 +1441,11 @@ class ExampleOptions(Struct):
     maximum_examples: stop after so many; 0 (default): all
     records: JSON: where the records are, e.g. "data", "*.content.*" (* goes through an array or
         object); NULL (default): the root
-    text_field: labelled, prompts: the text; conversations, prompts: the list of messages; NULL
-        (default): "text", "messages" or "conversations"
-    pair_field: labelled: a second text; NULL (default): none
+    text_field: labelled, prompts: the text; pairs: the anchor; conversations, prompts: the list of
+        messages; NULL (default): "text", "messages" or "conversations"; pairs: "anchor",
+        "sentence1" or "sent0"
+    pair_field: labelled: a second text, NULL (default): none; pairs: the positive, NULL:
+        "positive", "sentence2" or "sent1"
     prompt_field: the prompt, or instruction; NULL (default): found by the known layouts
     answer_field: the answer, or a list of them, best first; NULL (default): "completion" or
         "output"
@@ -1456,9 +1460,11 @@ class ExampleOptions(Struct):
         for each value, "*=0" for all that are not named; without it a value not named is missing,
         like null, an empty text and a member that is not there. Of an array the greatest. NULL
         (default): all numbers.
-    label_count: labels of an example; default 0: one, "label"
+    label_count: labels of an example; default 0: one, "label"; of pairs none
     pair_separator: labelled without a template: between text and pair; special tokens are
         recognised in it; default "\\\\n"
+    negative_field: pairs: the hard negative; NULL (default): "negative" or "hard_neg" where there
+        is one
     """
     _init_ = "fst_example_options_init"
     _fields_ = [
@@ -1488,6 +1494,7 @@ class ExampleOptions(Struct):
         ("label_values", ctypes.POINTER(ctypes.c_char_p)),
         ("label_count", ctypes.c_int64),
         ("pair_separator", ctypes.c_char_p),
+        ("negative_field", ctypes.c_char_p),
     ]
     _kinds_ = dict(_fields_)
 
@@ -2255,6 +2262,45 @@ class LabelLossOptions(Struct):
     _kinds_ = dict(_fields_)
 
 
+class ContrastiveLossOptions(Struct):
+    """Options of fst_loss_ntxent and fst_loss_infonce.
+    Since 0.1
+
+    temperature: τ > 0; default 0.1; SimCSE has 0.05
+    hard_negative_logit: added to an anchor's logits with its own hard negatives, ln α of SimCSE's
+        weight α; default 0
+    """
+    _init_ = "fst_contrastive_loss_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("temperature", ctypes.c_double),
+        ("hard_negative_logit", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ContrastiveLoss(Struct):
+    """What a contrastive loss found, over embeddings scaled to length 1.
+    Since 0.1
+
+    loss: mean over the anchors
+    accuracy: share of anchors that lie closer to their positive than to anything else
+    alignment: mean ‖a − p‖² of the positive pairs (Wang and Isola, arXiv 2005.10242, α = 2)
+    uniformity: ln of the mean of exp(−2‖a − b‖²) over the anchors and what belongs to other
+        examples, hard negatives left out (there, t = 2); NaN where there is none
+    count: anchors
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("loss", ctypes.c_double),
+        ("accuracy", ctypes.c_double),
+        ("alignment", ctypes.c_double),
+        ("uniformity", ctypes.c_double),
+        ("count", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
 class ScheduleOptions(Struct):
     """A learning rate as a function of the step.
     Since 0.1
@@ -2291,13 +2337,14 @@ class OptimizerOptions(Struct):
     learning_rate: the schedule's peak, ≥ 0; default 1e-3
     beta1: AdamW, 0 ≤ β₁ < 1; default 0.9
     beta2: AdamW, 0 ≤ β₂ < 1; default 0.999
-    epsilon: AdamW, added to √v̂, ≥ 0; default 1e-8
+    epsilon: AdamW, added to √v̂; LARS, to the norms; ≥ 0; default 1e-8
     weight_decay: for matrices and embeddings; norms and biases have none; ≥ 0; default 0.01, as
-        torch.optim.AdamW; AdamW and SGD
+        torch.optim.AdamW; AdamW, SGD and LARS, for which SimCLR has 1e-6 to 1e-4
     clip_norm: largest norm of all gradients together; 0: no clipping; default 1
     momentum: SGD, 0 ≤ μ < 1; default 0
     dampening: SGD, of the gradient's part in the momentum; default 0
-    nesterov: SGD, 1: Nesterov's momentum, which needs momentum > 0 and dampening 0; default 0
+    nesterov: SGD, LARS, 1: Nesterov's momentum, which needs momentum > 0 (of SGD, with dampening 0;
+        LARS: lars_momentum); default 0
     keep_gradients: 1: fst_optimizer_step leaves the gradients as they were; default 0: it zeroes
         them
     warmup: FST_WARMUP_ value; default FST_WARMUP_ABOVE_ZERO
@@ -2321,6 +2368,8 @@ class OptimizerOptions(Struct):
     layer_decay: factor of the learning rate for each layer downward, as ELECTRA and BEiT finetune:
         heads and the last norm 1, the top one of L layers d, the lowest d^L, embeddings d^(L+1); on
         top of the group's factor; ≥ 0, default 1
+    lars_trust: LARS, η > 0; default 0.001
+    lars_momentum: LARS, 0 ≤ μ < 1; default 0.9
     """
     _init_ = "fst_optimizer_options_init"
     _fields_ = [
@@ -2353,6 +2402,8 @@ class OptimizerOptions(Struct):
         ("group_weight_decays", ctypes.POINTER(ctypes.c_double)),
         ("group_count", ctypes.c_int64),
         ("layer_decay", ctypes.c_double),
+        ("lars_trust", ctypes.c_double),
+        ("lars_momentum", ctypes.c_double),
     ]
     _kinds_ = dict(_fields_)
 
@@ -2993,6 +3044,8 @@ STRUCTS = {
     "fst_kto_loss": KtoLoss,
     "fst_score_loss": ScoreLoss,
     "fst_label_loss_options": LabelLossOptions,
+    "fst_contrastive_loss_options": ContrastiveLossOptions,
+    "fst_contrastive_loss": ContrastiveLoss,
     "fst_schedule_options": ScheduleOptions,
     "fst_optimizer_options": OptimizerOptions,
     "fst_optimizer_report": OptimizerReport,
@@ -3154,6 +3207,9 @@ _fst_dataset_from_conversations = _FUNCTIONS["fst_dataset_from_conversations"] =
 _fst_dataset_from_labelled = _FUNCTIONS["fst_dataset_from_labelled"] = _bind("fst_dataset_from_labelled", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_from_preferences = _FUNCTIONS["fst_dataset_from_preferences"] = _bind("fst_dataset_from_preferences", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_from_prompts = _FUNCTIONS["fst_dataset_from_prompts"] = _bind("fst_dataset_from_prompts", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_from_pairs = _FUNCTIONS["fst_dataset_from_pairs"] = _bind("fst_dataset_from_pairs",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_get_examples_info = _FUNCTIONS["fst_dataset_get_examples_info"] = _bind("fst_dataset_get_examples_info", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_get_example = _FUNCTIONS["fst_dataset_get_example"] = _bind("fst_dataset_get_example",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p,
@@ -3310,6 +3366,14 @@ _fst_loss_classes = _FUNCTIONS["fst_loss_classes"] = _bind("fst_loss_classes", c
 _fst_loss_labels = _FUNCTIONS["fst_loss_labels"] = _bind("fst_loss_labels", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
         ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_contrastive_loss_options_init = _FUNCTIONS["fst_contrastive_loss_options_init"] = _bind("fst_contrastive_loss_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_loss_ntxent = _FUNCTIONS["fst_loss_ntxent"] = _bind("fst_loss_ntxent", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_loss_infonce = _FUNCTIONS["fst_loss_infonce"] = _bind("fst_loss_infonce", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_size_t)
 _fst_schedule_options_init = _FUNCTIONS["fst_schedule_options_init"] = _bind("fst_schedule_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_schedule_learning_rate = _FUNCTIONS["fst_schedule_learning_rate"] = _bind("fst_schedule_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_optimizer_options_init = _FUNCTIONS["fst_optimizer_options_init"] = _bind("fst_optimizer_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
@@ -3838,6 +3902,8 @@ class Dataset(Handle):
             output may be a list, best first {"prompt", "chosen", "rejected"} preferences; the three
             may be lists of messages {"instruction", "input", "chosen", "rejected"} {"chosen",
             "rejected"} transcripts "\\n\\nHuman: …\\n\\nAssistant: …" {"text", "label"} labelled
+            {"anchor", "positive", "negative"} pairs; also {"sentence1", "sentence2"}, and as
+            {"sent0", "sent1", "hard_neg"} SimCSE's files have it; the negative may be missing
         Each kind takes from a layout what it needs: prompts leave the answers away, conversations
             take the best of several answers.
         context: the context.
@@ -3856,6 +3922,36 @@ class Dataset(Handle):
         _keep = (context, tokenizer, paths_c, options,)
         _check(_fst_dataset_load_examples(_handle(Context, context), _handle(Tokenizer, tokenizer),
                 paths_c, paths_count, _reference(options), ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
+
+    @staticmethod
+    def from_pairs(context, tokenizer, anchors, positives, negatives, labels, examples,
+            options=None, **fields):
+        """Makes pairs, or triplets, from memory: of each example the texts as they are, each a
+            sequence of its own. What is too long is cut each for itself.
+        context: the context.
+        tokenizer: used during the call only.
+        anchors: [examples] UTF-8; not kept.
+        positives: [examples] what belongs to each anchor, or is compared with it.
+        negatives: [examples] what resembles the anchor and does not belong to it; NULL: none.
+        labels: [examples, options.label_count] for example how alike the two are; finite, or NaN:
+            missing; label_count 0: one label each. NULL: no labels.
+        examples: at least 1.
+        options: NULL for defaults; what is about files is not looked at.
+        Returns dataset: the caller owns it.
+        Status: as fst_dataset_from_conversations.
+        Since 0.1
+        """
+        anchors_c, anchors_lengths, anchors_count = _texts(anchors)
+        positives_c, positives_lengths, positives_count = _texts(positives)
+        negatives_c, negatives_lengths, negatives_count = _texts(negatives)
+        labels = _input(labels, 'float32')
+        options = _filled(ExampleOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, tokenizer, anchors_c, positives_c, negatives_c, labels, options,)
+        _check(_fst_dataset_from_pairs(_handle(Context, context), _handle(Tokenizer, tokenizer),
+                anchors_c, positives_c, negatives_c, _address(labels), _index(examples),
+                _reference(options), ctypes.byref(dataset_out)))
         return Dataset._adopt(dataset_out.value, _keep)
 
     def get_examples_info(self):
@@ -4264,8 +4360,8 @@ class Optimizer(Handle):
     @staticmethod
     def create(model, options=None, **fields):
         """Makes an optimizer for all parameters of a model that are not frozen at that moment. Its
-            moments take 8 bytes per weight with AdamW, 4 with SGD's momentum (0 without) and for
-            Muon's matrices 4.
+            moments take 8 bytes per weight with AdamW, 4 with SGD's or LARS' momentum (0 without)
+            and for Muon's matrices 4.
         model: kept alive by the optimizer.
         options: NULL for defaults.
         Returns optimizer: the caller owns it.
@@ -5290,6 +5386,80 @@ def _loss_labels(logits, labels, weights, examples, outputs, gradient=None, opti
 
 
 Loss.labels = staticmethod(_loss_labels)
+
+def _loss_ntxent(context, first, second, examples, width, first_gradient=None, second_gradient=None,
+        options=None, **fields):
+    """NT-Xent, SimCLR's loss (Chen et al., arXiv 2002.05709, equation 1): of the 2N views of N
+        examples each is an anchor, whose positive is the other view of its example and whose
+        negatives are the rest.
+    l_i = −ln( exp(cos(z_i, z_p(i))/τ) / Σ_{j≠i} exp(cos(z_i, z_j)/τ) ), loss = Σ l_i / 2N
+    Gradients are with respect to the embeddings as given: scaling to length 1 is part of the loss.
+        An embedding that is all zero has cosine 0 with everything and gets no gradient. The
+        similarities are products on the context's threads, by blocks of rows that never hold all of
+        them; the bits do not depend on the number of threads.
+    context: whose threads and memory are used during the call.
+    options: NULL for defaults; hard_negative_logit is not looked at.
+    first: [examples, width] the examples' first views, for example a projection head's outputs.
+    second: [examples, width] their second views.
+    examples: N ≥ 2.
+    width: ≥ 1.
+    first_gradient: [examples, width]; NULL: not wanted.
+    second_gradient: [examples, width]; NULL: not wanted.
+    Returns result
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC, FST_ERR_NO_MEMORY.
+    Since 0.1
+    """
+    options = _filled(ContrastiveLossOptions, options, fields)
+    first = _input(first, 'float32')
+    second = _input(second, 'float32')
+    first_gradient = _output(first_gradient, 'float32')
+    second_gradient = _output(second_gradient, 'float32')
+    result_out = ContrastiveLoss()
+    object.__setattr__(result_out, 'status', _check(_fst_loss_ntxent(_handle(Context, context),
+            _reference(options), _address(first), _address(second), _index(examples), _index(width),
+            _address(first_gradient), _address(second_gradient), ctypes.byref(result_out),
+            ctypes.sizeof(result_out))))
+    return result_out
+
+
+Loss.ntxent = staticmethod(_loss_ntxent)
+
+def _loss_infonce(context, anchors, candidates, examples, candidate_count, width,
+        anchor_gradient=None, candidate_gradient=None, options=None, **fields):
+    """InfoNCE with the batch's own negatives (van den Oord et al., arXiv 1807.03748; the form of
+        SimCSE, Gao et al., arXiv 2104.08821, equations 1, 4 and 5): the positive of anchor i is
+        candidate i, all other candidates are negatives.
+    l_i = −ln( exp(cos(a_i, c_i)/τ) / Σ_j exp(cos(a_i, c_j)/τ + b_ij) ), loss = Σ l_i / N
+    Candidates behind the first N are hard negatives, as many for each anchor, in blocks of N:
+        candidate k·N + i, k ≥ 1, is one of anchor i, for which b is hard_negative_logit; else b =
+        0. They are negatives of the other anchors too. Otherwise as fst_loss_ntxent.
+    context: whose threads and memory are used during the call.
+    options: NULL for defaults.
+    anchors: [examples, width]
+    candidates: [candidate_count, width]
+    examples: N ≥ 1; with N = 1 hard negatives are needed.
+    candidate_count: a multiple of examples.
+    width: ≥ 1.
+    anchor_gradient: [examples, width]; NULL: not wanted.
+    candidate_gradient: [candidate_count, width]; NULL: not wanted.
+    Returns result
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC, FST_ERR_NO_MEMORY.
+    Since 0.1
+    """
+    options = _filled(ContrastiveLossOptions, options, fields)
+    anchors = _input(anchors, 'float32')
+    candidates = _input(candidates, 'float32')
+    anchor_gradient = _output(anchor_gradient, 'float32')
+    candidate_gradient = _output(candidate_gradient, 'float32')
+    result_out = ContrastiveLoss()
+    object.__setattr__(result_out, 'status', _check(_fst_loss_infonce(_handle(Context, context),
+            _reference(options), _address(anchors), _address(candidates), _index(examples),
+            _index(candidate_count), _index(width), _address(anchor_gradient),
+            _address(candidate_gradient), ctypes.byref(result_out), ctypes.sizeof(result_out))))
+    return result_out
+
+
+Loss.infonce = staticmethod(_loss_infonce)
 
 def _kl_controller_update(self, kl, samples):
     """Moves the coefficient (Ziegler et al., arXiv 1909.08593, section 2.2):
