@@ -1,6 +1,7 @@
 /*
- * Text to token ids and back: byte-level BPE (GPT-2, Llama 3, Qwen 2) and a character tokenizer,
- * trained here or read from a Hugging Face tokenizer.json.
+ * Text to token ids and back: byte-level BPE (GPT-2, Llama 3, Qwen 2, RoBERTa), WordPiece (BERT) and a
+ * character tokenizer, trained here or read from a Hugging Face tokenizer.json, WordPiece also from
+ * BERT's vocab.txt.
  *
  * Text is UTF-8, but any bytes are taken: with byte-level BPE, decoding what was encoded gives the
  * same bytes back, also where they are not valid UTF-8 (as long as the tokenizer has no normalizer
@@ -22,28 +23,38 @@ extern "C" {
 #define FST_TOKENIZER_BPE 0       /**< byte-level byte-pair encoding (Sennrich et al. 2016; GPT-2). @since 0.1 */
 #define FST_TOKENIZER_CHARACTER 1 /**< one id for each Unicode code point of the training text. @since 0.1 */
 
-#define FST_TOKEN_BOS 0     /**< begin of a text. @since 0.1 */
-#define FST_TOKEN_EOS 1     /**< end of a text. @since 0.1 */
+#define FST_TOKENIZER_WORDPIECE 2 /**< WordPiece behind BERT's normalizer (Devlin et al. 2018). @since 0.1 */
+
+#define FST_TOKEN_BOS 0     /**< begin of a text; BERT's [CLS]. @since 0.1 */
+#define FST_TOKEN_EOS 1     /**< end of a text; BERT's [SEP]. @since 0.1 */
 #define FST_TOKEN_PAD 2     /**< padding. @since 0.1 */
 #define FST_TOKEN_UNKNOWN 3 /**< stands for what has no token. @since 0.1 */
+#define FST_TOKEN_MASK 4    /**< stands for a token that a model is to guess. @since 0.1 */
 
 /** Options of fst_tokenizer_train_files and fst_tokenizer_train_texts. @since 0.1 */
 typedef struct fst_tokenizer_train_options {
     size_t struct_size;        /**< set by fst_tokenizer_train_options_init */
     int32_t kind;              /**< FST_TOKENIZER_ value; default FST_TOKENIZER_BPE */
-    int32_t vocabulary_size;   /**< BPE: ids to make at most, special tokens and the 256 bytes counted;
-                                    default 30000. CHARACTER: ignored */
-    int64_t minimum_frequency; /**< BPE: a pair seen less often is not merged; default 0 */
+    int32_t vocabulary_size;   /**< BPE, WORDPIECE: ids to make at most, special tokens and the 256 bytes or
+                                    the characters counted; default 30000. CHARACTER: ignored */
+    int64_t minimum_frequency; /**< BPE, WORDPIECE: a pair seen less often is not merged; default 0 */
     /** BPE: where words end. "gpt2" (default, also NULL), "llama3", "qwen2", or a regular expression
      *  (PCRE2, Unicode) whose matches and the stretches between them become the words. */
     const char *pattern;
-    const char *const *special_tokens; /**< special_token_count texts; BPE: they get the ids from 0 on,
-                                            CHARACTER: the ids after the characters */
-    size_t special_token_count;        /**< default 0 */
+    const char *const *special_tokens; /**< special_token_count texts; BPE, WORDPIECE: they get the ids from 0
+                                            on, CHARACTER: the ids after the characters */
+    size_t special_token_count;        /**< default 0; for WORDPIECE that means [PAD] [UNK] [CLS] [SEP] [MASK].
+                                            [CLS] and [SEP], where both are there, are put around texts */
     int32_t add_prefix_space;  /**< BPE: 1: a space is put before a text that starts with none; default 0 */
     int32_t reserved;          /**< 0 */
     const char *unknown_token; /**< CHARACTER: the special token that stands for a character not seen in
-                                    training; NULL (default): encoding one is FST_ERR_NOT_FOUND */
+                                    training; NULL (default): encoding one is FST_ERR_NOT_FOUND.
+                                    WORDPIECE: stands for a word without pieces; NULL: [UNK] */
+    int32_t lowercase;          /**< WORDPIECE: 1 (default): text becomes lower case; 0: not */
+    int32_t strip_accents;      /**< WORDPIECE: 1: accents are taken off; 0: not; -1 (default): as lowercase */
+    int32_t chinese_characters; /**< WORDPIECE: 1 (default): each is a word of its own; 0: not */
+    int32_t limit_alphabet;     /**< WORDPIECE: characters kept at most, the most frequent ones, of equals
+                                     those of lower code points; 0 (default): all */
 } fst_tokenizer_train_options;
 
 /** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
@@ -51,8 +62,10 @@ typedef struct fst_tokenizer_train_options {
 FST_API fst_status fst_tokenizer_train_options_init(fst_tokenizer_train_options *options, size_t size);
 
 /**
- * Trains a tokenizer on text files. BPE reads each line, its line end included, as a text of its
- * own; the result is that of `tokenizers`' BpeTrainer with the byte-level initial alphabet. Words
+ * Trains a tokenizer on text files. BPE and WordPiece read each line, its line end included, as a text
+ * of its own; the result is that of `tokenizers`' BpeTrainer with the byte-level initial alphabet, or of
+ * its WordPieceTrainer, which leaves the order of the letters inside words to chance: here it is that of
+ * their code points. Words
  * are counted on the context's threads; the result does not depend on their number.
  *
  * @param context the context; kept alive by the tokenizer.
@@ -86,14 +99,16 @@ FST_API fst_status fst_tokenizer_train_texts(fst_context *context, const char *c
                                              fst_tokenizer **tokenizer);
 
 /**
- * Reads a tokenizer.json of Hugging Face `tokenizers`: model BPE (byte-level) or WordLevel;
- * normalizers NFC, NFD, NFKC, NFKD; pre-tokenizers ByteLevel, Split, Digits; post-processors
- * ByteLevel, TemplateProcessing, RobertaProcessing, BertProcessing; decoders ByteLevel, Fuse; a
- * Sequence of any of these. Truncation and padding are kept for saving but not applied.
+ * Reads a tokenizer.json of Hugging Face `tokenizers`: model BPE (byte-level), WordPiece
+ * or WordLevel; normalizers NFC, NFD, NFKC, NFKD, BertNormalizer; pre-tokenizers ByteLevel, Split,
+ * Digits, BertPreTokenizer; post-processors ByteLevel, TemplateProcessing, RobertaProcessing,
+ * BertProcessing; decoders ByteLevel, WordPiece, Fuse; a Sequence of any of these. Truncation and
+ * padding are kept for saving but not applied.
  *
  * @param context the context; kept alive by the tokenizer.
  * @param path the file, or the directory that holds it; in a directory, tokenizer_config.json names
- *        the tokens of fst_tokenizer_special_id.
+ *        the tokens of fst_tokenizer_special_id. A file whose name ends in .txt, or the vocab.txt of a
+ *        directory without tokenizer.json, is read as by fst_tokenizer_load_wordpiece.
  * @param tokenizer out: the new tokenizer; the caller owns it.
  * @return FST_OK, FST_ERR_NOT_FOUND, FST_ERR_IO, FST_ERR_FORMAT, FST_ERR_NO_MEMORY, or
  *         FST_ERR_UNSUPPORTED for a component that the text names.
@@ -113,6 +128,40 @@ FST_API fst_status fst_tokenizer_load(fst_context *context, const char *path, fs
  */
 FST_API fst_status fst_tokenizer_load_gpt2(fst_context *context, const char *vocabulary_path,
                                            const char *merges_path, fst_tokenizer **tokenizer);
+
+/** Options of fst_tokenizer_load_wordpiece. @since 0.1 */
+typedef struct fst_wordpiece_options {
+    size_t struct_size;         /**< set by fst_wordpiece_options_init */
+    int32_t lowercase;          /**< 1: text becomes lower case; 0: not; -1 (default): as do_lower_case of
+                                     tokenizer_config.json beside the file, without one 1 */
+    int32_t strip_accents;      /**< 1: accents are taken off; 0: not; -1 (default): as strip_accents there,
+                                     without one as lowercase */
+    int32_t chinese_characters; /**< 1: each Chinese character is a word of its own; 0: not; -1 (default): as
+                                     tokenize_chinese_chars there, without one 1 */
+    int32_t clean_text;         /**< 1 (default): control characters are dropped and white space becomes
+                                     spaces; 0: not */
+} fst_wordpiece_options;
+
+/** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
+ *  @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_wordpiece_options_init(fst_wordpiece_options *options, size_t size);
+
+/**
+ * Reads BERT's vocab.txt: a token a line, whose number less one is its id; those that go on with a word
+ * begin with "##". [UNK], [CLS], [SEP], [PAD] and [MASK], or what tokenizer_config.json beside the file
+ * names instead, are special tokens; [CLS] and [SEP] are put around a text.
+ *
+ * @param context the context; kept alive by the tokenizer.
+ * @param path the file.
+ * @param options NULL for defaults.
+ * @param tokenizer out: the new tokenizer; the caller owns it.
+ * @return FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NOT_FOUND, FST_ERR_IO, FST_ERR_NO_MEMORY, or
+ *         FST_ERR_FORMAT with the line in the text.
+ * @since 0.1
+ */
+FST_API fst_status fst_tokenizer_load_wordpiece(fst_context *context, const char *path,
+                                                const fst_wordpiece_options *options,
+                                                fst_tokenizer **tokenizer);
 
 /**
  * Writes a tokenizer.json that `tokenizers` loads. What was there before stays until the new file
@@ -170,6 +219,53 @@ FST_API fst_status fst_encode_options_init(fst_encode_options *options, size_t s
 FST_API fst_status fst_tokenizer_encode(const fst_tokenizer *tokenizer, const char *text, size_t length,
                                         const fst_encode_options *options, int32_t *ids, int64_t *offsets,
                                         size_t capacity, size_t *count);
+
+/**
+ * As fst_tokenizer_encode, with the word that each id belongs to: what the pre-tokenizer cut the text
+ * into (`tokenizers`' word_ids). For BERT that is what stands between white space and punctuation, each
+ * punctuation mark, and each Chinese character.
+ *
+ * @param tokenizer the tokenizer.
+ * @param text any bytes; may be NULL where length is 0.
+ * @param length bytes, at most 2^31 - 65.
+ * @param options NULL for defaults.
+ * @param ids [capacity] out: the ids; may be NULL where capacity is 0.
+ * @param words [capacity] out: for each id the number of its word, from 0 on, an added token in the text
+ *        counted as one; -1 for what the post-processor adds. May be NULL where capacity is 0.
+ * @param offsets [capacity][2] out: as fst_tokenizer_encode's. NULL: none.
+ * @param capacity ids that fit.
+ * @param count out: ids of the text, also where they did not fit.
+ * @return as fst_tokenizer_encode.
+ * @since 0.1
+ */
+FST_API fst_status fst_tokenizer_encode_words(const fst_tokenizer *tokenizer, const char *text, size_t length,
+                                              const fst_encode_options *options, int32_t *ids, int32_t *words,
+                                              int64_t *offsets, size_t capacity, size_t *count);
+
+/**
+ * Encodes two texts into one sequence by the post-processor's template for pairs: BERT's is [CLS] first
+ * [SEP] second [SEP], of types 0 and from the second on 1. Without a template, or where no special tokens
+ * are to be added, the second follows the first.
+ *
+ * @param tokenizer the tokenizer.
+ * @param first any bytes.
+ * @param first_length bytes, at most 2^31 - 65.
+ * @param second any bytes.
+ * @param second_length bytes, at most 2^31 - 65.
+ * @param options NULL for defaults.
+ * @param ids [capacity] out: the ids; may be NULL where capacity is 0.
+ * @param types [capacity] out: for each id its token type; may be NULL where capacity is 0.
+ * @param words [capacity] out: as fst_tokenizer_encode_words', the second text's from 0 on again; may be
+ *        NULL where capacity is 0.
+ * @param capacity ids that fit.
+ * @param count out: ids of both, also where they did not fit.
+ * @return as fst_tokenizer_encode.
+ * @since 0.1
+ */
+FST_API fst_status fst_tokenizer_encode_pair(const fst_tokenizer *tokenizer, const char *first,
+                                             size_t first_length, const char *second, size_t second_length,
+                                             const fst_encode_options *options, int32_t *ids, int32_t *types,
+                                             int32_t *words, size_t capacity, size_t *count);
 
 /**
  * Encodes many texts on the context's threads, one behind the other into one array.

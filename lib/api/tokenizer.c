@@ -12,6 +12,16 @@ static const fst_tokenizer_train_options default_train_options = {
     .struct_size = sizeof default_train_options,
     .kind = FST_TOKENIZER_BPE,
     .vocabulary_size = 30000,
+    .lowercase = 1,
+    .strip_accents = -1,
+    .chinese_characters = 1,
+};
+static const fst_wordpiece_options default_wordpiece_options = {
+    .struct_size = sizeof default_wordpiece_options,
+    .lowercase = -1,
+    .strip_accents = -1,
+    .chinese_characters = -1,
+    .clean_text = 1,
 };
 static const fst_encode_options default_encode_options = {
     .struct_size = sizeof default_encode_options,
@@ -26,6 +36,12 @@ fst_status fst_tokenizer_train_options_init(fst_tokenizer_train_options *options
 {
     return fst__options_init(options, size, &default_train_options, sizeof default_train_options,
                              "fst_tokenizer_train_options");
+}
+
+fst_status fst_wordpiece_options_init(fst_wordpiece_options *options, size_t size)
+{
+    return fst__options_init(options, size, &default_wordpiece_options, sizeof default_wordpiece_options,
+                             "fst_wordpiece_options");
 }
 
 fst_status fst_encode_options_init(fst_encode_options *options, size_t size)
@@ -87,13 +103,41 @@ static fst_status check_bpe_options(const fst_tokenizer_train_options *options)
     return FST_OK;
 }
 
+/* -1, 0 or 1. */
+static fst_status check_choice(int32_t value, const char *name)
+{
+    if (value < -1 || value > 1)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s is %d, expected -1, 0 or 1", name, value);
+    return FST_OK;
+}
+
+static fst_status check_wordpiece_training(const fst_tokenizer_train_options *options)
+{
+    if (options->vocabulary_size < 1 || (size_t)options->vocabulary_size < options->special_token_count)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "vocabulary_size is %d, expected at least %zu special tokens",
+                         options->vocabulary_size, options->special_token_count ? options->special_token_count : 1);
+    if (options->minimum_frequency < 0)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "minimum_frequency is %lld, expected 0 or more",
+                         (long long)options->minimum_frequency);
+    if (options->pattern || options->add_prefix_space)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s: WordPiece's words are BERT's",
+                         options->pattern ? "pattern" : "add_prefix_space");
+    if (options->limit_alphabet < 0)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "limit_alphabet is %d, expected 0 or more",
+                         options->limit_alphabet);
+    fst_status status = check_flag(options->lowercase, "lowercase");
+    if (!status)
+        status = check_choice(options->strip_accents, "strip_accents");
+    return status ? status : check_flag(options->chinese_characters, "chinese_characters");
+}
+
 static fst_status check_train_options(const fst_tokenizer_train_options *given, fst_tokenizer_train_options *options)
 {
     *options = default_train_options;
     fst_status status = fst__options_overlay(options, sizeof *options, given, "fst_tokenizer_train_options");
     if (status)
         return status;
-    if (options->kind != FST_TOKENIZER_BPE && options->kind != FST_TOKENIZER_CHARACTER)
+    if (options->kind < FST_TOKENIZER_BPE || options->kind > FST_TOKENIZER_WORDPIECE)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "kind is %d, expected an FST_TOKENIZER_ value", options->kind);
     if (options->special_token_count && !options->special_tokens)
         return missing("special_tokens");
@@ -105,6 +149,8 @@ static fst_status check_train_options(const fst_tokenizer_train_options *given, 
         status = check_token(options->unknown_token, "unknown_token", 0);
     if (!status && options->kind == FST_TOKENIZER_BPE)
         status = check_bpe_options(options);
+    if (!status && options->kind == FST_TOKENIZER_WORDPIECE)
+        status = check_wordpiece_training(options);
     return status;
 }
 
@@ -165,6 +211,25 @@ fst_status fst_tokenizer_load_gpt2(fst_context *context, const char *vocabulary_
     return fst__tokenizer_load_gpt2(context, vocabulary_path, merges_path, tokenizer);
 }
 
+fst_status fst_tokenizer_load_wordpiece(fst_context *context, const char *path, const fst_wordpiece_options *options,
+                                        fst_tokenizer **tokenizer)
+{
+    fst_wordpiece_options checked = default_wordpiece_options;
+    if (!context || !path || !tokenizer)
+        return missing(!context ? "context" : !path ? "path" : "tokenizer");
+    *tokenizer = NULL;
+    fst_status status = fst__options_overlay(&checked, sizeof checked, options, "fst_wordpiece_options");
+    if (!status)
+        status = check_choice(checked.lowercase, "lowercase");
+    if (!status)
+        status = check_choice(checked.strip_accents, "strip_accents");
+    if (!status)
+        status = check_choice(checked.chinese_characters, "chinese_characters");
+    if (!status)
+        status = check_flag(checked.clean_text, "clean_text");
+    return status ? status : fst__tokenizer_load_wordpiece(context, path, &checked, tokenizer);
+}
+
 fst_status fst_tokenizer_save(const fst_tokenizer *tokenizer, const char *path)
 {
     if (!tokenizer || !path)
@@ -194,32 +259,86 @@ static fst_status check_encode_options(const fst_encode_options *given, fst_enco
     return status ? status : check_flag(options->parse_special, "parse_special");
 }
 
-fst_status fst_tokenizer_encode(const fst_tokenizer *tokenizer, const char *text, size_t length,
-                                const fst_encode_options *options, int32_t *ids, int64_t *offsets,
-                                size_t capacity, size_t *count)
+/* What was encoded to where the caller wants it; offsets and words may be NULL. */
+static fst_status give_out(const fst__ids *encoded, int32_t *ids, int64_t *offsets, int32_t *words, size_t capacity,
+                           size_t *count)
+{
+    *count = encoded->count;
+    if (encoded->count > capacity)
+        return fst__fail(FST_ERR_BUFFER_TOO_SMALL, "%zu ids, room for %zu", encoded->count, capacity);
+    if (!encoded->count)
+        return FST_OK;
+    memcpy(ids, encoded->ids, encoded->count * sizeof *ids);
+    if (offsets)
+        memcpy(offsets, encoded->offsets, encoded->count * 2 * sizeof *offsets);
+    if (words)
+        memcpy(words, encoded->words, encoded->count * sizeof *words);
+    return FST_OK;
+}
+
+static fst_status encode(const fst_tokenizer *tokenizer, const char *text, size_t length,
+                         const fst_encode_options *options, int32_t *ids, int64_t *offsets, int32_t *words,
+                         size_t capacity, size_t *count)
 {
     fst_encode_options checked;
-    if (!tokenizer || !count || (!text && length) || (!ids && capacity))
-        return missing(!tokenizer ? "tokenizer" : !count ? "count" : !text && length ? "text" : "ids");
-    *count = 0;
     fst_status status = check_encode_options(options, &checked);
     if (status)
         return status;
-    fst__ids encoded = {.allocator = fst__tokenizer_allocator(tokenizer), .with_offsets = offsets != NULL};
+    fst__ids encoded = {.allocator = fst__tokenizer_allocator(tokenizer), .with_offsets = offsets != NULL,
+                        .with_words = words != NULL};
     status = fst__ids_reserve(&encoded, length < INT32_MAX ? length / 3 + 16 : 0);
     if (!status)
         status = fst__tokenizer_encode(tokenizer, text, length, checked.add_special_tokens, checked.parse_special,
                                        &encoded);
-    if (!status) {
-        *count = encoded.count;
-        if (encoded.count > capacity) {
-            status = fst__fail(FST_ERR_BUFFER_TOO_SMALL, "%zu ids, room for %zu", encoded.count, capacity);
-        } else if (encoded.count) {
-            memcpy(ids, encoded.ids, encoded.count * sizeof *ids);
-            if (offsets)
-                memcpy(offsets, encoded.offsets, encoded.count * 2 * sizeof *offsets);
-        }
-    }
+    if (!status)
+        status = give_out(&encoded, ids, offsets, words, capacity, count);
+    fst__ids_destroy(&encoded);
+    return status;
+}
+
+fst_status fst_tokenizer_encode(const fst_tokenizer *tokenizer, const char *text, size_t length,
+                                const fst_encode_options *options, int32_t *ids, int64_t *offsets,
+                                size_t capacity, size_t *count)
+{
+    if (!tokenizer || !count || (!text && length) || (!ids && capacity))
+        return missing(!tokenizer ? "tokenizer" : !count ? "count" : !text && length ? "text" : "ids");
+    *count = 0;
+    return encode(tokenizer, text, length, options, ids, offsets, NULL, capacity, count);
+}
+
+fst_status fst_tokenizer_encode_words(const fst_tokenizer *tokenizer, const char *text, size_t length,
+                                      const fst_encode_options *options, int32_t *ids, int32_t *words,
+                                      int64_t *offsets, size_t capacity, size_t *count)
+{
+    if (!tokenizer || !count || (!text && length) || (capacity && (!ids || !words)))
+        return missing(!tokenizer ? "tokenizer" : !count ? "count" : !text && length ? "text" : !ids ? "ids" : "words");
+    *count = 0;
+    return encode(tokenizer, text, length, options, ids, offsets, words, capacity, count);
+}
+
+fst_status fst_tokenizer_encode_pair(const fst_tokenizer *tokenizer, const char *first, size_t first_length,
+                                     const char *second, size_t second_length, const fst_encode_options *options,
+                                     int32_t *ids, int32_t *types, int32_t *words, size_t capacity, size_t *count)
+{
+    fst_encode_options checked;
+    if (!tokenizer || !count || (!first && first_length) || (!second && second_length))
+        return missing(!tokenizer ? "tokenizer" : !count ? "count" : !first && first_length ? "first" : "second");
+    if (capacity && (!ids || !types || !words))
+        return missing(!ids ? "ids" : !types ? "types" : "words");
+    *count = 0;
+    fst_status status = check_encode_options(options, &checked);
+    if (status)
+        return status;
+    fst__ids encoded = {.allocator = fst__tokenizer_allocator(tokenizer), .with_words = true};
+    fst__ids kinds = {.allocator = encoded.allocator};
+    status = fst__tokenizer_encode_pair(tokenizer, (const char *const[]){first, second},
+                                        (const size_t[]){first_length, second_length}, checked.add_special_tokens,
+                                        checked.parse_special, &encoded, &kinds);
+    if (!status)
+        status = give_out(&encoded, ids, NULL, words, capacity, count);
+    if (!status && encoded.count)
+        memcpy(types, kinds.ids, kinds.count * sizeof *types);
+    fst__ids_destroy(&kinds);
     fst__ids_destroy(&encoded);
     return status;
 }
@@ -350,10 +469,11 @@ fst_status fst_tokenizer_find(const fst_tokenizer *tokenizer, const char *token,
     return FST_OK;
 }
 
-static fst_status check_role(int32_t role, int32_t last)
+static fst_status check_role(int32_t role)
 {
-    if (role < FST_TOKEN_BOS || role > last)
-        return fst__fail(FST_ERR_INVALID_ARGUMENT, "role is %d, expected an FST_TOKEN_ value up to %d", role, last);
+    if (role < FST_TOKEN_BOS || role > FST_TOKEN_MASK)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "role is %d, expected an FST_TOKEN_ value up to %d", role,
+                         FST_TOKEN_MASK);
     return FST_OK;
 }
 
@@ -361,7 +481,7 @@ fst_status fst_tokenizer_special_id(const fst_tokenizer *tokenizer, int32_t role
 {
     if (!tokenizer || !id)
         return missing(!tokenizer ? "tokenizer" : "id");
-    fst_status status = check_role(role, FST_TOKEN_UNKNOWN);
+    fst_status status = check_role(role);
     if (!status)
         *id = fst__tokenizer_special_id(tokenizer, role);
     return status;
@@ -371,7 +491,9 @@ fst_status fst_tokenizer_set_special_id(fst_tokenizer *tokenizer, int32_t role, 
 {
     if (!tokenizer)
         return missing("tokenizer");
-    fst_status status = check_role(role, FST_TOKEN_PAD);
+    fst_status status = check_role(role);
+    if (!status && role == FST_TOKEN_UNKNOWN)
+        status = fst__fail(FST_ERR_INVALID_ARGUMENT, "role is %d (FST_TOKEN_UNKNOWN), which belongs to the model", role);
     return status ? status : fst__tokenizer_set_special_id(tokenizer, role, id);
 }
 

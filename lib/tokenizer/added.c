@@ -46,9 +46,8 @@ static fst_status gather(const fst_tokenizer *tokenizer, bool normalized, fst__t
         size_t begin = contents->length;
         const fst__token *token = &tokenizer->vocabulary.tokens[added->id];
         const char *spelling = fst__token_spelling(&tokenizer->vocabulary, added->id);
-        if (normalized && tokenizer->normalization) {
-            fst_status status = fst__normalize_text(tokenizer->normalization, spelling, token->spelling_length,
-                                                    contents);
+        if (normalized) {
+            fst_status status = fst__normalize_text(tokenizer, spelling, token->spelling_length, contents);
             if (status)
                 return status;
         } else {

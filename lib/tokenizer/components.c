@@ -13,6 +13,7 @@ typedef struct parts_compiler {
     const char *name; /* of the file */
     const char *part; /* e.g. "pre_tokenizer" */
     bool template_seen;
+    bool bert_seen; /* BertNormalizer */
 } parts_compiler;
 
 /* Deeper sequences than any real file has; bounds the recursion. */
@@ -46,6 +47,42 @@ static fst_status each(parts_compiler *compiler, json_t *component, const char *
     return status;
 }
 
+/* The tables of the normalizer and the pre-tokenizer, made by whichever comes first. */
+static fst_status want_bert(parts_compiler *compiler)
+{
+    fst_tokenizer *tokenizer = compiler->tokenizer;
+    if (!tokenizer->bert)
+        tokenizer->bert = fst__alloc_zero(tokenizer->allocator, sizeof *tokenizer->bert);
+    return tokenizer->bert ? FST_OK : FST_ERR_NO_MEMORY;
+}
+
+static fst_status compile_bert_normalizer(parts_compiler *compiler, json_t *component)
+{
+    fst__bert_options options = {.clean_text = true, .chinese_characters = true, .lowercase = true};
+    if (compiler->bert_seen || compiler->tokenizer->normalization)
+        return fst__fail(FST_ERR_UNSUPPORTED, "%s: normalizer: \"BertNormalizer\" beside another is not supported",
+                         compiler->name);
+    compiler->bert_seen = true;
+    json_t *strip = json_object_get(component, "strip_accents");
+    fst_status status = fst__json_get_bool(component, "clean_text", compiler->name, false, &options.clean_text);
+    if (!status)
+        status = fst__json_get_bool(component, "handle_chinese_chars", compiler->name, false,
+                                    &options.chinese_characters);
+    if (!status)
+        status = fst__json_get_bool(component, "lowercase", compiler->name, false, &options.lowercase);
+    options.strip_accents = options.lowercase;
+    if (!status && strip && !json_is_null(strip))
+        status = fst__json_get_bool(component, "strip_accents", compiler->name, false, &options.strip_accents);
+    if (status)
+        return fst__fail_in(status, "normalizer: BertNormalizer");
+    status = want_bert(compiler);
+    if (!status) {
+        compiler->tokenizer->bert->normalizes = true;
+        compiler->tokenizer->bert->options = options;
+    }
+    return status;
+}
+
 static fst_status compile_normalizer(parts_compiler *compiler, json_t *component, const char *type)
 {
     static const struct {
@@ -57,10 +94,12 @@ static fst_status compile_normalizer(parts_compiler *compiler, json_t *component
         {"NFKC", UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT},
         {"NFKD", UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT},
     };
+    if (strcmp(type, "BertNormalizer") == 0)
+        return compile_bert_normalizer(compiler, component);
     for (size_t i = 0; i < sizeof known / sizeof known[0]; ++i) {
         if (strcmp(type, known[i].type) != 0)
             continue;
-        if (compiler->tokenizer->normalization)
+        if (compiler->tokenizer->normalization || compiler->bert_seen)
             return fst__fail(FST_ERR_UNSUPPORTED, "%s: normalizer: more than one normal form", compiler->name);
         compiler->tokenizer->normalization = known[i].options;
         return FST_OK;
@@ -141,6 +180,10 @@ static fst_status compile_pre_tokenizer(parts_compiler *compiler, json_t *compon
         return compile_byte_level(compiler, component);
     if (strcmp(type, "Split") == 0)
         return compile_split(compiler, component);
+    if (strcmp(type, "BertPreTokenizer") == 0) {
+        fst_status bert = want_bert(compiler);
+        return bert ? bert : add_step(compiler, FST__STEP_BERT, NULL, 0, false, isolate);
+    }
     if (strcmp(type, "Digits") != 0)
         return unknown(compiler, type);
     bool individual = false;
@@ -149,6 +192,18 @@ static fst_status compile_pre_tokenizer(parts_compiler *compiler, json_t *compon
         return fst__fail_in(status, "pre_tokenizer: Digits");
     const char *pattern = individual ? "\\p{N}" : "\\p{N}+";
     return add_step(compiler, FST__STEP_SPLIT, pattern, strlen(pattern), false, isolate);
+}
+
+static fst_status append_pair_item(parts_compiler *compiler, int32_t id, int32_t type)
+{
+    fst__pair_template *pair = &compiler->tokenizer->pair;
+    fst__pair_item *items = fst__realloc_array(compiler->tokenizer->allocator, pair->items, pair->count + 1,
+                                               sizeof *items);
+    if (!items)
+        return FST_ERR_NO_MEMORY;
+    pair->items = items;
+    items[pair->count++] = (fst__pair_item){id, type};
+    return FST_OK;
 }
 
 static fst_status append_affix_id(parts_compiler *compiler, fst__affix *affix, int64_t id)
@@ -186,6 +241,44 @@ static fst_status append_template_token(parts_compiler *compiler, fst__affix *af
     return status;
 }
 
+static fst_status compile_pair_item(parts_compiler *compiler, json_t *item, json_t *specials)
+{
+    json_t *special = json_object_get(item, "SpecialToken"), *sequence = json_object_get(item, "Sequence");
+    const char *id;
+    int64_t type = 0;
+    fst__affix ids = {0};
+    fst_status status = fst__json_get_int(special ? special : sequence, "type_id", compiler->name, false, &type, 0,
+                                          INT32_MAX);
+    if (!status && !special)
+        status = fst__json_get_string(sequence, "id", compiler->name, true, &id);
+    if (status)
+        return fst__fail_in(status, "post_processor: \"pair\"");
+    if (!special)
+        return append_pair_item(compiler, strcmp(id, "B") == 0 ? FST__PAIR_SECOND : FST__PAIR_FIRST, (int32_t)type);
+    status = append_template_token(compiler, &ids, special, specials);
+    for (size_t i = 0; i < ids.count && !status; ++i)
+        status = append_pair_item(compiler, ids.ids[i], (int32_t)type);
+    fst__free(compiler->tokenizer->allocator, ids.ids);
+    return status;
+}
+
+/* "pair": as "single", for two texts, which are the sequences A and B. An empty one, as files have that
+ * were made for single texts, leaves pairs without a template. */
+static fst_status compile_pair(parts_compiler *compiler, json_t *component, json_t *specials)
+{
+    json_t *pair = NULL;
+    fst_status status = fst__json_get_array(component, "pair", compiler->name, false, &pair);
+    for (size_t i = 0; i < json_array_size(pair) && !status; ++i) {
+        json_t *item = json_array_get(pair, i);
+        if (!json_is_object(json_object_get(item, "SpecialToken")) && !json_is_object(json_object_get(item, "Sequence")))
+            status = fst__fail(FST_ERR_FORMAT, "%s: post_processor: \"pair\" must hold Sequences and SpecialTokens",
+                               compiler->name);
+        else
+            status = compile_pair_item(compiler, item, specials);
+    }
+    return status;
+}
+
 static fst_status compile_template(parts_compiler *compiler, json_t *component)
 {
     json_t *single = NULL, *specials = NULL;
@@ -209,11 +302,11 @@ static fst_status compile_template(parts_compiler *compiler, json_t *component)
     }
     if (!status && !sequence_seen)
         status = fst__fail(FST_ERR_FORMAT, "%s: post_processor: \"single\" has no Sequence", compiler->name);
-    return status;
+    return status ? status : compile_pair(compiler, component, specials);
 }
 
 /* RobertaProcessing and BertProcessing: "sep": ["</s>", 2], "cls": ["<s>", 0]. */
-static fst_status compile_bert(parts_compiler *compiler, json_t *component)
+static fst_status compile_bert(parts_compiler *compiler, json_t *component, bool roberta)
 {
     static const char *const members[] = {"cls", "sep"};
     fst_tokenizer *tokenizer = compiler->tokenizer;
@@ -227,6 +320,16 @@ static fst_status compile_bert(parts_compiler *compiler, json_t *component)
         if (!status)
             status = append_affix_id(compiler, i ? &tokenizer->suffix : &tokenizer->prefix,
                                      json_integer_value(json_array_get(pair, 1)));
+    }
+    if (status)
+        return status;
+    /* cls first sep second sep; RoBERTa: cls first sep sep second sep, without types. */
+    int32_t cls = tokenizer->prefix.ids[0], sep = tokenizer->suffix.ids[0], type = roberta ? 0 : 1;
+    const fst__pair_item items[] = {{cls, 0}, {FST__PAIR_FIRST, 0}, {sep, 0}, {sep, 0}, {FST__PAIR_SECOND, type},
+                                    {sep, type}};
+    for (size_t i = 0; i < sizeof items / sizeof items[0] && !status; ++i) {
+        if (roberta || i != 3)
+            status = append_pair_item(compiler, items[i].id, items[i].type);
     }
     return status;
 }
@@ -242,13 +345,35 @@ static fst_status compile_post_processor(parts_compiler *compiler, json_t *compo
         return fst__fail(FST_ERR_UNSUPPORTED, "%s: post_processor: \"%s\" behind another template",
                          compiler->name, type);
     compiler->template_seen = true;
-    return template ? compile_template(compiler, component) : compile_bert(compiler, component);
+    return template ? compile_template(compiler, component)
+                    : compile_bert(compiler, component, strcmp(type, "RobertaProcessing") == 0);
+}
+
+static fst_status compile_wordpiece_decoder(parts_compiler *compiler, json_t *component)
+{
+    fst_tokenizer *tokenizer = compiler->tokenizer;
+    const char *prefix = FST__WORDPIECE_PREFIX;
+    bool cleanup = true;
+    if (tokenizer->decoder != FST__DECODER_NONE)
+        return fst__fail(FST_ERR_UNSUPPORTED, "%s: decoder: \"WordPiece\" behind another is not supported",
+                         compiler->name);
+    fst_status status = fst__json_get_string(component, "prefix", compiler->name, false, &prefix);
+    if (!status)
+        status = fst__json_get_bool(component, "cleanup", compiler->name, false, &cleanup);
+    if (status)
+        return fst__fail_in(status, "decoder: WordPiece");
+    tokenizer->decoder = FST__DECODER_WORDPIECE;
+    tokenizer->decoder_cleanup = cleanup;
+    tokenizer->decoder_prefix = fst__strdup(tokenizer->allocator, prefix);
+    return tokenizer->decoder_prefix ? FST_OK : FST_ERR_NO_MEMORY;
 }
 
 static fst_status compile_decoder(parts_compiler *compiler, json_t *component, const char *type)
 {
     if (strcmp(type, "ByteLevel") == 0)
         compiler->tokenizer->decoder = FST__DECODER_BYTE_LEVEL;
+    else if (strcmp(type, "WordPiece") == 0)
+        return compile_wordpiece_decoder(compiler, component);
     else if (strcmp(type, "Fuse") != 0)
         return unknown(compiler, type);
     else if (compiler->tokenizer->decoder == FST__DECODER_NONE)
@@ -279,10 +404,9 @@ static fst_status check_levels(const parts_compiler *compiler)
     if (tokenizer->model == FST__MODEL_BPE && !byte_level)
         return fst__fail(FST_ERR_UNSUPPORTED, "%s: model BPE without the pre_tokenizer \"ByteLevel\" is not supported",
                          compiler->name);
-    if (tokenizer->model == FST__MODEL_WORD_LEVEL &&
-        (byte_level || tokenizer->decoder == FST__DECODER_BYTE_LEVEL))
-        return fst__fail(FST_ERR_UNSUPPORTED, "%s: model WordLevel with \"ByteLevel\" is not supported",
-                         compiler->name);
+    if (tokenizer->model != FST__MODEL_BPE && (byte_level || tokenizer->decoder == FST__DECODER_BYTE_LEVEL))
+        return fst__fail(FST_ERR_UNSUPPORTED, "%s: model %s with \"ByteLevel\" is not supported", compiler->name,
+                         tokenizer->model == FST__MODEL_WORDPIECE ? "WordPiece" : "WordLevel");
     return FST_OK;
 }
 
@@ -300,5 +424,7 @@ fst_status fst__components_compile(fst_tokenizer *tokenizer, const char *name)
                               compile_post_processor);
     if (!status)
         status = compile_part(&compiler, FST__PART_DECODER, "decoder", "decoders", compile_decoder);
+    if (!status && tokenizer->bert)
+        fst__bert_fill(tokenizer->bert);
     return status ? status : check_levels(&compiler);
 }

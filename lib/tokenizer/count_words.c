@@ -92,7 +92,7 @@ static fst_status count_text(const fst_tokenizer *tokenizer, count_worker *worke
     const char *words;
     if (length > FST__MAX_TEXT)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "a text of %zu bytes; at most %zu", length, FST__MAX_TEXT);
-    fst_status status = fst__normalize(tokenizer, worker->scratch, &text, &length);
+    fst_status status = fst__normalize(tokenizer, worker->scratch, false, &text, &length);
     if (!status)
         status = fst__pretokenize(tokenizer, worker->scratch, text, 0, length, &words);
     for (size_t i = 0; !status && i < worker->scratch->pieces.count; ++i) {

@@ -13,6 +13,7 @@ typedef struct encoding {
     bool parse_special;
     size_t origin; /* of the text that was normalised, in the caller's text */
     bool edited;   /* scratch->edits apply */
+    int32_t word;  /* the next word's number */
 } encoding;
 
 /* Where a position of the normalised text was in the caller's. */
@@ -20,8 +21,8 @@ static int64_t source_position(encoding *encoder, size_t position, bool is_end)
 {
     if (!encoder->edited)
         return (int64_t)(encoder->origin + position);
-    const fst__edit *edits = encoder->scratch->edits;
-    size_t count = encoder->scratch->edit_count, low = 0, high = count;
+    const fst__edit *edits = encoder->scratch->edits.items;
+    size_t count = encoder->scratch->edits.count, low = 0, high = count;
     while (low < high) { /* the first edit that ends behind position (at it, for an end) */
         size_t middle = (low + high) / 2;
         if (is_end ? edits[middle].end < position : edits[middle].end <= position)
@@ -48,9 +49,11 @@ static fst_status append(fst__ids *out, const int32_t *ids, size_t count)
     return FST_OK;
 }
 
-static fst_status append_one(fst__ids *out, int32_t id, int64_t begin, int64_t end)
+static fst_status append_one(fst__ids *out, int32_t id, int64_t begin, int64_t end, int32_t word)
 {
     fst_status status = append(out, &id, 1);
+    if (!status && out->with_words)
+        out->words[out->count - 1] = word;
     if (!status && out->with_offsets) {
         out->offsets[2 * (out->count - 1)] = begin;
         out->offsets[2 * (out->count - 1) + 1] = end;
@@ -58,17 +61,35 @@ static fst_status append_one(fst__ids *out, int32_t id, int64_t begin, int64_t e
     return status;
 }
 
-/* A word that is not one token: from the cache, or merged and put there. */
-static fst_status append_merged(encoding *encoder, const char *word, size_t length, uint64_t hash)
+/* The ids of a word into scratch->word_ids. */
+static fst_status cut_word(encoding *encoder, const char *word, size_t length, size_t *count)
+{
+    const fst_tokenizer *tokenizer = encoder->tokenizer;
+    fst__scratch *scratch = encoder->scratch;
+    fst_status status = fst__scratch_word(scratch, length);
+    if (status)
+        return status;
+    if (tokenizer->model == FST__MODEL_BPE)
+        return fst__bpe_merge_word(&tokenizer->bpe, scratch, word, length, scratch->word_ids, count);
+    fst__wordpiece_cut(&tokenizer->wordpiece, &tokenizer->vocabulary, word, length, scratch->word_ids, count);
+    if (*count)
+        return FST_OK;
+    *count = 1;
+    scratch->word_ids[0] = tokenizer->unknown_id;
+    return tokenizer->unknown_id >= 0 ? FST_OK
+                                      : fst__fail(FST_ERR_NOT_FOUND, "no tokens for \"%.*s\" and no unknown token",
+                                                  (int)(length < 32 ? length : 32), word);
+}
+
+/* A word that is not one token: from the cache, or cut up and put there. */
+static fst_status append_cut(encoding *encoder, const char *word, size_t length, uint64_t hash)
 {
     fst__scratch *scratch = encoder->scratch;
     fst__cached *cached = &scratch->cache[hash >> 32 & (FST__CACHE_ENTRIES - 1)];
     if (cached->hash == hash && cached->length == length && memcmp(cached->bytes, word, length) == 0)
         return append(encoder->out, cached->ids, cached->count);
     size_t count;
-    fst_status status = fst__scratch_word(scratch, length);
-    if (!status)
-        status = fst__bpe_merge_word(&encoder->tokenizer->bpe, scratch, word, length, scratch->word_ids, &count);
+    fst_status status = cut_word(encoder, word, length, &count);
     if (status)
         return status;
     if (length <= FST__CACHED_BYTES && count <= FST__CACHED_IDS) {
@@ -96,7 +117,17 @@ static fst_status encode_bpe_word(encoding *encoder, const char *word, size_t le
             memcmp(fst__token_bytes(vocabulary, slot->id), word, length) == 0)
             return append(encoder->out, &slot->id, 1);
     }
-    return append_merged(encoder, word, length, hash);
+    return append_cut(encoder, word, length, hash);
+}
+
+static fst_status encode_wordpiece(encoding *encoder, const char *word, size_t length)
+{
+    const fst_tokenizer *tokenizer = encoder->tokenizer;
+    if (fst__wordpiece_too_long(&tokenizer->wordpiece, word, length) && tokenizer->unknown_id >= 0)
+        return append(encoder->out, &tokenizer->unknown_id, 1);
+    int32_t id = fst__vocabulary_find_bytes(&tokenizer->vocabulary, word, length);
+    return id >= 0 ? append(encoder->out, &id, 1)
+                   : append_cut(encoder, word, length, fst__hash_bytes(word, length));
 }
 
 static fst_status encode_listed_word(encoding *encoder, const char *word, size_t length, int64_t position)
@@ -126,7 +157,11 @@ static void set_offsets(encoding *encoder, size_t first, const fst__piece *piece
     const fst__token *tokens = encoder->tokenizer->vocabulary.tokens;
     size_t position = piece->begin;
     for (size_t i = first; i < out->count; ++i) {
-        size_t end = encoder->tokenizer->model == FST__MODEL_BPE ? position + tokens[out->ids[i]].length : piece->end;
+        size_t end = position + tokens[out->ids[i]].length;
+        if (i > first && encoder->tokenizer->model == FST__MODEL_WORDPIECE)
+            end -= encoder->tokenizer->wordpiece.prefix_length;
+        if (i + 1 == out->count) /* one for all of it may be the unknown token, of any length */
+            end = piece->end;
         out->offsets[2 * i] = piece_source(encoder, piece, position, false);
         out->offsets[2 * i + 1] = piece_source(encoder, piece, end, true);
         position = end;
@@ -138,13 +173,21 @@ static fst_status encode_piece(encoding *encoder, const char *text, const fst__p
     size_t first = encoder->out->count;
     const char *word = text + piece->begin;
     size_t length = piece->end - piece->begin;
-    fst_status status = encoder->tokenizer->model == FST__MODEL_BPE
-                            ? encode_bpe_word(encoder, word, length)
-                            : encode_listed_word(encoder, word, length,
-                                                 piece_source(encoder, piece, piece->begin, false));
-    if (!status && encoder->out->with_offsets)
+    fst_status status;
+    if (encoder->tokenizer->model == FST__MODEL_BPE)
+        status = encode_bpe_word(encoder, word, length);
+    else if (encoder->tokenizer->model == FST__MODEL_WORDPIECE)
+        status = encode_wordpiece(encoder, word, length);
+    else
+        status = encode_listed_word(encoder, word, length, piece_source(encoder, piece, piece->begin, false));
+    if (status)
+        return status;
+    if (encoder->out->with_offsets)
         set_offsets(encoder, first, piece);
-    return status;
+    for (size_t i = first; encoder->out->with_words && i < encoder->out->count; ++i)
+        encoder->out->words[i] = encoder->word;
+    ++encoder->word;
+    return FST_OK;
 }
 
 /* text[begin, end) holds no added tokens. */
@@ -162,6 +205,14 @@ static fst_status encode_plain(encoding *encoder, const char *text, size_t begin
         }
         return status;
     }
+    if (tokenizer->pretokenizer.count == 1 && only->kind == FST__STEP_BERT) {
+        for (fst__piece piece = {.begin = begin}; piece.begin < end && !status; piece.begin = piece.end) {
+            piece.end = fst__bert_word(tokenizer->bert, text, &piece.begin, end);
+            if (piece.begin < piece.end)
+                status = encode_piece(encoder, text, &piece);
+        }
+        return status;
+    }
     const char *words;
     status = fst__pretokenize(tokenizer, encoder->scratch, text, begin, end, &words);
     for (size_t i = 0; i < encoder->scratch->pieces.count && !status; ++i)
@@ -175,7 +226,9 @@ static fst_status encode_stretch(encoding *encoder, const char *text, size_t beg
     const fst_tokenizer *tokenizer = encoder->tokenizer;
     const char *normalized = text + begin;
     size_t length = end - begin, search = 0;
-    fst_status status = fst__normalize(tokenizer, encoder->scratch, &normalized, &length);
+    /* A word list's error names the place of a word. */
+    bool record = encoder->out->with_offsets || tokenizer->model == FST__MODEL_WORD_LEVEL;
+    fst_status status = fst__normalize(tokenizer, encoder->scratch, record, &normalized, &length);
     encoder->origin = begin;
     encoder->edited = normalized != text + begin;
     for (size_t from = 0; from < length && !status;) {
@@ -185,7 +238,7 @@ static fst_status encode_stretch(encoding *encoder, const char *text, size_t beg
             status = encode_plain(encoder, normalized, from, found.begin);
         if (found.added && !status)
             status = append_one(encoder->out, found.added->id, source_position(encoder, found.begin, false),
-                                source_position(encoder, found.end, true));
+                                source_position(encoder, found.end, true), encoder->word++);
         from = found.end;
     }
     return status;
@@ -195,34 +248,80 @@ static fst_status append_affix(fst__ids *out, const fst__affix *affix)
 {
     fst_status status = FST_OK;
     for (size_t i = 0; i < affix->count && !status; ++i)
-        status = append_one(out, affix->ids[i], 0, 0);
+        status = append_one(out, affix->ids[i], 0, 0, -1);
     return status;
 }
 
-fst_status fst__tokenizer_encode(const fst_tokenizer *tokenizer, const char *text, size_t length,
-                                 bool add_special_tokens, bool parse_special, fst__ids *out)
+/* A text without what the post-processor puts around it. On an error `out` may hold a part of it. */
+static fst_status encode_text(const fst_tokenizer *tokenizer, const char *text, size_t length, bool parse_special,
+                              fst__ids *out)
 {
     if (length > FST__MAX_TEXT)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "a text of %zu bytes; at most %zu", length, FST__MAX_TEXT);
     fst__scratch *scratch = fst__scratch_take(tokenizer->stock, tokenizer->allocator);
     if (!scratch)
         return FST_ERR_NO_MEMORY;
-    encoding encoder = {tokenizer, scratch, out, parse_special, 0, false};
-    size_t before = out->count, search = 0;
-    fst_status status = add_special_tokens ? append_affix(out, &tokenizer->prefix) : FST_OK;
+    encoding encoder = {tokenizer, scratch, out, parse_special, 0, false, 0};
+    size_t search = 0;
+    fst_status status = FST_OK;
     for (size_t from = 0; from < length && !status;) {
         fst__found found = fst__added_find(tokenizer, &tokenizer->raw_index, text, length, from, &search,
                                            parse_special);
         if (found.begin > from)
             status = encode_stretch(&encoder, text, from, found.begin);
         if (found.added && !status)
-            status = append_one(out, found.added->id, (int64_t)found.begin, (int64_t)found.end);
+            status = append_one(out, found.added->id, (int64_t)found.begin, (int64_t)found.end, encoder.word++);
         from = found.end;
     }
+    fst__scratch_return(tokenizer->stock, scratch);
+    return status;
+}
+
+fst_status fst__tokenizer_encode(const fst_tokenizer *tokenizer, const char *text, size_t length,
+                                 bool add_special_tokens, bool parse_special, fst__ids *out)
+{
+    size_t before = out->count;
+    fst_status status = add_special_tokens ? append_affix(out, &tokenizer->prefix) : FST_OK;
+    if (!status)
+        status = encode_text(tokenizer, text, length, parse_special, out);
     if (!status && add_special_tokens)
         status = append_affix(out, &tokenizer->suffix);
     if (status)
         out->count = before;
-    fst__scratch_return(tokenizer->stock, scratch);
+    return status;
+}
+
+/* Appends the type until there are `count` of them. */
+static fst_status fill_types(fst__ids *types, size_t count, int32_t type)
+{
+    fst_status status = FST_OK;
+    while (types && types->count < count && !status)
+        status = append(types, &type, 1);
+    return status;
+}
+
+fst_status fst__tokenizer_encode_pair(const fst_tokenizer *tokenizer, const char *const texts[2],
+                                      const size_t lengths[2], bool add_special_tokens, bool parse_special,
+                                      fst__ids *out, fst__ids *types)
+{
+    static const fst__pair_item plain[] = {{FST__PAIR_FIRST, 0}, {FST__PAIR_SECOND, 1}};
+    const fst__pair_template *pair = &tokenizer->pair;
+    bool templated = add_special_tokens && pair->count;
+    const fst__pair_item *items = templated ? pair->items : plain;
+    size_t before = out->count, types_before = types ? types->count : 0;
+    fst_status status = FST_OK;
+    for (size_t i = 0; i < (templated ? pair->count : 2) && !status; ++i) {
+        int which = items[i].id == FST__PAIR_SECOND;
+        status = items[i].id >= 0
+                     ? append_one(out, items[i].id, 0, 0, -1)
+                     : encode_text(tokenizer, texts[which], lengths[which], parse_special, out);
+        if (!status)
+            status = fill_types(types, types_before + out->count - before, items[i].type);
+    }
+    if (status) {
+        out->count = before;
+        if (types)
+            types->count = types_before;
+    }
     return status;
 }

@@ -4,6 +4,7 @@
 
 #include "base/context.h"
 #include "base/text.h"
+#include "tokenizer/bert.h"
 #include "tokenizer/pattern.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/unicode.h"
@@ -113,6 +114,32 @@ fst_status fst__bpe_merge_word(const fst__bpe *bpe, struct fst__scratch *scratch
 /* Sets FST__TOKEN_WHOLE where it holds. */
 fst_status fst__bpe_mark_whole(const fst__bpe *bpe, struct fst__scratch *scratch, fst__vocabulary *vocabulary);
 
+/* ---- wordpiece.c ---- */
+
+typedef struct fst__wordpiece {
+    fst__allocator *allocator;
+    char *prefix; /* of a token that goes on with a word: "##" */
+    size_t prefix_length;
+    size_t most_characters; /* a longer word is unknown */
+    fst__slot *rest;        /* tokens with the prefix, by the bytes behind it */
+    size_t mask;
+    size_t longest_first, longest_rest; /* bytes */
+} fst__wordpiece;
+
+#define FST__WORDPIECE_PREFIX "##"
+enum { FST__WORDPIECE_CHARACTERS = 100 };
+
+/* Sets prefix and most_characters; fst__wordpiece_build does the rest once the vocabulary is there. */
+fst_status fst__wordpiece_create(fst__wordpiece *wordpiece, fst__allocator *allocator, const char *prefix,
+                                 size_t most_characters);
+fst_status fst__wordpiece_build(fst__wordpiece *wordpiece, const fst__vocabulary *vocabulary);
+void fst__wordpiece_destroy(fst__wordpiece *wordpiece);
+/* Cuts a word into ids (room for length ids). *count 0: it has no pieces. */
+void fst__wordpiece_cut(const fst__wordpiece *wordpiece, const fst__vocabulary *vocabulary, const char *word,
+                        size_t length, int32_t *ids, size_t *count);
+/* Whether the word has more characters than a word may have. */
+bool fst__wordpiece_too_long(const fst__wordpiece *wordpiece, const char *word, size_t length);
+
 /* ---- scratch.c: what one encode works in ---- */
 
 enum {
@@ -141,12 +168,6 @@ typedef struct fst__pieces {
     size_t count, capacity;
 } fst__pieces;
 
-/* Where normalising changed the text; between edits it was copied. */
-typedef struct fst__edit {
-    size_t begin, end;               /* in the normalised text */
-    size_t source_begin, source_end; /* in the text before */
-} fst__edit;
-
 typedef struct fst__scratch {
     fst__allocator *allocator;
     fst__cached *cache;
@@ -156,8 +177,7 @@ typedef struct fst__scratch {
     size_t word_capacity;
     fst__pieces pieces, next_pieces;
     fst__text normalized;
-    fst__edit *edits;
-    size_t edit_count, edit_capacity;
+    fst__edits edits;
     fst__text prefixed;
     void *match; /* pcre2_match_data */
     fst__ids ids;
@@ -211,15 +231,15 @@ fst__found fst__added_find(const fst_tokenizer *tokenizer, const fst__added_inde
 /* ---- normalize.c ---- */
 
 /* Into scratch->normalized with scratch->edits. *text and *length then point there; they are left
- * alone where nothing changes. */
-fst_status fst__normalize(const fst_tokenizer *tokenizer, fst__scratch *scratch, const char **text,
+ * alone where nothing changes. record false: nobody asks for edits. */
+fst_status fst__normalize(const fst_tokenizer *tokenizer, fst__scratch *scratch, bool record, const char **text,
                           size_t *length);
 /* The same without a record, appended to out. */
-fst_status fst__normalize_text(int normalization, const char *text, size_t length, fst__text *out);
+fst_status fst__normalize_text(const fst_tokenizer *tokenizer, const char *text, size_t length, fst__text *out);
 
 /* ---- components.c, pretokenize.c ---- */
 
-enum { FST__STEP_SPLIT, FST__STEP_PREFIX_SPACE };
+enum { FST__STEP_SPLIT, FST__STEP_PREFIX_SPACE, FST__STEP_BERT };
 
 typedef struct fst__step {
     int kind;
@@ -244,6 +264,19 @@ typedef struct fst__affix {
     size_t count;
 } fst__affix;
 
+/* Of two texts: the first, the second, or a special token between and around them. */
+enum { FST__PAIR_FIRST = -1, FST__PAIR_SECOND = -2 };
+
+typedef struct fst__pair_item {
+    int32_t id; /* or FST__PAIR_ */
+    int32_t type;
+} fst__pair_item;
+
+typedef struct fst__pair_template {
+    fst__pair_item *items;
+    size_t count;
+} fst__pair_template;
+
 /* tokenizer.json's components as text, to be compiled and to be written again. */
 enum {
     FST__PART_TRUNCATION,
@@ -255,9 +288,11 @@ enum {
     FST__PARTS,
 };
 
-enum { FST__DECODER_BYTE_LEVEL, FST__DECODER_FUSE, FST__DECODER_NONE };
+enum { FST__DECODER_BYTE_LEVEL, FST__DECODER_FUSE, FST__DECODER_WORDPIECE, FST__DECODER_NONE };
 
-enum { FST__MODEL_BPE, FST__MODEL_WORD_LEVEL };
+enum { FST__MODEL_BPE, FST__MODEL_WORD_LEVEL, FST__MODEL_WORDPIECE };
+
+enum { FST__ROLES = FST_TOKEN_MASK + 1 };
 
 struct fst_tokenizer {
     _Atomic int64_t references;
@@ -267,9 +302,10 @@ struct fst_tokenizer {
     int model;
     fst__vocabulary vocabulary;
     fst__bpe bpe;
+    fst__wordpiece wordpiece;
     char *unknown_token; /* as the file spells it; NULL: null */
     int32_t unknown_id;  /* -1: none */
-    int32_t roles[4];    /* FST_TOKEN_; -1: none */
+    int32_t roles[FST__ROLES]; /* FST_TOKEN_; -1: none */
 
     fst__added *added;
     size_t added_count;
@@ -277,9 +313,13 @@ struct fst_tokenizer {
 
     char *parts[FST__PARTS]; /* JSON */
     int normalization;       /* utf8proc options; 0: none */
+    fst__bert *bert;         /* BERT's normalizer or pre-tokenizer; NULL: neither */
     fst__pretokenizer pretokenizer;
     fst__affix prefix, suffix;
+    fst__pair_template pair;
     int decoder;
+    char *decoder_prefix;    /* of FST__DECODER_WORDPIECE */
+    bool decoder_cleanup;
 
     fst__unicode *unicode;
     fst__scratch_stock *stock;
@@ -300,10 +340,19 @@ void fst__tokenizer_guess_roles(fst_tokenizer *tokenizer);
 /* components.c. `name` is the file's name for errors. */
 fst_status fst__components_compile(fst_tokenizer *tokenizer, const char *name);
 
+/* json_tokenizer.c: tokenizer_config.json's token, "eos_token": "</s>" or {"content": "</s>", …}; NULL:
+ * none. Borrowed. */
+struct json_t;
+const char *fst__config_token(const struct json_t *root, const char *member);
+
 /* json_tokenizer.c: the ids of a merge's parts and of what they make; `index` is its number. */
 fst_status fst__merge_resolve(const fst__vocabulary *vocabulary, const char *name, size_t index, const char *left,
                               size_t left_length, const char *right, size_t right_length, fst__pair *pair,
                               int32_t *result);
+
+/* wordpiece_files.c */
+fst_status fst__wordpiece_set_parts(fst_tokenizer *tokenizer, const fst__bert_options *options, const char *begin,
+                                    const char *end);
 
 /* Most a text may be: positions in a word are 32 bits wide. */
 #define FST__MAX_TEXT ((size_t)INT32_MAX - 64)

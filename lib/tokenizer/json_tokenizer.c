@@ -16,12 +16,14 @@ typedef struct json_reader {
     int64_t largest_id; /* ids may have holes, but not out of proportion to the file */
 } json_reader;
 
-/* Options of a model that change ids and are not done here: refused unless absent, null, false or "". */
+/* Options of a model that change ids and are not done here: refused unless absent, null, false or "".
+ * WordPiece has the first of them. */
 static fst_status refuse_options(const json_reader *reader, json_t *model)
 {
-    static const char *const members[] = {"dropout", "continuing_subword_prefix", "end_of_word_suffix",
+    static const char *const members[] = {"continuing_subword_prefix", "dropout", "end_of_word_suffix",
                                           "byte_fallback"};
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; ++i) {
+    size_t first = reader->tokenizer->model == FST__MODEL_WORDPIECE ? 1 : 0;
+    for (size_t i = first; i < sizeof members / sizeof members[0]; ++i) {
         json_t *value = json_object_get(model, members[i]);
         bool off = !value || json_is_null(value) || json_is_false(value) ||
                    (json_is_string(value) && json_string_length(value) == 0) ||
@@ -134,6 +136,18 @@ static fst_status read_merges(const json_reader *reader, json_t *model)
     return status;
 }
 
+static fst_status read_wordpiece(const json_reader *reader, json_t *model)
+{
+    const char *prefix = FST__WORDPIECE_PREFIX;
+    int64_t most = FST__WORDPIECE_CHARACTERS;
+    fst_status status = fst__json_get_string(model, "continuing_subword_prefix", reader->name, false, &prefix);
+    if (!status)
+        status = fst__json_get_int(model, "max_input_chars_per_word", reader->name, false, &most, 1, INT32_MAX);
+    if (status)
+        return fst__fail_in(status, "model");
+    return fst__wordpiece_create(&reader->tokenizer->wordpiece, reader->tokenizer->allocator, prefix, (size_t)most);
+}
+
 static fst_status read_model(const json_reader *reader, json_t *root)
 {
     fst_tokenizer *tokenizer = reader->tokenizer;
@@ -146,13 +160,15 @@ static fst_status read_model(const json_reader *reader, json_t *root)
         status = fst__json_get_string(model, "unk_token", reader->name, false, &unknown);
     if (status)
         return status;
-    bool byte_level = strcmp(type, "BPE") == 0;
-    if (!byte_level && strcmp(type, "WordLevel") != 0)
+    bool byte_level = strcmp(type, "BPE") == 0, wordpiece = strcmp(type, "WordPiece") == 0;
+    if (!byte_level && !wordpiece && strcmp(type, "WordLevel") != 0)
         return fst__fail(FST_ERR_UNSUPPORTED, "%s: model \"%.100s\" is not supported", reader->name, type);
-    tokenizer->model = byte_level ? FST__MODEL_BPE : FST__MODEL_WORD_LEVEL;
+    tokenizer->model = byte_level ? FST__MODEL_BPE : wordpiece ? FST__MODEL_WORDPIECE : FST__MODEL_WORD_LEVEL;
     if (unknown && !(tokenizer->unknown_token = fst__strdup(tokenizer->allocator, unknown)))
         return FST_ERR_NO_MEMORY;
     status = refuse_options(reader, model);
+    if (!status && wordpiece)
+        status = read_wordpiece(reader, model);
     if (!status)
         status = read_vocabulary(reader, model, byte_level);
     if (status || !byte_level)
@@ -275,41 +291,69 @@ static fst_status load_file(fst_context *context, const char *path, fst_tokenize
     return status;
 }
 
-/* tokenizer_config.json: "eos_token": "</s>" or {"content": "</s>", …}. */
+const char *fst__config_token(const json_t *root, const char *member)
+{
+    const json_t *value = json_object_get(root, member);
+    if (json_is_object(value))
+        value = json_object_get(value, "content");
+    return json_string_value(value); /* NULL where it is no string */
+}
+
 static fst_status read_roles(fst_tokenizer *tokenizer, const char *path)
 {
-    static const char *const members[] = {"bos_token", "eos_token", "pad_token"};
-    static const int32_t roles[] = {FST_TOKEN_BOS, FST_TOKEN_EOS, FST_TOKEN_PAD};
+    /* BERT's classifier and separator tokens begin and end a text where nothing else is said to. */
+    static const struct {
+        const char *member;
+        int32_t role;
+        bool only_if_none;
+    } members[] = {
+        {"bos_token", FST_TOKEN_BOS, false}, {"eos_token", FST_TOKEN_EOS, false},
+        {"pad_token", FST_TOKEN_PAD, false}, {"mask_token", FST_TOKEN_MASK, false},
+        {"cls_token", FST_TOKEN_BOS, true},  {"sep_token", FST_TOKEN_EOS, true},
+    };
     json_t *root;
     fst_status status = fst__json_read_file(tokenizer->allocator, path, most_bytes, &root);
     if (status)
         return status;
-    for (size_t i = 0; i < 3; ++i) {
-        json_t *value = json_object_get(root, members[i]);
-        if (json_is_object(value))
-            value = json_object_get(value, "content");
-        if (json_is_string(value))
-            tokenizer->roles[roles[i]] = fst__vocabulary_find_spelling(
-                &tokenizer->vocabulary, json_string_value(value), json_string_length(value));
+    int32_t *roles = tokenizer->roles;
+    roles[FST_TOKEN_BOS] = roles[FST_TOKEN_EOS] = -1;
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; ++i) {
+        const char *token = fst__config_token(root, members[i].member);
+        if (token && (!members[i].only_if_none || roles[members[i].role] < 0))
+            roles[members[i].role] = fst__vocabulary_find_spelling(&tokenizer->vocabulary, token, strlen(token));
     }
     json_decref(root);
+    fst__tokenizer_guess_roles(tokenizer);
     return FST_OK;
+}
+
+static bool ends_in(const char *path, const char *ending)
+{
+    size_t length = strlen(path), size = strlen(ending);
+    return length >= size && strcmp(path + length - size, ending) == 0;
 }
 
 fst_status fst__tokenizer_load(fst_context *context, const char *path, fst_tokenizer **out)
 {
     if (!fst__file_is_directory(path))
-        return load_file(context, path, out);
+        return ends_in(path, ".txt") ? fst__tokenizer_load_wordpiece(context, path, NULL, out)
+                                     : load_file(context, path, out);
     fst_tokenizer *tokenizer = NULL;
     char *file = fst__path_join(&context->allocator, path, "tokenizer.json");
     char *config = fst__path_join(&context->allocator, path, "tokenizer_config.json");
-    fst_status status = file && config ? load_file(context, file, &tokenizer) : FST_ERR_NO_MEMORY;
+    char *words = fst__path_join(&context->allocator, path, "vocab.txt");
+    fst_status status = FST_ERR_NO_MEMORY;
+    if (file && config && words)
+        status = fst__file_exists(file) || !fst__file_exists(words)
+                     ? load_file(context, file, &tokenizer)
+                     : fst__tokenizer_load_wordpiece(context, words, NULL, &tokenizer);
     if (!status && fst__file_exists(config))
         status = read_roles(tokenizer, config);
     if (status)
         fst__tokenizer_release(tokenizer);
     else
         *out = tokenizer;
+    fst__free(&context->allocator, words);
     fst__free(&context->allocator, config);
     fst__free(&context->allocator, file);
     return status;

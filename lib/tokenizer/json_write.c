@@ -80,8 +80,10 @@ static void write_merges(const fst_tokenizer *tokenizer, fst__text *out)
 
 static void write_model(const fst_tokenizer *tokenizer, fst__text *out)
 {
+    static const char *const names[] = {
+        [FST__MODEL_BPE] = "BPE", [FST__MODEL_WORD_LEVEL] = "WordLevel", [FST__MODEL_WORDPIECE] = "WordPiece"};
     bool bpe = tokenizer->model == FST__MODEL_BPE;
-    fst__text_printf(out, "  \"model\": {\n    \"type\": \"%s\",\n", bpe ? "BPE" : "WordLevel");
+    fst__text_printf(out, "  \"model\": {\n    \"type\": \"%s\",\n", names[tokenizer->model]);
     if (bpe)
         fst__text_append_string(out, "    \"dropout\": null,\n");
     fst__text_append_string(out, "    \"unk_token\": ");
@@ -95,6 +97,11 @@ static void write_model(const fst_tokenizer *tokenizer, fst__text *out)
                          "    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n"
                          "    \"fuse_unk\": false,\n    \"byte_fallback\": false,\n    \"ignore_merges\": %s,\n",
                          boolean(tokenizer->bpe.ignore_merges));
+    if (tokenizer->model == FST__MODEL_WORDPIECE) {
+        fst__text_append_string(out, "    \"continuing_subword_prefix\": ");
+        fst__json_append_string(out, tokenizer->wordpiece.prefix, tokenizer->wordpiece.prefix_length);
+        fst__text_printf(out, ",\n    \"max_input_chars_per_word\": %zu,\n", tokenizer->wordpiece.most_characters);
+    }
     write_vocabulary(tokenizer, out);
     if (bpe)
         write_merges(tokenizer, out);
@@ -120,13 +127,21 @@ static fst_status write_json(const fst_tokenizer *tokenizer, fst__text *out)
 
 static fst_status write_config(const fst_tokenizer *tokenizer, fst__text *out)
 {
-    static const char *const members[] = {"bos_token", "eos_token", "pad_token", "unk_token"};
+    static const struct {
+        const char *member;
+        int32_t role;
+    } members[] = {{"bos_token", FST_TOKEN_BOS},     {"eos_token", FST_TOKEN_EOS},   {"pad_token", FST_TOKEN_PAD},
+                   {"unk_token", FST_TOKEN_UNKNOWN}, {"mask_token", FST_TOKEN_MASK}, {"cls_token", FST_TOKEN_BOS},
+                   {"sep_token", FST_TOKEN_EOS}};
+    const size_t encoder_only = 5; /* from here on: of tokenizers with a mask */
+    bool wordpiece = tokenizer->model == FST__MODEL_WORDPIECE, masks = tokenizer->roles[FST_TOKEN_MASK] >= 0;
     fst__text_append_string(out, "{\n");
-    for (int role = 0; role < 4; ++role) {
-        if (tokenizer->roles[role] < 0)
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; ++i) {
+        int32_t id = tokenizer->roles[members[i].role];
+        if (id < 0 || (i >= encoder_only && !masks && !wordpiece) || (i < 2 && wordpiece))
             continue;
-        fst__text_printf(out, "  \"%s\": ", members[role]);
-        write_spelling(tokenizer, tokenizer->roles[role], out);
+        fst__text_printf(out, "  \"%s\": ", members[i].member);
+        write_spelling(tokenizer, id, out);
         fst__text_append_string(out, ",\n");
     }
     fst__text_append_string(out, "  \"tokenizer_class\": \"PreTrainedTokenizerFast\"\n}\n");

@@ -1,5 +1,5 @@
 /*
- * Unicode normal forms (UAX #15) by utf8proc, only where a text needs it: a stretch begins at a
+ * BERT's normalizer (bert.c), and Unicode normal forms (UAX #15) by utf8proc, only where a text needs it: a stretch begins at a
  * stable character that something unstable follows, and ends before the next stable one. Bytes
  * that are not UTF-8 are stable and pass through.
  */
@@ -17,7 +17,7 @@ static bool is_unstable(const fst__unicode *unicode, int32_t point)
     return point >= 0x10000 || (unicode->unstable[point >> 3] >> (point & 7) & 1);
 }
 
-fst_status fst__normalize_text(int normalization, const char *text, size_t length, fst__text *out)
+static fst_status normal_form(int normalization, const char *text, size_t length, fst__text *out)
 {
     const unsigned char *bytes = (const unsigned char *)text, *end = bytes + length;
     for (const unsigned char *at = bytes; at < end;) {
@@ -38,20 +38,6 @@ fst_status fst__normalize_text(int normalization, const char *text, size_t lengt
         at = run;
     }
     return out->failed ? FST_ERR_NO_MEMORY : FST_OK;
-}
-
-static fst_status append_edit(fst__scratch *scratch, fst__edit edit)
-{
-    if (scratch->edit_count == scratch->edit_capacity) {
-        size_t capacity = scratch->edit_capacity * 2 + 64;
-        fst__edit *edits = fst__realloc_array(scratch->allocator, scratch->edits, capacity, sizeof *edits);
-        if (!edits)
-            return FST_ERR_NO_MEMORY;
-        scratch->edits = edits;
-        scratch->edit_capacity = capacity;
-    }
-    scratch->edits[scratch->edit_count++] = edit;
-    return FST_OK;
 }
 
 /* The next stretch at or behind `at`; *begin == length: none. */
@@ -86,10 +72,34 @@ static void next_stretch(const fst__unicode *unicode, const unsigned char *text,
     *end = at;
 }
 
-fst_status fst__normalize(const fst_tokenizer *tokenizer, fst__scratch *scratch, const char **text,
+fst_status fst__normalize_text(const fst_tokenizer *tokenizer, const char *text, size_t length, fst__text *out)
+{
+    if (tokenizer->bert && tokenizer->bert->normalizes)
+        return fst__bert_normalize(tokenizer->bert, text, length, out, NULL);
+    if (tokenizer->normalization)
+        return normal_form(tokenizer->normalization, text, length, out);
+    fst__text_append(out, text, length);
+    return out->failed ? FST_ERR_NO_MEMORY : FST_OK;
+}
+
+static fst_status normalize_bert(const fst_tokenizer *tokenizer, fst__scratch *scratch, bool record,
+                                 const char **text, size_t *length)
+{
+    fst__text *out = &scratch->normalized;
+    out->length = 0;
+    out->failed = false;
+    fst_status status = fst__bert_normalize(tokenizer->bert, *text, *length, out, record ? &scratch->edits : NULL);
+    *text = out->data ? out->data : "";
+    *length = out->length;
+    return status;
+}
+
+fst_status fst__normalize(const fst_tokenizer *tokenizer, fst__scratch *scratch, bool record, const char **text,
                           size_t *length)
 {
-    scratch->edit_count = 0;
+    scratch->edits.count = 0;
+    if (tokenizer->bert && tokenizer->bert->normalizes)
+        return normalize_bert(tokenizer, scratch, record, text, length);
     if (!tokenizer->normalization)
         return FST_OK;
     fst__text *out = &scratch->normalized;
@@ -104,14 +114,14 @@ fst_status fst__normalize(const fst_tokenizer *tokenizer, fst__scratch *scratch,
             break;
         fst__text_append(out, *text + copied, begin - copied);
         size_t start = out->length;
-        fst_status status = fst__normalize_text(tokenizer->normalization, *text + begin, end - begin, out);
+        fst_status status = normal_form(tokenizer->normalization, *text + begin, end - begin, out);
         if (status)
             return status;
         copied = end;
         if (out->length - start == end - begin && memcmp(out->data + start, *text + begin, end - begin) == 0)
             continue;
         changed = true;
-        if (append_edit(scratch, (fst__edit){start, out->length, begin, end}))
+        if (fst__edits_append(&scratch->edits, (fst__edit){start, out->length, begin, end}))
             return FST_ERR_NO_MEMORY;
     }
     if (!changed)

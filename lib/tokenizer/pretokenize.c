@@ -104,6 +104,25 @@ static fst_status prefix_space(fst__scratch *scratch, const char **text)
     return FST_OK;
 }
 
+static fst_status split_bert(const fst_tokenizer *tokenizer, fst__scratch *scratch, const char *text, fst__piece piece)
+{
+    for (size_t begin = piece.begin, end; begin < piece.end; begin = end) {
+        end = fst__bert_word(tokenizer->bert, text, &begin, piece.end);
+        if (emit(scratch, piece, begin, end))
+            return FST_ERR_NO_MEMORY;
+    }
+    return FST_OK;
+}
+
+static fst_status split(const fst_tokenizer *tokenizer, fst__scratch *scratch, const fst__step *step,
+                        const char *text, fst__piece piece)
+{
+    if (step->kind == FST__STEP_BERT)
+        return split_bert(tokenizer, scratch, text, piece);
+    return fst__pattern_tiles(step->pattern) ? split_tiled(tokenizer, scratch, step, text, piece)
+                                             : split_by_regex(scratch, step, text, piece);
+}
+
 fst_status fst__pretokenize(const fst_tokenizer *tokenizer, fst__scratch *scratch, const char *text,
                             size_t begin, size_t end, const char **words)
 {
@@ -120,11 +139,8 @@ fst_status fst__pretokenize(const fst_tokenizer *tokenizer, fst__scratch *scratc
         scratch->next_pieces.count = 0;
         if (step->kind == FST__STEP_PREFIX_SPACE)
             status = prefix_space(scratch, words);
-        for (size_t j = 0; step->kind == FST__STEP_SPLIT && j < scratch->pieces.count && !status; ++j) {
-            fst__piece piece = scratch->pieces.items[j];
-            status = fst__pattern_tiles(step->pattern) ? split_tiled(tokenizer, scratch, step, *words, piece)
-                                                       : split_by_regex(scratch, step, *words, piece);
-        }
+        for (size_t j = 0; step->kind != FST__STEP_PREFIX_SPACE && j < scratch->pieces.count && !status; ++j)
+            status = split(tokenizer, scratch, step, *words, scratch->pieces.items[j]);
         if (status)
             return status;
         fst__pieces swap = scratch->pieces;

@@ -8,7 +8,7 @@ fst__scratch *fst__scratch_create(fst__allocator *allocator)
         return NULL;
     scratch->allocator = allocator;
     scratch->normalized = scratch->prefixed = fst__text_create(allocator);
-    scratch->ids.allocator = allocator;
+    scratch->ids.allocator = scratch->edits.allocator = allocator;
     scratch->cache = fst__alloc_zero(allocator, FST__CACHE_ENTRIES * sizeof *scratch->cache);
     if (scratch->cache)
         scratch->match = fst__pattern_match_create(allocator);
@@ -28,7 +28,7 @@ void fst__scratch_destroy(fst__scratch *scratch)
     fst__ids_destroy(&scratch->ids);
     fst__text_destroy(&scratch->prefixed);
     fst__text_destroy(&scratch->normalized);
-    fst__free(allocator, scratch->edits);
+    fst__free(allocator, scratch->edits.items);
     fst__free(allocator, scratch->next_pieces.items);
     fst__free(allocator, scratch->pieces.items);
     fst__free(allocator, scratch->word_ids);
@@ -117,6 +117,12 @@ fst_status fst__ids_reserve(fst__ids *ids, size_t more)
             return FST_ERR_NO_MEMORY;
         ids->offsets = offsets;
     }
+    if (ids->with_words) {
+        int32_t *words = fst__realloc_array(ids->allocator, ids->words, capacity, sizeof *words);
+        if (!words)
+            return FST_ERR_NO_MEMORY;
+        ids->words = words;
+    }
     ids->capacity = capacity;
     return FST_OK;
 }
@@ -125,6 +131,7 @@ void fst__ids_destroy(fst__ids *ids)
 {
     if (!ids->allocator)
         return;
+    fst__free(ids->allocator, ids->words);
     fst__free(ids->allocator, ids->offsets);
     fst__free(ids->allocator, ids->ids);
     *ids = (fst__ids){.allocator = ids->allocator};

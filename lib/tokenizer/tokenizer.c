@@ -13,7 +13,7 @@ fst_status fst__tokenizer_create(fst_context *context, fst_tokenizer **out)
     tokenizer->allocator = allocator;
     tokenizer->vocabulary = (fst__vocabulary){.allocator = allocator, .blob = fst__text_create(allocator)};
     tokenizer->unknown_id = -1;
-    for (int role = 0; role < 4; ++role)
+    for (int role = 0; role < FST__ROLES; ++role)
         tokenizer->roles[role] = -1;
     tokenizer->stock = fst__alloc_zero(allocator, sizeof *tokenizer->stock);
     tokenizer->unicode = fst__alloc(allocator, sizeof *tokenizer->unicode);
@@ -36,6 +36,9 @@ static void dispose(fst_tokenizer *tokenizer)
         fst__scratch_destroy(atomic_load(&tokenizer->stock->idle[i]));
     fst__free(allocator, tokenizer->stock);
     fst__free(allocator, tokenizer->unicode);
+    fst__free(allocator, tokenizer->bert);
+    fst__free(allocator, tokenizer->decoder_prefix);
+    fst__free(allocator, tokenizer->pair.items);
     fst__free(allocator, tokenizer->suffix.ids);
     fst__free(allocator, tokenizer->prefix.ids);
     for (int i = 0; i < tokenizer->pretokenizer.count; ++i)
@@ -46,6 +49,7 @@ static void dispose(fst_tokenizer *tokenizer)
     fst__added_index_destroy(&tokenizer->raw_index, allocator);
     fst__free(allocator, tokenizer->added);
     fst__free(allocator, tokenizer->unknown_token);
+    fst__wordpiece_destroy(&tokenizer->wordpiece);
     fst__bpe_destroy(&tokenizer->bpe);
     fst__vocabulary_destroy(&tokenizer->vocabulary);
     fst__free(allocator, tokenizer);
@@ -145,6 +149,8 @@ fst_status fst__tokenizer_finish(fst_tokenizer *tokenizer)
         status = fst__bpe_mark_whole(&tokenizer->bpe, scratch, &tokenizer->vocabulary);
         fst__scratch_return(tokenizer->stock, scratch);
     }
+    if (!status && tokenizer->model == FST__MODEL_WORDPIECE)
+        status = fst__wordpiece_build(&tokenizer->wordpiece, &tokenizer->vocabulary);
     if (!status)
         fst__tokenizer_guess_roles(tokenizer);
     return status;
@@ -169,8 +175,9 @@ void fst__tokenizer_guess_roles(fst_tokenizer *tokenizer)
     static const char *const pads[] = {"<pad>", "<|pad|>", "[PAD]", "<|padding|>", "<|finetune_right_pad_id|>",
                                        NULL};
     static const char *const unknowns[] = {"<unk>", "<|unk|>", "[UNK]", NULL};
-    const char *const *const names[] = {begins, ends, pads, unknowns};
-    for (int role = 0; role < 4; ++role) {
+    static const char *const masks[] = {"<mask>", "[MASK]", "<|mask|>", NULL};
+    const char *const *const names[FST__ROLES] = {begins, ends, pads, unknowns, masks};
+    for (int role = 0; role < FST__ROLES; ++role) {
         if (tokenizer->roles[role] < 0)
             tokenizer->roles[role] = find_special(tokenizer, names[role]);
     }
@@ -276,45 +283,4 @@ fst_status fst__tokenizer_set_special_id(fst_tokenizer *tokenizer, int32_t role,
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "id %d is no token", id);
     tokenizer->roles[role] = id;
     return FST_OK;
-}
-
-/* Without a decoder `tokenizers` joins the tokens with a space. */
-static bool joins_with_space(const fst_tokenizer *tokenizer)
-{
-    return tokenizer->decoder == FST__DECODER_NONE && tokenizer->model != FST__MODEL_BPE;
-}
-
-size_t fst__tokenizer_decode_length(const fst_tokenizer *tokenizer, const int32_t *ids, size_t count,
-                                    bool skip_special, size_t *wrong)
-{
-    size_t length = 0, tokens = 0, step;
-    const char *bytes;
-    bool special;
-    *wrong = count;
-    for (size_t i = 0; i < count; ++i) {
-        if (!fst__tokenizer_token(tokenizer, ids[i], &bytes, &step, &special)) {
-            *wrong = i;
-            return 0;
-        }
-        if (special && skip_special)
-            continue;
-        length += step + (tokens++ && joins_with_space(tokenizer) ? 1 : 0);
-    }
-    return length;
-}
-
-void fst__tokenizer_decode(const fst_tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special,
-                           char *text)
-{
-    size_t tokens = 0, step;
-    const char *bytes;
-    bool special;
-    for (size_t i = 0; i < count; ++i) {
-        if (!fst__tokenizer_token(tokenizer, ids[i], &bytes, &step, &special) || (special && skip_special))
-            continue;
-        if (tokens++ && joins_with_space(tokenizer))
-            *text++ = ' ';
-        memcpy(text, bytes, step);
-        text += step;
-    }
 }

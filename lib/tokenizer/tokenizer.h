@@ -10,14 +10,16 @@
 
 #include <stdbool.h>
 
-/* Ids that grow. Zero it, set allocator (and with_offsets), destroy it. */
+/* Ids that grow. Zero it, set allocator (and with_offsets, with_words), destroy it. */
 typedef struct fst__ids {
     fst__allocator *allocator;
     int32_t *ids;
     int64_t *offsets; /* [capacity][2]; NULL unless with_offsets */
+    int32_t *words;   /* [capacity]: the word an id belongs to, -1: none; NULL unless with_words */
     size_t count;
     size_t capacity;
     bool with_offsets;
+    bool with_words;
 } fst__ids;
 
 /* Room for `more` ids behind count. */
@@ -31,6 +33,12 @@ void fst__tokenizer_release(fst_tokenizer *tokenizer); /* takes NULL */
 fst_status fst__tokenizer_encode(const fst_tokenizer *tokenizer, const char *text, size_t length,
                                  bool add_special_tokens, bool parse_special, fst__ids *out);
 
+/* Appends the ids of two texts by the template for pairs, or one behind the other; types (as many as
+ * ids are appended) may be NULL. Words of the second count from 0 again. */
+fst_status fst__tokenizer_encode_pair(const fst_tokenizer *tokenizer, const char *const texts[2],
+                                      const size_t lengths[2], bool add_special_tokens, bool parse_special,
+                                      fst__ids *out, fst__ids *types);
+
 fst_status fst__tokenizer_train_files(fst_context *context, const char *const *paths, size_t count,
                                       const fst_tokenizer_train_options *options, fst_tokenizer **out);
 fst_status fst__tokenizer_train_texts(fst_context *context, const char *const *texts,
@@ -39,6 +47,11 @@ fst_status fst__tokenizer_train_texts(fst_context *context, const char *const *t
 fst_status fst__tokenizer_load(fst_context *context, const char *path, fst_tokenizer **out);
 fst_status fst__tokenizer_load_gpt2(fst_context *context, const char *vocabulary_path,
                                     const char *merges_path, fst_tokenizer **out);
+fst_status fst__tokenizer_load_wordpiece(fst_context *context, const char *path, const fst_wordpiece_options *options,
+                                         fst_tokenizer **out);
+/* For tests and fuzzing: a vocab.txt in memory. */
+fst_status fst__tokenizer_parse_wordpiece(fst_context *context, const char *name, const char *text, size_t length,
+                                          const fst_wordpiece_options *options, fst_tokenizer **out);
 /* For tests and fuzzing: a tokenizer.json in memory; `name` stands for the file in errors. */
 fst_status fst__tokenizer_parse(fst_context *context, const char *name, const char *text, size_t length,
                                 fst_tokenizer **out);

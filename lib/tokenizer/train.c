@@ -144,6 +144,44 @@ static fst_status set_parts(fst_tokenizer *tokenizer, const fst_tokenizer_train_
     return status;
 }
 
+static fst_status train_wordpiece(fst_tokenizer *tokenizer, const fst__corpus *corpus,
+                                  const fst_tokenizer_train_options *options)
+{
+    static const char *const usual[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+    const char *unknown = options->unknown_token ? options->unknown_token : "[UNK]";
+    fst__bert_options bert = {.clean_text = true, .chinese_characters = options->chinese_characters != 0,
+                              .lowercase = options->lowercase != 0};
+    bert.strip_accents = options->strip_accents < 0 ? bert.lowercase : options->strip_accents != 0;
+    fst__vocabulary *vocabulary = &tokenizer->vocabulary;
+    fst__word_counts counts = {0};
+    fst_tokenizer_train_options specials = *options;
+    if (!specials.special_token_count) {
+        specials.special_tokens = usual;
+        specials.special_token_count = sizeof usual / sizeof usual[0];
+    }
+    fst_status status = fst__wordpiece_create(&tokenizer->wordpiece, tokenizer->allocator, FST__WORDPIECE_PREFIX,
+                                              FST__WORDPIECE_CHARACTERS);
+    tokenizer->unknown_token = fst__strdup(tokenizer->allocator, unknown);
+    if (!status)
+        status = tokenizer->unknown_token ? insert_specials(tokenizer, &specials) : FST_ERR_NO_MEMORY;
+    if (!status)
+        status = insert_special(tokenizer, unknown);
+    if (!status) {
+        bool around = fst__vocabulary_find_spelling(vocabulary, "[CLS]", 5) >= 0 &&
+                      fst__vocabulary_find_spelling(vocabulary, "[SEP]", 5) >= 0;
+        status = fst__wordpiece_set_parts(tokenizer, &bert, around ? "[CLS]" : NULL, around ? "[SEP]" : NULL);
+    }
+    if (!status)
+        status = fst__tokenizer_compile(tokenizer, "training");
+    if (!status)
+        status = fst__count_words(tokenizer, corpus, &counts);
+    if (!status)
+        status = fst__train_wordpiece(tokenizer, &counts, options->vocabulary_size, options->minimum_frequency,
+                                      options->limit_alphabet);
+    fst__word_counts_destroy(&counts);
+    return status;
+}
+
 static fst_status train_bpe(fst_tokenizer *tokenizer, const fst__corpus *corpus,
                             const fst_tokenizer_train_options *options)
 {
@@ -178,13 +216,17 @@ static fst_status train(fst_context *context, const fst__corpus *corpus,
     fst_status status = fst__tokenizer_create(context, &tokenizer);
     if (status)
         return status;
-    bool bpe = options->kind == FST_TOKENIZER_BPE;
-    tokenizer->model = bpe ? FST__MODEL_BPE : FST__MODEL_WORD_LEVEL;
-    status = set_parts(tokenizer, options);
-    if (!status)
-        status = fst__tokenizer_compile(tokenizer, "training");
-    if (!status)
-        status = bpe ? train_bpe(tokenizer, corpus, options) : train_characters(tokenizer, corpus, options);
+    bool bpe = options->kind == FST_TOKENIZER_BPE, wordpiece = options->kind == FST_TOKENIZER_WORDPIECE;
+    tokenizer->model = bpe ? FST__MODEL_BPE : wordpiece ? FST__MODEL_WORDPIECE : FST__MODEL_WORD_LEVEL;
+    if (wordpiece) {
+        status = train_wordpiece(tokenizer, corpus, options);
+    } else {
+        status = set_parts(tokenizer, options);
+        if (!status)
+            status = fst__tokenizer_compile(tokenizer, "training");
+        if (!status)
+            status = bpe ? train_bpe(tokenizer, corpus, options) : train_characters(tokenizer, corpus, options);
+    }
     if (!status)
         status = fst__tokenizer_finish(tokenizer);
     if (status)

@@ -28,11 +28,8 @@ typedef struct queued {
 typedef struct bpe_trainer {
     fst_tokenizer *tokenizer;
     fst__allocator *allocator;
-    int32_t *symbols; /* of all words */
-    size_t *begins;
-    uint32_t *lengths;
-    int64_t *counts;
-    size_t words;
+    fst__symbol_words *words;
+    size_t prefix_length; /* of a right part, which it loses */
 
     pair_state *pairs;
     size_t pair_count, pair_capacity;
@@ -182,30 +179,42 @@ static bool queue_touched(bpe_trainer *trainer)
 
 /* ---- words ---- */
 
-static fst_status take_words(bpe_trainer *trainer, const fst__word_counts *words)
+fst_status fst__symbol_words_create(fst__symbol_words *words, fst__allocator *allocator,
+                                    const fst__word_counts *counts)
 {
-    fst__allocator *allocator = trainer->allocator;
-    int32_t byte_ids[256];
-    for (int byte = 0; byte < 256; ++byte) {
-        char c = (char)byte;
-        byte_ids[byte] = fst__vocabulary_find_bytes(&trainer->tokenizer->vocabulary, &c, 1);
-    }
-    trainer->words = words->count;
-    trainer->symbols = fst__alloc_array(allocator, words->bytes.length, sizeof *trainer->symbols);
-    trainer->begins = fst__alloc_array(allocator, words->count, sizeof *trainer->begins);
-    trainer->lengths = fst__alloc_array(allocator, words->count, sizeof *trainer->lengths);
-    trainer->counts = fst__alloc_array(allocator, words->count, sizeof *trainer->counts);
-    if (!trainer->symbols || !trainer->begins || !trainer->lengths || !trainer->counts)
+    *words = (fst__symbol_words){.allocator = allocator, .count = counts->count};
+    words->symbols = fst__alloc_array(allocator, counts->bytes.length, sizeof *words->symbols);
+    words->begins = fst__alloc_array(allocator, counts->count, sizeof *words->begins);
+    words->lengths = fst__alloc_array(allocator, counts->count, sizeof *words->lengths);
+    words->counts = fst__alloc_array(allocator, counts->count, sizeof *words->counts);
+    if (!words->symbols || !words->begins || !words->lengths || !words->counts)
         return FST_ERR_NO_MEMORY;
-    for (size_t i = 0; i < words->bytes.length; ++i)
-        trainer->symbols[i] = byte_ids[(unsigned char)words->bytes.data[i]];
+    for (size_t i = 0; i < counts->count; ++i) {
+        words->begins[i] = counts->words[i].begin;
+        words->lengths[i] = (uint32_t)counts->words[i].length;
+        words->counts[i] = counts->words[i].count;
+    }
+    return FST_OK;
+}
+
+void fst__symbol_words_destroy(fst__symbol_words *words)
+{
+    if (!words->allocator)
+        return;
+    fst__free(words->allocator, words->counts);
+    fst__free(words->allocator, words->lengths);
+    fst__free(words->allocator, words->begins);
+    fst__free(words->allocator, words->symbols);
+    *words = (fst__symbol_words){0};
+}
+
+static fst_status count_pairs(bpe_trainer *trainer)
+{
+    const fst__symbol_words *words = trainer->words;
     for (size_t i = 0; i < words->count; ++i) {
-        trainer->begins[i] = words->words[i].begin;
-        trainer->lengths[i] = (uint32_t)words->words[i].length;
-        trainer->counts[i] = words->words[i].count;
-        const int32_t *symbols = trainer->symbols + trainer->begins[i];
-        for (uint32_t j = 0; j + 1 < trainer->lengths[i]; ++j) {
-            if (!change(trainer, symbols[j], symbols[j + 1], trainer->counts[i], (uint32_t)i))
+        const int32_t *symbols = words->symbols + words->begins[i];
+        for (uint32_t j = 0; j + 1 < words->lengths[i]; ++j) {
+            if (!change(trainer, symbols[j], symbols[j + 1], words->counts[i], (uint32_t)i))
                 return FST_ERR_NO_MEMORY;
         }
     }
@@ -215,9 +224,9 @@ static fst_status take_words(bpe_trainer *trainer, const fst__word_counts *words
 /* Word::merge: joins the pair wherever it stands in the word, from the left. */
 static bool merge_in_word(bpe_trainer *trainer, uint32_t word, int32_t left, int32_t right, int32_t joined)
 {
-    int32_t *symbols = trainer->symbols + trainer->begins[word];
-    uint32_t length = trainer->lengths[word], out = 0;
-    int64_t count = trainer->counts[word];
+    int32_t *symbols = trainer->words->symbols + trainer->words->begins[word];
+    uint32_t length = trainer->words->lengths[word], out = 0;
+    int64_t count = trainer->words->counts[word];
     for (uint32_t i = 0; i < length; ++i) {
         if (symbols[i] != left || i + 1 >= length || symbols[i + 1] != right) {
             symbols[out++] = symbols[i];
@@ -232,7 +241,7 @@ static bool merge_in_word(bpe_trainer *trainer, uint32_t word, int32_t left, int
             return false;
         symbols[out++] = joined;
     }
-    trainer->lengths[word] = out;
+    trainer->words->lengths[word] = out;
     return true;
 }
 
@@ -244,14 +253,16 @@ static fst_status join_tokens(bpe_trainer *trainer, int32_t left, int32_t right,
     fst__text *joined = &trainer->joined;
     joined->length = 0;
     fst__text_append(joined, fst__token_spelling(vocabulary, left), vocabulary->tokens[left].spelling_length);
-    fst__text_append(joined, fst__token_spelling(vocabulary, right), vocabulary->tokens[right].spelling_length);
+    fst__text_append(joined, fst__token_spelling(vocabulary, right) + trainer->prefix_length,
+                     vocabulary->tokens[right].spelling_length - trainer->prefix_length);
     if (joined->failed)
         return FST_ERR_NO_MEMORY;
     *id = fst__vocabulary_find_spelling(vocabulary, joined->data, joined->length);
     if (*id >= 0)
         return FST_OK;
     *id = vocabulary->count;
-    return fst__vocabulary_insert(vocabulary, *id, joined->data, joined->length, FST__TOKEN_MODEL, true);
+    return fst__vocabulary_insert(vocabulary, *id, joined->data, joined->length, FST__TOKEN_MODEL,
+                                  trainer->tokenizer->model == FST__MODEL_BPE);
 }
 
 static fst_status record_merge(bpe_trainer *trainer, pair_state *pair, int32_t left, int32_t right, int32_t id)
@@ -322,10 +333,6 @@ static void destroy(bpe_trainer *trainer)
     fst__free(allocator, trainer->touched);
     fst__free(allocator, trainer->table);
     fst__free(allocator, trainer->pairs);
-    fst__free(allocator, trainer->counts);
-    fst__free(allocator, trainer->lengths);
-    fst__free(allocator, trainer->begins);
-    fst__free(allocator, trainer->symbols);
 }
 
 /* The 256 bytes in the order of their letters in the alphabet. */
@@ -346,29 +353,63 @@ static fst_status insert_alphabet(fst__vocabulary *vocabulary)
     return FST_OK;
 }
 
+/* Without those that a later rank of the same pair has replaced. */
+static void hand_over(bpe_trainer *trainer, fst__merge_list *merges)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < trainer->merge_count; ++i) {
+        if (trainer->results[i] < 0)
+            continue;
+        trainer->merges[kept] = trainer->merges[i];
+        trainer->results[kept++] = trainer->results[i];
+    }
+    *merges = (fst__merge_list){trainer->merges, trainer->results, kept};
+    trainer->merges = NULL;
+    trainer->results = NULL;
+}
+
+fst_status fst__train_merges(fst_tokenizer *tokenizer, fst__symbol_words *words, size_t prefix_length,
+                             int32_t vocabulary_size, int64_t minimum_frequency, fst__merge_list *merges)
+{
+    bpe_trainer trainer = {.tokenizer = tokenizer, .allocator = tokenizer->allocator, .words = words,
+                           .prefix_length = prefix_length, .joined = fst__text_create(tokenizer->allocator)};
+    fst_status status = count_pairs(&trainer);
+    if (!status)
+        status = merge_all(&trainer, vocabulary_size, minimum_frequency);
+    if (!status && merges)
+        hand_over(&trainer, merges);
+    destroy(&trainer);
+    return status;
+}
+
+static fst_status bytes_to_symbols(const fst__vocabulary *vocabulary, const fst__word_counts *counts,
+                                   fst__symbol_words *words)
+{
+    int32_t byte_ids[256];
+    fst_status status = fst__symbol_words_create(words, vocabulary->allocator, counts);
+    for (int byte = 0; byte < 256; ++byte) {
+        char c = (char)byte;
+        byte_ids[byte] = fst__vocabulary_find_bytes(vocabulary, &c, 1);
+    }
+    for (size_t i = 0; i < counts->bytes.length && !status; ++i)
+        words->symbols[i] = byte_ids[(unsigned char)counts->bytes.data[i]];
+    return status;
+}
+
 fst_status fst__train_bpe(fst_tokenizer *tokenizer, const fst__word_counts *counts, int32_t vocabulary_size,
                           int64_t minimum_frequency)
 {
-    bpe_trainer trainer = {.tokenizer = tokenizer, .allocator = tokenizer->allocator,
-                       .joined = fst__text_create(tokenizer->allocator)};
+    fst__symbol_words words = {0};
+    fst__merge_list merges = {0};
     fst_status status = insert_alphabet(&tokenizer->vocabulary);
     if (!status)
-        status = take_words(&trainer, counts);
+        status = bytes_to_symbols(&tokenizer->vocabulary, counts, &words);
     if (!status)
-        status = merge_all(&trainer, vocabulary_size, minimum_frequency);
-    if (!status) {
-        size_t kept = 0;
-        for (size_t i = 0; i < trainer.merge_count; ++i) {
-            if (trainer.results[i] < 0)
-                continue;
-            trainer.merges[kept] = trainer.merges[i];
-            trainer.results[kept++] = trainer.results[i];
-        }
-        fst__pair *merges = trainer.merges;
-        trainer.merges = NULL;
-        status = fst__bpe_create(&tokenizer->bpe, tokenizer->allocator, &tokenizer->vocabulary, merges,
-                                 trainer.results, kept);
-    }
-    destroy(&trainer);
+        status = fst__train_merges(tokenizer, &words, 0, vocabulary_size, minimum_frequency, &merges);
+    if (!status)
+        status = fst__bpe_create(&tokenizer->bpe, tokenizer->allocator, &tokenizer->vocabulary, merges.pairs,
+                                 merges.results, merges.count);
+    fst__free(tokenizer->allocator, merges.results);
+    fst__symbol_words_destroy(&words);
     return status;
 }

@@ -29,7 +29,13 @@ class TrainOptions(ctypes.Structure):
                 ("minimum_frequency", ctypes.c_int64), ("pattern", ctypes.c_char_p),
                 ("special_tokens", ctypes.POINTER(ctypes.c_char_p)), ("special_token_count", ctypes.c_size_t),
                 ("add_prefix_space", ctypes.c_int32), ("reserved", ctypes.c_int32),
-                ("unknown_token", ctypes.c_char_p)]
+                ("unknown_token", ctypes.c_char_p), ("lowercase", ctypes.c_int32), ("strip_accents", ctypes.c_int32),
+                ("chinese_characters", ctypes.c_int32), ("limit_alphabet", ctypes.c_int32)]
+
+
+class WordpieceOptions(ctypes.Structure):
+    _fields_ = [("struct_size", ctypes.c_size_t), ("lowercase", ctypes.c_int32), ("strip_accents", ctypes.c_int32),
+                ("chinese_characters", ctypes.c_int32), ("clean_text", ctypes.c_int32)]
 
 
 class Library:
@@ -54,6 +60,14 @@ class Library:
         handle = ctypes.c_void_p()
         self.check(self.c.fst_tokenizer_load_gpt2(self.context, vocabulary.encode(), merges.encode(),
                                                   ctypes.byref(handle)))
+        return Tokenizer(self, handle)
+
+    def load_wordpiece(self, path, lowercase, strip_accents, chinese_characters, clean_text):
+        handle = ctypes.c_void_p()
+        options = WordpieceOptions(ctypes.sizeof(WordpieceOptions), lowercase, strip_accents, chinese_characters,
+                                   clean_text)
+        self.check(self.c.fst_tokenizer_load_wordpiece(self.context, path.encode(), ctypes.byref(options),
+                                                       ctypes.byref(handle)))
         return Tokenizer(self, handle)
 
     def train(self, paths, **options):
@@ -107,14 +121,43 @@ class Tokenizer:
             ctypes.byref(count)))
         return ids[:count.value], [(offsets[2 * i], offsets[2 * i + 1]) for i in range(count.value)]
 
-    def decode(self, ids):
+    def encode_words(self, data):
+        room = len(data) + 64
+        ids, words = (ctypes.c_int32 * room)(), (ctypes.c_int32 * room)()
+        offsets, count = (ctypes.c_int64 * (2 * room))(), ctypes.c_size_t()
+        self.library.check(self.library.c.fst_tokenizer_encode_words(
+            self.handle, data, ctypes.c_size_t(len(data)), None, ids, words, offsets, ctypes.c_size_t(room),
+            ctypes.byref(count)))
+        size = count.value
+        return ids[:size], words[:size], [(offsets[2 * i], offsets[2 * i + 1]) for i in range(size)]
+
+    def encode_pair(self, first, second):
+        room = len(first) + len(second) + 64
+        arrays, count = [(ctypes.c_int32 * room)() for _ in range(3)], ctypes.c_size_t()
+        self.library.check(self.library.c.fst_tokenizer_encode_pair(
+            self.handle, first, ctypes.c_size_t(len(first)), second, ctypes.c_size_t(len(second)), None, *arrays,
+            ctypes.c_size_t(room), ctypes.byref(count)))
+        return tuple(array[:count.value] for array in arrays)
+
+    def special_id(self, role):
+        value = ctypes.c_int32()
+        self.library.check(self.library.c.fst_tokenizer_special_id(self.handle, role, ctypes.byref(value)))
+        return value.value
+
+    def token(self, number):
+        text, length = ctypes.c_char_p(), ctypes.c_size_t()
+        self.library.check(self.library.c.fst_tokenizer_token(self.handle, number, ctypes.byref(text),
+                                                              ctypes.byref(length)))
+        return ctypes.string_at(text, length.value)
+
+    def decode(self, ids, skip_special=False):
         array = (ctypes.c_int32 * len(ids))(*ids)
         length = ctypes.c_size_t()
-        self.library.c.fst_tokenizer_decode(self.handle, array, ctypes.c_size_t(len(ids)), 0, None,
+        self.library.c.fst_tokenizer_decode(self.handle, array, ctypes.c_size_t(len(ids)), int(skip_special), None,
                                             ctypes.c_size_t(0), ctypes.byref(length))
         text = ctypes.create_string_buffer(length.value + 1)
         self.library.check(self.library.c.fst_tokenizer_decode(
-            self.handle, array, ctypes.c_size_t(len(ids)), 0, text, ctypes.c_size_t(length.value + 1),
+            self.handle, array, ctypes.c_size_t(len(ids)), int(skip_special), text, ctypes.c_size_t(length.value + 1),
             ctypes.byref(length)))
         return text.raw[:length.value]
 

@@ -406,7 +406,7 @@ START_TEST(roles)
     ck_assert_int_eq(fst_tokenizer_set_special_id(tokenizer, FST_TOKEN_EOS, 0), FST_OK);
     ck_assert_int_eq(fst_tokenizer_set_special_id(tokenizer, FST_TOKEN_EOS, 303), FST_ERR_INVALID_ARGUMENT);
     ck_assert_int_eq(fst_tokenizer_set_special_id(tokenizer, FST_TOKEN_UNKNOWN, 0), FST_ERR_INVALID_ARGUMENT);
-    ck_assert_int_eq(fst_tokenizer_special_id(tokenizer, 4, &id), FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(fst_tokenizer_special_id(tokenizer, 5, &id), FST_ERR_INVALID_ARGUMENT);
     scratch place = scratch_create();
     fst_tokenizer *again;
     ck_assert_int_eq(fst_tokenizer_save(tokenizer, place.folder), FST_OK);

@@ -73,7 +73,7 @@ static const file_variant variants[] = {
     {FST_ERR_FORMAT, "\"h e\"", "merges", "[\"t h e\"]"}, /* "h e" is no token; the text names a part */
     /* model */
     {FST_ERR_UNSUPPORTED, "\"Unigram\"", "type", "\"Unigram\""},
-    {FST_ERR_UNSUPPORTED, "\"WordPiece\"", "type", "\"WordPiece\""},
+    {FST_ERR_UNSUPPORTED, "model WordPiece with \"ByteLevel\"", "type", "\"WordPiece\""},
     {FST_ERR_FORMAT, "type", "type", "7"},
     {FST_ERR_UNSUPPORTED, "\"dropout\"", "model", ",\"dropout\":0.1"},
     {FST_ERR_UNSUPPORTED, "\"byte_fallback\"", "model", ",\"byte_fallback\":true"},
@@ -154,7 +154,9 @@ static const file_variant variants[] = {
     {FST_ERR_UNSUPPORTED, "\"Odd\"", "post_processor", "{\"type\":\"Odd\"}"},
     /* decoder */
     {FST_OK, NULL, "decoder", "null"},
-    {FST_ERR_UNSUPPORTED, "\"WordPiece\"", "decoder", "{\"type\":\"WordPiece\"}"},
+    {FST_OK, NULL, "decoder", "{\"type\":\"WordPiece\"}"},
+    {FST_ERR_FORMAT, "cleanup", "decoder", "{\"type\":\"WordPiece\",\"cleanup\":1}"},
+    {FST_ERR_UNSUPPORTED, "\"BPEDecoder\"", "decoder", "{\"type\":\"BPEDecoder\"}"},
     {FST_ERR_FORMAT, "decoder", "decoder", "[]"},
 };
 
