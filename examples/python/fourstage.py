@@ -616,10 +616,12 @@ PROVIDER_ONEDNN = 2
 PROVIDER_REFERENCE = 3
 TOKENIZER_BPE = 0
 TOKENIZER_CHARACTER = 1
+TOKENIZER_WORDPIECE = 2
 TOKEN_BOS = 0
 TOKEN_EOS = 1
 TOKEN_PAD = 2
 TOKEN_UNKNOWN = 3
+TOKEN_MASK = 4
 CHAT_PLAIN = 0
 CHAT_CHATML = 1
 CHAT_LLAMA3 = 2
@@ -922,18 +924,25 @@ class TokenizerTrainOptions(Struct):
     Since 0.1
 
     kind: FST_TOKENIZER_ value; default FST_TOKENIZER_BPE
-    vocabulary_size: BPE: ids to make at most, special tokens and the 256 bytes counted; default
-        30000. CHARACTER: ignored
-    minimum_frequency: BPE: a pair seen less often is not merged; default 0
+    vocabulary_size: BPE, WORDPIECE: ids to make at most, special tokens and the 256 bytes or the
+        characters counted; default 30000. CHARACTER: ignored
+    minimum_frequency: BPE, WORDPIECE: a pair seen less often is not merged; default 0
     pattern: BPE: where words end. "gpt2" (default, also NULL), "llama3", "qwen2", or a regular
         expression (PCRE2, Unicode) whose matches and the stretches between them become the words.
-    special_tokens: special_token_count texts; BPE: they get the ids from 0 on, CHARACTER: the ids
-        after the characters
-    special_token_count: default 0
+    special_tokens: special_token_count texts; BPE, WORDPIECE: they get the ids from 0 on,
+        CHARACTER: the ids after the characters
+    special_token_count: default 0; for WORDPIECE that means [PAD] [UNK] [CLS] [SEP] [MASK]. [CLS]
+        and [SEP], where both are there, are put around texts
     add_prefix_space: BPE: 1: a space is put before a text that starts with none; default 0
     reserved: 0
     unknown_token: CHARACTER: the special token that stands for a character not seen in training;
-        NULL (default): encoding one is FST_ERR_NOT_FOUND
+        NULL (default): encoding one is FST_ERR_NOT_FOUND. WORDPIECE: stands for a word without
+        pieces; NULL: [UNK]
+    lowercase: WORDPIECE: 1 (default): text becomes lower case; 0: not
+    strip_accents: WORDPIECE: 1: accents are taken off; 0: not; -1 (default): as lowercase
+    chinese_characters: WORDPIECE: 1 (default): each is a word of its own; 0: not
+    limit_alphabet: WORDPIECE: characters kept at most, the most frequent ones, of equals those of
+        lower code points; 0 (default): all
     """
     _init_ = "fst_tokenizer_train_options_init"
     _fields_ = [
@@ -947,6 +956,33 @@ class TokenizerTrainOptions(Struct):
         ("add_prefix_space", ctypes.c_int32),
         ("reserved", ctypes.c_int32),
         ("unknown_token", ctypes.c_char_p),
+        ("lowercase", ctypes.c_int32),
+        ("strip_accents", ctypes.c_int32),
+        ("chinese_characters", ctypes.c_int32),
+        ("limit_alphabet", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class WordpieceOptions(Struct):
+    """Options of fst_tokenizer_load_wordpiece.
+    Since 0.1
+
+    lowercase: 1: text becomes lower case; 0: not; -1 (default): as do_lower_case of
+        tokenizer_config.json beside the file, without one 1
+    strip_accents: 1: accents are taken off; 0: not; -1 (default): as strip_accents there, without
+        one as lowercase
+    chinese_characters: 1: each Chinese character is a word of its own; 0: not; -1 (default): as
+        tokenize_chinese_chars there, without one 1
+    clean_text: 1 (default): control characters are dropped and white space becomes spaces; 0: not
+    """
+    _init_ = "fst_wordpiece_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("lowercase", ctypes.c_int32),
+        ("strip_accents", ctypes.c_int32),
+        ("chinese_characters", ctypes.c_int32),
+        ("clean_text", ctypes.c_int32),
     ]
     _kinds_ = dict(_fields_)
 
@@ -3001,6 +3037,7 @@ STRUCTS = {
     "fst_context_options": ContextOptions,
     "fst_context_info": ContextInfo,
     "fst_tokenizer_train_options": TokenizerTrainOptions,
+    "fst_wordpiece_options": WordpieceOptions,
     "fst_encode_options": EncodeOptions,
     "fst_added_token_options": AddedTokenOptions,
     "fst_chat_template": ChatTemplate,
@@ -3097,6 +3134,8 @@ _fst_tokenizer_load = _FUNCTIONS["fst_tokenizer_load"] = _bind("fst_tokenizer_lo
         ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 _fst_tokenizer_load_gpt2 = _FUNCTIONS["fst_tokenizer_load_gpt2"] = _bind("fst_tokenizer_load_gpt2",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_wordpiece_options_init = _FUNCTIONS["fst_wordpiece_options_init"] = _bind("fst_wordpiece_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_tokenizer_load_wordpiece = _FUNCTIONS["fst_tokenizer_load_wordpiece"] = _bind("fst_tokenizer_load_wordpiece", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p)
 _fst_tokenizer_save = _FUNCTIONS["fst_tokenizer_save"] = _bind("fst_tokenizer_save", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_char_p)
 _fst_tokenizer_destroy = _FUNCTIONS["fst_tokenizer_destroy"] = _bind("fst_tokenizer_destroy", None,
@@ -3107,6 +3146,8 @@ _fst_encode_options_init = _FUNCTIONS["fst_encode_options_init"] = _bind("fst_en
 _fst_tokenizer_encode = _FUNCTIONS["fst_tokenizer_encode"] = _bind("fst_tokenizer_encode",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p,
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+_fst_tokenizer_encode_words = _FUNCTIONS["fst_tokenizer_encode_words"] = _bind("fst_tokenizer_encode_words", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+_fst_tokenizer_encode_pair = _FUNCTIONS["fst_tokenizer_encode_pair"] = _bind("fst_tokenizer_encode_pair", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 _fst_tokenizer_encode_batch = _FUNCTIONS["fst_tokenizer_encode_batch"] = _bind("fst_tokenizer_encode_batch", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 _fst_tokenizer_decode = _FUNCTIONS["fst_tokenizer_decode"] = _bind("fst_tokenizer_decode",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int32,
@@ -3487,10 +3528,11 @@ class Tokenizer(Handle):
 
     @staticmethod
     def train_files(context, paths, options=None, **fields):
-        """Trains a tokenizer on text files. BPE reads each line, its line end included, as a text of
-            its own; the result is that of `tokenizers`' BpeTrainer with the byte-level initial
-            alphabet. Words are counted on the context's threads; the result does not depend on
-            their number.
+        """Trains a tokenizer on text files. BPE and WordPiece read each line, its line end included,
+            as a text of its own; the result is that of `tokenizers`' BpeTrainer with the byte-level
+            initial alphabet, or of its WordPieceTrainer, which leaves the order of the letters
+            inside words to chance: here it is that of their code points. Words are counted on the
+            context's threads; the result does not depend on their number.
         context: the context; kept alive by the tokenizer.
         paths: count file names.
         options: NULL for defaults.
@@ -3527,14 +3569,15 @@ class Tokenizer(Handle):
 
     @staticmethod
     def load(context, path):
-        """Reads a tokenizer.json of Hugging Face `tokenizers`: model BPE (byte-level) or WordLevel;
-            normalizers NFC, NFD, NFKC, NFKD; pre-tokenizers ByteLevel, Split, Digits;
-            post-processors ByteLevel, TemplateProcessing, RobertaProcessing, BertProcessing;
-            decoders ByteLevel, Fuse; a Sequence of any of these. Truncation and padding are kept
-            for saving but not applied.
+        """Reads a tokenizer.json of Hugging Face `tokenizers`: model BPE (byte-level), WordPiece or
+            WordLevel; normalizers NFC, NFD, NFKC, NFKD, BertNormalizer; pre-tokenizers ByteLevel,
+            Split, Digits, BertPreTokenizer; post-processors ByteLevel, TemplateProcessing,
+            RobertaProcessing, BertProcessing; decoders ByteLevel, WordPiece, Fuse; a Sequence of
+            any of these. Truncation and padding are kept for saving but not applied.
         context: the context; kept alive by the tokenizer.
         path: the file, or the directory that holds it; in a directory, tokenizer_config.json names
-            the tokens of fst_tokenizer_special_id.
+            the tokens of fst_tokenizer_special_id. A file whose name ends in .txt, or the vocab.txt
+            of a directory without tokenizer.json, is read as by fst_tokenizer_load_wordpiece.
         Returns tokenizer: the new tokenizer; the caller owns it.
         Status: FST_OK, FST_ERR_NOT_FOUND, FST_ERR_IO, FST_ERR_FORMAT, FST_ERR_NO_MEMORY, or
             FST_ERR_UNSUPPORTED for a component that the text names.
@@ -3561,6 +3604,28 @@ class Tokenizer(Handle):
         tokenizer_out = ctypes.c_void_p()
         _keep = (context,)
         _check(_fst_tokenizer_load_gpt2(_handle(Context, context), vocabulary_path, merges_path,
+                ctypes.byref(tokenizer_out)))
+        return Tokenizer._adopt(tokenizer_out.value, _keep)
+
+    @staticmethod
+    def load_wordpiece(context, path, options=None, **fields):
+        """Reads BERT's vocab.txt: a token a line, whose number less one is its id; those that go on
+            with a word begin with "##". [UNK], [CLS], [SEP], [PAD] and [MASK], or what
+            tokenizer_config.json beside the file names instead, are special tokens; [CLS] and [SEP]
+            are put around a text.
+        context: the context; kept alive by the tokenizer.
+        path: the file.
+        options: NULL for defaults.
+        Returns tokenizer: the new tokenizer; the caller owns it.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NOT_FOUND, FST_ERR_IO, FST_ERR_NO_MEMORY,
+            or FST_ERR_FORMAT with the line in the text.
+        Since 0.1
+        """
+        path = _text(path)
+        options = _filled(WordpieceOptions, options, fields)
+        tokenizer_out = ctypes.c_void_p()
+        _keep = (context, options,)
+        _check(_fst_tokenizer_load_wordpiece(_handle(Context, context), path, _reference(options),
                 ctypes.byref(tokenizer_out)))
         return Tokenizer._adopt(tokenizer_out.value, _keep)
 
@@ -3617,6 +3682,72 @@ class Tokenizer(Handle):
         if offsets:
             return ids_out[:_count.value], offsets_out[:_count.value]
         return ids_out[:_count.value]
+
+    def encode_words(self, text=None, options=None, offsets=False, **fields):
+        """As fst_tokenizer_encode, with the word that each id belongs to: what the pre-tokenizer cut
+            the text into (`tokenizers`' word_ids). For BERT that is what stands between white space
+            and punctuation, each punctuation mark, and each Chinese character.
+        text: any bytes; may be NULL where length is 0.
+        options: NULL for defaults.
+        offsets: [capacity][2] out: as fst_tokenizer_encode's. NULL: none.
+        Returns ids: [capacity] the ids; may be NULL where capacity is 0.
+        Returns words: [capacity] for each id the number of its word, from 0 on, an added token in
+            the text counted as one; -1 for what the post-processor adds. May be NULL where capacity
+            is 0.
+        Status: as fst_tokenizer_encode.
+        Since 0.1
+        """
+        text = _text(text)
+        options = _filled(EncodeOptions, options, fields)
+        _capacity = len(text or b'') + 16
+        _count = ctypes.c_size_t()
+        while True:
+            ids_out = numpy.empty(_capacity, 'int32')
+            words_out = numpy.empty(_capacity, 'int32')
+            offsets_out = numpy.empty(_capacity, 'int64') if offsets else None
+            _status = _fst_tokenizer_encode_words(self._pointer(), text,
+                    0 if text is None else len(text), _reference(options), _address(ids_out),
+                    _address(words_out), _address(offsets_out), _capacity, ctypes.byref(_count))
+            if _status != ERR_BUFFER_TOO_SMALL:
+                break
+            _capacity = _count.value
+        _check(_status)
+        if offsets:
+            return ids_out[:_count.value], words_out[:_count.value], offsets_out[:_count.value]
+        return ids_out[:_count.value], words_out[:_count.value]
+
+    def encode_pair(self, first, second, options=None, **fields):
+        """Encodes two texts into one sequence by the post-processor's template for pairs: BERT's is
+            [CLS] first [SEP] second [SEP], of types 0 and from the second on 1. Without a template,
+            or where no special tokens are to be added, the second follows the first.
+        first: any bytes.
+        second: any bytes.
+        options: NULL for defaults.
+        Returns ids: [capacity] the ids; may be NULL where capacity is 0.
+        Returns types: [capacity] for each id its token type; may be NULL where capacity is 0.
+        Returns words: [capacity] as fst_tokenizer_encode_words', the second text's from 0 on again;
+            may be NULL where capacity is 0.
+        Status: as fst_tokenizer_encode.
+        Since 0.1
+        """
+        first = _text(first)
+        second = _text(second)
+        options = _filled(EncodeOptions, options, fields)
+        _capacity = len(first or b'') + len(second or b'') + 16
+        _count = ctypes.c_size_t()
+        while True:
+            ids_out = numpy.empty(_capacity, 'int32')
+            types_out = numpy.empty(_capacity, 'int32')
+            words_out = numpy.empty(_capacity, 'int32')
+            _status = _fst_tokenizer_encode_pair(self._pointer(), first,
+                    0 if first is None else len(first), second,
+                    0 if second is None else len(second), _reference(options), _address(ids_out),
+                    _address(types_out), _address(words_out), _capacity, ctypes.byref(_count))
+            if _status != ERR_BUFFER_TOO_SMALL:
+                break
+            _capacity = _count.value
+        _check(_status)
+        return ids_out[:_count.value], types_out[:_count.value], words_out[:_count.value]
 
     def decode(self, ids, skip_special):
         """The bytes that ids stand for. They need not be valid UTF-8: a token may end inside a
