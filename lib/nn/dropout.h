@@ -6,7 +6,9 @@
 #ifndef FST_NN_DROPOUT_H
 #define FST_NN_DROPOUT_H
 
+#include "kernels/compute.h"
 #include "kernels/kernels.h"
+#include "tensor/matrix.h"
 
 #include <stddef.h>
 
@@ -24,5 +26,8 @@ static inline bool fst__dropout_on(const fst__dropout *dropout)
 /* Elements first_index + offset … of the mask over n elements; y may be x. Off or NULL: a copy. */
 void fst__dropout_row(const fst__kernels *kernels, const fst__dropout *dropout, uint64_t offset,
                       const fst__real *x, fst__real *y, int64_t n);
+
+/* x [R, C] in place; backward is the same. Off: nothing. */
+void fst__dropout_apply(const fst__compute *compute, const fst__dropout *dropout, fst__matrix x);
 
 #endif

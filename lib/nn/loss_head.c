@@ -19,9 +19,10 @@ enum {
 
 typedef struct head_run {
     const fst__compute *compute;
+    const fst__output_layer *layer;
     fst__matrix hidden, weight;
     const fst__matrix *dhidden;
-    fst__real *dweight, *dbias;
+    bool features_gradient; /* is wanted: for dhidden or the transform */
     int64_t block_rows;
     bool gathered; /* rows are ignored, so the others are brought together */
     fst__cross_entropy_block block;
@@ -29,6 +30,7 @@ typedef struct head_run {
     int64_t *rows;      /* [block_rows] */
     void *hidden_rows;  /* [block_rows, C] */
     void *dhidden_rows; /* [block_rows, C] */
+    fst__transform_memory transform;
 } head_run;
 
 static int64_t block_size(int64_t rows, int64_t vocabulary)
@@ -40,7 +42,7 @@ static int64_t block_size(int64_t rows, int64_t vocabulary)
 }
 
 static void plan(head_run *run, int64_t rows, int64_t width, int64_t vocabulary, int32_t dtype,
-                 fst__arena *scratch)
+                 bool transform, fst__arena *scratch)
 {
     run->block_rows = block_size(rows, vocabulary);
     size_t count = (size_t)run->block_rows;
@@ -52,6 +54,8 @@ static void plan(head_run *run, int64_t rows, int64_t width, int64_t vocabulary,
     size_t element = fst__element_size(dtype);
     run->hidden_rows = fst__arena_take(scratch, count * (size_t)width, element);
     run->dhidden_rows = fst__arena_take(scratch, count * (size_t)width, element);
+    if (transform)
+        fst__transform_take(scratch, run->block_rows, width, dtype, &run->transform);
 }
 
 static void bias_task(void *context, int64_t index, int32_t worker)
@@ -62,7 +66,7 @@ static void bias_task(void *context, int64_t index, int32_t worker)
     count = count < BIAS_COLUMNS ? count : BIAS_COLUMNS;
     for (int64_t i = 0; i < run->block.logits.rows; ++i)
         run->compute->kernels->axpy(1, fst__matrix_at(run->block.logits, i, first),
-                                    run->dbias + first, count);
+                                    run->layer->dbias + first, count);
 }
 
 static size_t row_bytes(fst__matrix matrix)
@@ -87,42 +91,64 @@ static fst__matrix block_hidden(const head_run *run, int64_t count)
     return hidden;
 }
 
+/* The gradient of the features goes on to dhidden, through the transform if there is one. */
+static fst_status hidden_gradient(head_run *run, fst__matrix hidden, fst__matrix dlogits,
+                                  int64_t count)
+{
+    const fst__head_transform *transform = run->layer->transform;
+    fst__matrix dhidden = {0};
+    if (run->dhidden)
+        dhidden = run->gathered ? fst__matrix_of(run->dhidden_rows, hidden.rows, hidden.columns,
+                                                 hidden.dtype)
+                                : fst__matrix_rows(*run->dhidden, run->rows[0], count);
+    fst__product product = {.a = dlogits, .b = run->weight};
+    product.c = transform ? fst__matrix_rows(run->transform.features, 0, hidden.rows) : dhidden;
+    fst_status status = fst__gemm_run(run->compute, &product);
+    if (!status && transform)
+        status = fst__transform_backward(run->compute, transform, hidden, count, &run->transform,
+                                         run->dhidden ? &dhidden : NULL);
+    if (run->dhidden && run->gathered)
+        for (int64_t i = 0; i < count && status == FST_OK; ++i)
+            memcpy(fst__matrix_at(*run->dhidden, run->rows[i], 0), fst__matrix_at(dhidden, i, 0),
+                   row_bytes(dhidden));
+    return status;
+}
+
 /* dlogits: of all rows, those that fill the block up being 0. */
-static fst_status block_gradient(head_run *run, fst__matrix hidden, fst__matrix dlogits,
-                                 int64_t count)
+static fst_status block_gradient(head_run *run, fst__matrix hidden, fst__matrix features,
+                                 fst__matrix dlogits, int64_t count)
 {
     fst_status status = FST_OK;
-    if (run->dbias)
+    if (run->layer->dbias)
         fst__pool_run(run->compute->pool, (run->weight.rows + BIAS_COLUMNS - 1) / BIAS_COLUMNS,
                       bias_task, run);
-    if (run->dweight) {
-        fst__product product = {.a = dlogits, .b = hidden, .transpose_a = true, .accumulate = true};
-        product.c =
-            fst__matrix_of(run->dweight, run->weight.rows, run->weight.columns, FST__REAL_DTYPE);
+    if (run->layer->dweight) {
+        fst__product product = {
+            .a = dlogits, .b = features, .transpose_a = true, .accumulate = true};
+        product.c = fst__matrix_of(run->layer->dweight, run->weight.rows, run->weight.columns,
+                                   FST__REAL_DTYPE);
         status = fst__gemm_run(run->compute, &product);
     }
-    if (!run->dhidden || status != FST_OK)
+    if (!run->features_gradient || status != FST_OK)
         return status;
-    fst__product product = {.a = dlogits, .b = run->weight};
-    product.c = run->gathered
-                    ? fst__matrix_of(run->dhidden_rows, hidden.rows, hidden.columns, hidden.dtype)
-                    : fst__matrix_rows(*run->dhidden, run->rows[0], count);
-    status = fst__gemm_run(run->compute, &product);
-    if (run->gathered)
-        for (int64_t i = 0; i < count && status == FST_OK; ++i)
-            memcpy(fst__matrix_at(*run->dhidden, run->rows[i], 0), fst__matrix_at(product.c, i, 0),
-                   row_bytes(product.c));
-    return status;
+    return hidden_gradient(run, hidden, dlogits, count);
 }
 
 /* The block of rows run->rows[0 … count). */
 static fst_status run_block(head_run *run, int64_t count, fst__loss_result *result)
 {
     int64_t vocabulary = run->weight.rows;
-    fst__matrix hidden = block_hidden(run, count);
+    fst__matrix hidden = block_hidden(run, count), features = hidden;
+    fst_status status = FST_OK;
+    if (run->layer->transform) {
+        status = fst__transform_forward(run->compute, run->layer->transform, hidden, count,
+                                        &run->transform);
+        features = fst__matrix_rows(run->transform.features, 0, hidden.rows);
+    }
     fst__matrix logits = fst__matrix_of(run->logits, hidden.rows, vocabulary, FST__REAL_DTYPE);
-    fst__product product = {.a = hidden, .b = run->weight, .c = logits, .transpose_b = true};
-    fst_status status = fst__gemm_run(run->compute, &product);
+    fst__product product = {.a = features, .b = run->weight, .c = logits, .transpose_b = true};
+    if (status == FST_OK)
+        status = fst__gemm_run(run->compute, &product);
     if (status != FST_OK)
         return status;
     run->block.logits = fst__matrix_rows(logits, 0, count);
@@ -134,7 +160,7 @@ static fst_status run_block(head_run *run, int64_t count, fst__loss_result *resu
                               : logits;
     for (int64_t i = count; i < hidden.rows; ++i)
         memset(fst__matrix_at(dlogits, i, 0), 0, row_bytes(dlogits));
-    return block_gradient(run, hidden, dlogits, count);
+    return block_gradient(run, hidden, features, dlogits, count);
 }
 
 /* What the products will not write: the outputs of ignored rows. */
@@ -153,29 +179,30 @@ static void clear_ignored(const head_run *run)
 }
 
 fst_status fst__loss_head_run(const fst__compute *compute, const fst__loss_head *head,
-                              fst__matrix hidden, fst__matrix weight, const fst__real *bias,
+                              const fst__output_layer *layer, fst__matrix hidden,
                               fst__real *row_logprob, fst__real *row_entropy,
-                              const fst__matrix *dhidden, fst__real *dweight, fst__real *dbias,
-                              fst__arena *scratch, fst__loss_result *result)
+                              const fst__matrix *dhidden, fst__arena *scratch,
+                              fst__loss_result *result)
 {
-    head_run run = {.compute = compute,
-                    .hidden = hidden,
-                    .weight = weight,
-                    .dhidden = dhidden,
-                    .dweight = dweight,
-                    .dbias = dbias};
-    run.block = (fst__cross_entropy_block){.head = head,
-                                           .bias = bias,
-                                           .row_logprob = row_logprob,
-                                           .row_entropy = row_entropy,
-                                           .gradient = dhidden || dweight || dbias};
+    fst__matrix weight = layer->weight;
+    head_run run = {
+        .compute = compute, .layer = layer, .hidden = hidden, .weight = weight, .dhidden = dhidden};
+    run.features_gradient = dhidden || fst__transform_trains(layer->transform);
+    run.block = (fst__cross_entropy_block){
+        .head = head,
+        .bias = layer->bias,
+        .row_logprob = row_logprob,
+        .row_entropy = row_entropy,
+        .gradient = run.features_gradient || layer->dweight || layer->dbias,
+    };
     int64_t valid;
     fst_status status = fst__cross_entropy_check(head, hidden.rows, weight.rows, &valid);
     if (status != FST_OK)
         return status;
     run.gathered = valid < hidden.rows;
     size_t mark = fst__arena_mark(scratch);
-    plan(&run, hidden.rows, hidden.columns, weight.rows, hidden.dtype, scratch);
+    plan(&run, hidden.rows, hidden.columns, weight.rows, hidden.dtype,
+         layer->transform != NULL, scratch);
     if (scratch->overflow || !run.logits)
         return fst__fail(FST_ERR_INTERNAL, "loss head: scratch memory is too small");
     run.block.rows = run.rows;
@@ -195,10 +222,10 @@ fst_status fst__loss_head_run(const fst__compute *compute, const fst__loss_head 
 }
 
 size_t fst__loss_head_scratch(const fst__compute *compute, int64_t rows, int64_t width,
-                              int64_t vocabulary, int32_t dtype)
+                              int64_t vocabulary, int32_t dtype, bool transform)
 {
     fst__arena counting = fst__arena_counting();
     head_run run = {.compute = compute};
-    plan(&run, rows, width, vocabulary, dtype, &counting);
+    plan(&run, rows, width, vocabulary, dtype, transform, &counting);
     return counting.peak;
 }

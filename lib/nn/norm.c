@@ -112,11 +112,28 @@ static void row_moments(const fst__kernels *k, int32_t kind, fst__matrix x, int6
     *rstd = inverse_deviation(squares / (fst__real)x.columns, epsilon);
 }
 
+static void copy_row(const forward_job *job, int64_t row)
+{
+    fst__real scratch[FST__CHUNK];
+    for (int64_t c = 0; c < job->sum.columns; c += FST__CHUNK) {
+        int64_t n = fst__chunk(job->sum.columns, c);
+        const fst__real *x = fst__row_read(job->kernels, job->sum, row, c, n, scratch);
+        fst__real *y = fst__row_target(job->y, row, c, scratch);
+        if (y != x)
+            memcpy(y, x, (size_t)n * sizeof *y);
+        fst__row_write(job->kernels, job->y, row, c, n, y);
+    }
+}
+
 static void norm_row(const forward_job *job, int64_t row)
 {
     const fst__kernels *k = job->kernels;
     const fst__norm *norm = job->norm;
     fst__real scratch[FST__CHUNK], normed[FST__CHUNK], mean, rstd;
+    if (norm->kind == FST__NORM_NONE) {
+        copy_row(job, row);
+        return;
+    }
     row_moments(k, norm->kind, job->sum, row, norm->epsilon, &mean, &rstd);
     for (int64_t c = 0; c < job->sum.columns; c += FST__CHUNK) {
         int64_t n = fst__chunk(job->sum.columns, c);
@@ -171,10 +188,25 @@ typedef struct backward_job {
     const fst__norm *norm;
     fst__matrix sum, dy, dstream, dbranch;
     const fst__real *mean, *rstd;
-    bool accumulate, has_branch, has_gamma, has_beta;
+    fst__residual residual;
+    bool has_branch, has_gamma, has_beta;
     const fst__dropout *dropout;
     fst__partials partials; /* [blocks, 2·C]: dgamma, dbeta */
 } backward_job;
+
+/* The two gradients of y, added up where one of them lies. */
+static void join_gradients(const backward_job *job, int64_t row)
+{
+    const fst__kernels *k = job->kernels;
+    fst__real scratch[2][FST__CHUNK];
+    for (int64_t c = 0; c < job->sum.columns; c += FST__CHUNK) {
+        int64_t n = fst__chunk(job->sum.columns, c);
+        const fst__real *along = fst__row_read(k, job->dstream, row, c, n, scratch[0]);
+        fst__real *total = fst__row_target(job->dstream, row, c, scratch[0]);
+        k->add(along, fst__row_read(k, job->dy, row, c, n, scratch[1]), total, n);
+        fst__row_write(k, job->dstream, row, c, n, total);
+    }
+}
 
 static void gradient_sums(const backward_job *job, int64_t row, fst__real mean, fst__real *dgamma,
                           fst__real *dbeta, fst__real sums[2])
@@ -203,11 +235,17 @@ static void gradient_row(const backward_job *job, int64_t row, fst__real mean,
         int64_t n = fst__chunk(job->sum.columns, c);
         const fst__real *x = fst__row_read(k, job->sum, row, c, n, scratch[0]);
         const fst__real *dy = fst__row_read(k, job->dy, row, c, n, scratch[1]);
-        const fst__real *onto =
-            job->accumulate ? fst__row_read(k, job->dstream, row, c, n, scratch[2]) : NULL;
+        const fst__real *onto = job->residual == FST__RESIDUAL_SUM
+                                    ? fst__row_read(k, job->dstream, row, c, n, scratch[2])
+                                    : NULL;
         fst__real *dx = fst__row_target(job->dstream, row, c, total);
-        k->norm_gradient(x, mean, job->rstd[row], gamma ? gamma + c : NULL, dy, means[0], means[1],
-                         onto, dx, n);
+        if (job->norm->kind != FST__NORM_NONE)
+            k->norm_gradient(x, mean, job->rstd[row], gamma ? gamma + c : NULL, dy, means[0],
+                             means[1], onto, dx, n);
+        else if (onto)
+            k->add(dy, onto, dx, n);
+        else if (dx != dy)
+            memcpy(dx, dy, (size_t)n * sizeof *dx);
         fst__row_write(k, job->dstream, row, c, n, dx);
         if (job->has_branch) {
             fst__real *masked = fst__row_target(job->dbranch, row, c, scratch[0]);
@@ -221,19 +259,27 @@ static void gradient_row(const backward_job *job, int64_t row, fst__real mean,
 static void backward_task(void *context, int64_t block, int32_t worker)
 {
     const backward_job *job = context;
+    backward_job joined = *job;
+    if (job->residual == FST__RESIDUAL_NORMED) {
+        joined.dy = job->dstream;
+        joined.residual = FST__RESIDUAL_NONE;
+    }
     fst__real *dgamma = fst__partials_open(&job->partials, block);
     fst__real *dbeta = dgamma + job->sum.columns;
     int64_t end = (block + 1) * job->partials.block_rows;
     for (int64_t r = block * job->partials.block_rows; r < end && r < job->sum.rows; ++r) {
-        fst__real mean = job->norm->kind == FST__NORM_LAYER ? job->mean[r] : 0, means[2];
-        gradient_sums(job, r, mean, dgamma, dbeta, means);
-        gradient_row(job, r, mean, means);
+        fst__real mean = job->norm->kind == FST__NORM_LAYER ? job->mean[r] : 0, means[2] = {0};
+        if (job->residual == FST__RESIDUAL_NORMED)
+            join_gradients(job, r);
+        if (job->norm->kind != FST__NORM_NONE)
+            gradient_sums(&joined, r, mean, dgamma, dbeta, means);
+        gradient_row(&joined, r, mean, means);
     }
 }
 
 void fst__norm_backward(const fst__compute *compute, const fst__norm *norm, fst__matrix sum,
                         const fst__real *mean, const fst__real *rstd, fst__matrix dy,
-                        fst__matrix dstream, bool accumulate, const fst__matrix *dbranch,
+                        fst__matrix dstream, fst__residual residual, const fst__matrix *dbranch,
                         const fst__dropout *dropout, fst__real *dgamma, fst__real *dbeta,
                         fst__arena *scratch)
 {
@@ -246,7 +292,7 @@ void fst__norm_backward(const fst__compute *compute, const fst__norm *norm, fst_
         .dstream = dstream,
         .mean = mean,
         .rstd = rstd,
-        .accumulate = accumulate,
+        .residual = residual,
         .has_branch = dbranch != NULL,
         .has_gamma = dgamma != NULL,
         .has_beta = dbeta != NULL,

@@ -14,7 +14,18 @@
 #include "nn/dropout.h"
 #include "tensor/matrix.h"
 
-enum { FST__NORM_LAYER = 0, FST__NORM_RMS = 1 };
+enum {
+    FST__NORM_LAYER = 0,
+    FST__NORM_RMS = 1,
+    FST__NORM_NONE = 2, /* y is the sum itself; no moments, no parameters */
+};
+
+/* What the gradient that dstream held is one of. */
+typedef enum fst__residual {
+    FST__RESIDUAL_NONE,   /* of nothing: dstream is overwritten */
+    FST__RESIDUAL_SUM,    /* of the sum: the stream goes on beside the norm (pre-norm) */
+    FST__RESIDUAL_NORMED, /* of y: the stream goes on behind the norm (post-norm) */
+} fst__residual;
 
 typedef struct fst__norm {
     int32_t kind; /* FST__NORM_ value */
@@ -25,7 +36,7 @@ typedef struct fst__norm {
 
 /*
  * sum [R, C] = stream + dropout(branch); y [R, C] = norm(sum). branch NULL: sum is ignored and y =
- * norm(stream). sum may be stream; y may be branch or, if backward is not wanted, sum. mean [R]
+ * norm(stream). sum may be stream; y may be branch or stream or, if backward is not wanted, sum. mean [R]
  * (NULL for RMS) and rstd [R] are kept for backward; both may be NULL without one.
  */
 void fst__norm_forward(const fst__compute *compute, const fst__norm *norm, fst__matrix stream,
@@ -33,15 +44,15 @@ void fst__norm_forward(const fst__compute *compute, const fst__norm *norm, fst__
                        fst__matrix y, fst__real *mean, fst__real *rstd);
 
 /*
- * dstream [R, C] = gradient of sum: that of y carried through the norm, plus, if accumulate, what
- * dstream held (the gradient that came along the residual path). dbranch [R, C], unless NULL, =
+ * dstream [R, C] = gradient of sum: that of y carried through the norm, where what dstream held (the
+ * gradient that came along the residual path) joins before or behind the norm. dbranch [R, C], unless NULL, =
  * the same masked by the dropout. dgamma, dbeta [C] += (NULL: not wanted). sum is what was normed.
- * dstream may be dy if not accumulate; dbranch may be dy. scratch is given back; if it is too
+ * dstream may be dy with FST__RESIDUAL_NONE; dbranch may be dy. scratch is given back; if it is too
  * small, nothing is computed and scratch->overflow is set.
  */
 void fst__norm_backward(const fst__compute *compute, const fst__norm *norm, fst__matrix sum,
                         const fst__real *mean, const fst__real *rstd, fst__matrix dy,
-                        fst__matrix dstream, bool accumulate, const fst__matrix *dbranch,
+                        fst__matrix dstream, fst__residual residual, const fst__matrix *dbranch,
                         const fst__dropout *dropout, fst__real *dgamma, fst__real *dbeta,
                         fst__arena *scratch);
 size_t fst__norm_backward_scratch(int64_t rows, int64_t columns);

@@ -66,13 +66,18 @@ static inline void loss_destroy(loss_case *c)
 static inline fst_status loss_run(const fst__compute *compute, loss_case *c, bool gradient)
 {
     size_t size =
-        fst__loss_head_scratch(compute, c->rows, c->width, c->vocabulary, c->hidden.dtype);
+        fst__loss_head_scratch(compute, c->rows, c->width, c->vocabulary, c->hidden.dtype, false);
     void *block = fst__alloc(&case_allocator, size);
     fst__arena arena = fst__arena_over(block, size);
-    fst_status status = fst__loss_head_run(compute, &c->head, c->hidden, c->weight, c->bias.data,
-                                           c->logprob, c->entropy, gradient ? &c->dhidden : NULL,
-                                           gradient ? c->dweight.data : NULL,
-                                           gradient ? c->dbias.data : NULL, &arena, &c->result);
+    fst__output_layer layer = {
+        .weight = c->weight,
+        .bias = c->bias.data,
+        .dweight = gradient ? c->dweight.data : NULL,
+        .dbias = gradient ? c->dbias.data : NULL,
+    };
+    fst_status status =
+        fst__loss_head_run(compute, &c->head, &layer, c->hidden, c->logprob, c->entropy,
+                           gradient ? &c->dhidden : NULL, &arena, &c->result);
     if (status == FST_OK)
         ck_assert(arena.used == 0 && !arena.overflow && arena.peak == size);
     fst__free(&case_allocator, block);
