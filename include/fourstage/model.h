@@ -91,7 +91,7 @@ typedef struct fst_model_config {
     double rope_beta_slow;   /**< YaRN, default 1 */
     double dropout;          /**< on embeddings and on each branch before it joins the stream; default 0 */
     double attention_dropout; /**< on attention probabilities; default 0 */
-    double init_std;         /**< standard deviation of initial weights; residual projections get init_std / √(2·layers), as GPT-2; default 0.02 */
+    double init_std;         /**< standard deviation of initial weights; residual projections get init_std / √(2·layers), as GPT-2, unless post_norm; default 0.02 */
     int64_t bos_id;          /**< -1: none */
     int64_t eos_id;          /**< -1: none */
     int32_t causal;          /**< 1 (default): a token attends to those before it and to itself; 0: to all of its document, as in an encoder, which cannot generate */

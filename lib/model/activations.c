@@ -80,6 +80,11 @@ static void take_layers(layout *to, const fst_model_config *c, fst__activations 
             a->layers[i] = layer;
     }
     a->output = a->training ? take_stream(to, c->width) : stream;
+    if (!c->embedding_norm)
+        return;
+    a->embedded = a->training ? take_stream(to, c->width) : stream;
+    a->embedded_mean = take_reals(to, to->tokens);
+    a->embedded_rstd = take_reals(to, to->tokens);
 }
 
 static fst__matrix over(fst__matrix place, int64_t columns)
@@ -115,7 +120,10 @@ static size_t scratch_size(const fst__compute *compute, const fst_model_config *
         .dropout.probability = (fst__real)c->attention_dropout,
     };
     size_t size = fst__attention_scratch(compute, &attention, dtype, a->training);
-    size = larger(size, fst__loss_head_scratch(compute, tokens, c->width, c->vocabulary_size, dtype));
+    size = larger(size, fst__loss_head_scratch(compute, tokens, c->width, c->vocabulary_size, dtype,
+                                               c->head_transform));
+    if (c->head_transform)
+        size = larger(size, fst__output_layer_scratch(tokens, c->width, c->vocabulary_size, dtype, true));
     if (!a->training)
         return size;
     size = larger(size, fst__linear_backward_scratch(tokens, fst__config_qkv_size(c)));
@@ -148,6 +156,12 @@ void fst__activations_layout(fst__activations *out, fst__arena *arena,
     out->positions = take_ints(&to);
     out->first_key = take_ints(&to);
     out->end_key = take_ints(&to);
+    if (config->token_types)
+        out->types = take_ints(&to);
+    if (!config->causal && config->window > 0) {
+        out->local_first_key = take_ints(&to);
+        out->local_end_key = take_ints(&to);
+    }
     out->row_weights = take_reals(&to, to.tokens);
     out->row_lengths = fst__arena_take(arena, (size_t)rows, sizeof *out->row_lengths);
     take_layers(&to, config, out);

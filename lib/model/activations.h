@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 typedef struct fst__layer_activations {
+    /* With post_norm the sums that are normed to the stream: see fst__norm_site. */
     fst__matrix input;       /* [R, C] real: the stream entering the block */
     fst__matrix middle;      /* [R, C] real: the stream after attention joined it */
     fst__matrix qkv;         /* [R, Q+2K]; rotated in place, or raw where there is QK-norm */
@@ -35,8 +36,13 @@ typedef struct fst__activations {
     size_t least_scratch;
 
     int32_t *ids, *targets, *positions, *first_key, *end_key; /* [R] */
+    int32_t *types;                                           /* [R] or NULL: no token types */
+    int32_t *local_first_key, *local_end_key; /* [R] of an encoder's layers with a window, or NULL */
     fst__real *row_weights;                                   /* [R] */
     int32_t *row_lengths;                                     /* [rows] tokens that count */
+
+    fst__matrix embedded; /* [R, C] real: the summed embeddings, with embedding_norm */
+    fst__real *embedded_mean, *embedded_rstd; /* [R] likewise */
 
     fst__layer_activations *layers; /* one per layer */
     fst__matrix output;             /* [R, C] real: the stream after the last block */

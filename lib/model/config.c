@@ -192,6 +192,7 @@ static fst_status check_reals(const fst_model_config *c)
     } rows[] = {
         {"norm_epsilon", c->norm_epsilon, 0, 1},
         {"rope_theta", c->rope_theta, 1, INFINITY},
+        {"local_rope_theta", c->local_rope_theta, 0, INFINITY},
         {"rope_factor", c->rope_factor, 1, INFINITY},
         {"rope_low_frequency_factor", c->rope_low_frequency_factor, 0, INFINITY},
         {"rope_high_frequency_factor", c->rope_high_frequency_factor, 0, INFINITY},
@@ -211,31 +212,29 @@ static fst_status check_reals(const fst_model_config *c)
     return FST_OK;
 }
 
-/* Switches that the backbones do not have yet. */
-static fst_status check_supported(const fst_model_config *c)
+/* Switches that do not go together. */
+static fst_status check_together(const fst_model_config *c)
 {
     const struct {
-        const char *field;
-        bool given;
+        const char *field, *expected;
+        bool fits;
     } rows[] = {
-        {"backbone", c->backbone != FST_BACKBONE_TRANSFORMER},
-        {"causal", !c->causal},
-        {"post_norm", c->post_norm},
-        {"token_types", c->token_types},
-        {"embedding_norm", c->embedding_norm},
-        {"position_offset", c->position_offset},
-        {"head_transform", c->head_transform},
-        {"head_bias", c->head_bias},
-        {"pooler", c->pooler},
-        {"global_every", c->global_every},
-        {"first_norm_free", c->first_norm_free},
-        {"local_rope_theta", c->local_rope_theta != 0},
+        {"position_offset", "0 without learned positions",
+         c->position_offset == 0 || c->position == FST_POSITION_LEARNED},
+        {"first_norm_free", "0 with post_norm, where no layer begins with a norm",
+         !c->first_norm_free || !c->post_norm},
+        {"global_every", "0 in a causal model", c->global_every == 0 || !c->causal},
+        {"local_rope_theta", "0 in a causal model", c->local_rope_theta == 0 || !c->causal},
+        {"local_rope_theta", "0 or at least 1",
+         c->local_rope_theta == 0 || c->local_rope_theta >= 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
-        if (rows[i].given)
-            return fst__fail(FST_ERR_UNSUPPORTED, "fst_model_config.%s: this value is not supported",
-                             rows[i].field);
+        if (!rows[i].fits)
+            return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_model_config.%s: expected %s",
+                             rows[i].field, rows[i].expected);
     }
+    if (c->backbone != FST_BACKBONE_TRANSFORMER)
+        return fst__fail(FST_ERR_UNSUPPORTED, "fst_model_config.backbone: this value is not supported");
     return FST_OK;
 }
 
@@ -255,11 +254,13 @@ fst_status fst__config_resolve(fst_model_config *config)
         config->hidden_size = 4 * config->width;
     if (config->rope_original_context == 0)
         config->rope_original_context = config->context_length;
+    if (config->local_rope_theta == 0 && !config->causal)
+        config->local_rope_theta = config->rope_theta;
     fst_status status = check_sizes(config);
     if (!status)
         status = check_reals(config);
     if (!status)
-        status = check_supported(config);
+        status = check_together(config);
     if (status)
         return status;
     if (config->heads % config->kv_heads != 0)

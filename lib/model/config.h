@@ -4,6 +4,8 @@
 
 #include "fourstage/model.h"
 
+#include <stdbool.h>
+
 fst_model_config fst__config_default(void);
 fst_status fst__config_set_family(fst_model_config *config, int32_t family);
 
@@ -30,6 +32,13 @@ static inline int64_t fst__config_qkv_size(const fst_model_config *config)
 static inline int64_t fst__config_up_size(const fst_model_config *config)
 {
     return (int64_t)config->hidden_size * (config->gated ? 2 : 1);
+}
+
+/* An encoder's layers take turns: some see all of a document, the others a window around each token. */
+static inline bool fst__config_layer_is_local(const fst_model_config *config, int32_t layer)
+{
+    return !config->causal && config->window > 0 &&
+           !(config->global_every > 0 && layer % config->global_every == 0);
 }
 
 #endif

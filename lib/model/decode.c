@@ -5,7 +5,7 @@
 #include "model/adapter.h"
 #include "model/transformer.h"
 #include "nn/attention_decode.h"
-#include "nn/linear.h"
+#include "nn/output_layer.h"
 
 #include <math.h>
 #include <string.h>
@@ -171,6 +171,8 @@ static void fill_rows(fst_model *model, const int32_t *ids)
         int32_t count = cache->new_counts[s], start = cache->lengths[s] - count;
         for (int32_t t = 0; t < count; ++t, ++row) {
             a->ids[row] = ids[row];
+            if (a->types)
+                a->types[row] = 0;
             a->positions[row] = start + t;
             a->end_key[row] = start + t + 1;
             a->first_key[row] = window > 0 && start + t - window + 1 > 0 ? start + t - window + 1 : 0;
@@ -182,7 +184,9 @@ static fst_status last_logits(fst_model *model, fst__real *logits)
 {
     const fst__kv_cache *cache = model->cache;
     fst__activations *a = &model->activations;
-    fst__matrix weight = fst__weight_matrix(model->parameters.head_weight);
+    fst__head_transform transform;
+    fst__output_layer layer;
+    fst__model_output_layer(model, false, &transform, &layer);
     int64_t vocabulary = model->config.vocabulary_size, active = 0;
     /* Gather the last rows in front, then one product. */
     for (int64_t s = 0, row = 0; s < cache->sequences; ++s) {
@@ -192,9 +196,10 @@ static fst_status last_logits(fst_model *model, fst__real *logits)
         memcpy(fst__matrix_at(a->branch, active++, 0), fst__matrix_at(a->hidden, row - 1, 0),
                (size_t)a->hidden.columns * fst__element_size(a->hidden.dtype));
     }
-    return fst__linear_forward(model->context->compute, fst__matrix_rows(a->branch, 0, active),
-                               weight, NULL,
-                               fst__matrix_of(logits, active, vocabulary, FST__REAL_DTYPE));
+    return fst__output_layer_forward(model->context->compute, &layer,
+                                     fst__matrix_rows(a->branch, 0, active),
+                                     fst__matrix_of(logits, active, vocabulary, FST__REAL_DTYPE),
+                                     &a->scratch);
 }
 
 static fst_status check_counts(const fst_model *model, const fst__kv_cache *cache,

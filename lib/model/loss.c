@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "model/outputs.h"
 #include "model/trainable.h"
+#include "model/transformer.h"
 #include "nn/loss_head.h"
 
 #include <math.h>
@@ -30,6 +31,33 @@ fst__loss_head fst__model_distribution(const fst_model *model)
     };
 }
 
+void fst__model_output_layer(const fst_model *model, bool with_gradients,
+                             fst__head_transform *transform, fst__output_layer *layer)
+{
+    const fst__parameters *p = &model->parameters;
+    *layer = (fst__output_layer){.weight = fst__weight_matrix(p->head_weight),
+                                 .bias = fst__value_or_null(p->head_bias)};
+    if (with_gradients) {
+        layer->dweight = fst__gradient_or_null(p->head_weight);
+        layer->dbias = fst__gradient_or_null(p->head_bias);
+    }
+    if (!p->head_transform_weight)
+        return;
+    *transform = (fst__head_transform){
+        .weight = fst__weight_matrix(p->head_transform_weight),
+        .bias = fst__value_or_null(p->head_transform_bias),
+        .activation = model->config.activation,
+        .norm = fst__norm_of(model, p->head_norm_weight, p->head_norm_bias),
+    };
+    layer->transform = transform;
+    if (!with_gradients)
+        return;
+    transform->dweight = fst__gradient_or_null(p->head_transform_weight);
+    transform->dbias = fst__gradient_or_null(p->head_transform_bias);
+    transform->dgamma = fst__gradient_or_null(p->head_norm_weight);
+    transform->dbeta = fst__gradient_or_null(p->head_norm_bias);
+}
+
 static fst_status check(const fst_model *model, const fst_loss_options *options)
 {
     if (!model->has_output)
@@ -53,7 +81,6 @@ fst_status fst__model_loss(fst_model *model, const fst_loss_options *options, fs
         status = fst__gradient_begin(model, &to);
     if (status)
         return status;
-    const fst__parameter *head = model->parameters.head_weight;
     double scale = options->scale;
     if (scale == 0)
         scale = model->target_weight > 0 ? 1 / model->target_weight : 0;
@@ -63,12 +90,12 @@ fst_status fst__model_loss(fst_model *model, const fst_loss_options *options, fs
     settings.label_smoothing = (fst__real)options->label_smoothing;
     settings.z_loss = (fst__real)options->z_loss;
     bool trunk = a->training && fst__model_lowest_trainable(model) <= model->config.layers;
+    fst__head_transform transform;
+    fst__output_layer layer;
+    fst__model_output_layer(model, a->training, &transform, &layer);
     fst__loss_result result;
-    status = fst__loss_head_run(model->context->compute, &settings, a->hidden,
-                                fst__weight_matrix(head), NULL, NULL, NULL,
-                                trunk ? &to : NULL,
-                                a->training ? fst__gradient_or_null(head) : NULL, NULL,
-                                &a->scratch, &result);
+    status = fst__loss_head_run(model->context->compute, &settings, &layer, a->hidden, NULL, NULL,
+                                trunk ? &to : NULL, &a->scratch, &result);
     if (status)
         return status;
     loss->loss = result.loss;

@@ -7,6 +7,9 @@
 #include "model/config.h"
 #include "model/parameters.h"
 
+struct fst__head_transform;
+struct fst__output_layer;
+
 typedef enum fst__model_phase {
     FST__PHASE_IDLE,     /* nothing to differentiate */
     FST__PHASE_FORWARD,  /* after a training forward */
@@ -40,13 +43,17 @@ typedef struct fst__outputs {
     fst__buffer d_logits, d_logits_scratch, spare; /* of one call */
 } fst__outputs;
 
+typedef struct fst__rotary_table {
+    fst__real *cosine, *sine; /* [context, D/2] or NULL */
+} fst__rotary_table;
+
 struct fst_model {
     _Atomic int64_t references;
     fst_context *context;
     fst_model_config config; /* resolved */
     fst_model_options options;
     fst__parameters parameters;
-    fst__real *rotary_cosine, *rotary_sine; /* [context, D/2] or NULL */
+    fst__rotary_table rotary, local_rotary; /* the latter of an encoder's layers with a window */
 
     _Atomic int64_t optimizers; /* that live: their parameters must stay where they are */
 
@@ -109,6 +116,10 @@ fst_status fst__model_add_gradient(fst_model *model, const char *output, const f
 fst_forward_options fst__forward_defaults(void);
 /* The distribution that the last forward's logits stand for, without weights. Needs nn/loss_head.h. */
 struct fst__loss_head fst__model_distribution(const fst_model *model);
+/* From hidden states to logits; `transform` holds what the layer may point to. */
+void fst__model_output_layer(const fst_model *model, bool with_gradients,
+                             struct fst__head_transform *transform,
+                             struct fst__output_layer *layer);
 /* What was computed is no longer what the model computes; plans may no longer fit. */
 void fst__model_forget_forward(fst_model *model);
 fst_status fst__model_output(fst_model *model, const char *name, fst_view *view);

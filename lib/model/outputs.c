@@ -4,7 +4,6 @@
 #include "base/error.h"
 #include "kernels/rows.h"
 #include "model/heads.h"
-#include "nn/linear.h"
 #include "nn/loss_head.h"
 
 #include <math.h>
@@ -76,10 +75,13 @@ static fst_status logits(fst_model *model, const output *o, fst__real **data)
     *data = buffer->data;
     if (status)
         return status;
-    return fst__linear_forward(
-        model->context->compute, model->activations.hidden,
-        fst__weight_matrix(model->parameters.head_weight), NULL,
-        fst__matrix_of(buffer->data, rows_of(o), last(o), FST__REAL_DTYPE));
+    fst__head_transform transform;
+    fst__output_layer layer;
+    fst__model_output_layer(model, false, &transform, &layer);
+    return fst__output_layer_forward(
+        model->context->compute, &layer, model->activations.hidden,
+        fst__matrix_of(buffer->data, rows_of(o), last(o), FST__REAL_DTYPE),
+        &model->activations.scratch);
 }
 
 static fst_status hidden(fst_model *model, const output *o, fst__real **data)
@@ -122,12 +124,13 @@ static fst_status distribution(fst_model *model)
     if (status || model->outputs.has_distribution)
         return status;
     fst__loss_head settings = fst__model_distribution(model);
+    fst__head_transform transform;
+    fst__output_layer layer;
+    fst__model_output_layer(model, false, &transform, &layer);
     fst__loss_result result;
-    status = fst__loss_head_run(model->context->compute, &settings, a->hidden,
-                                fst__weight_matrix(model->parameters.head_weight), NULL,
+    status = fst__loss_head_run(model->context->compute, &settings, &layer, a->hidden,
                                 model->outputs.log_probabilities.data,
-                                model->outputs.entropies.data, NULL, NULL, NULL, &a->scratch,
-                                &result);
+                                model->outputs.entropies.data, NULL, &a->scratch, &result);
     if (status)
         return status;
     if (!isfinite(result.loss))
@@ -264,18 +267,21 @@ void fst__gradient_end(fst_model *model, fst__matrix from)
     model->has_gradient = true;
 }
 
-/* d hidden = d logits · W, dW += d logitsᵀ · hidden */
+/* Through the output layer, whose gradients are added to. */
 static fst_status logits_gradient(fst_model *model, const output *o, const fst_view *gradient)
 {
     fst__activations *a = &model->activations;
-    const fst__parameter *head = model->parameters.head_weight;
+    fst__head_transform transform;
+    fst__output_layer layer;
+    fst__model_output_layer(model, true, &transform, &layer);
+    size_t size = fst__output_layer_scratch(rows_of(o), a->hidden.columns, last(o),
+                                            a->hidden.dtype, layer.transform != NULL);
     fst__matrix d_logits, to;
     fst_status status =
         spare(model, rows_of(o), last(o), &model->outputs.d_logits, &d_logits);
     if (!status)
         status = want(model, &model->outputs.d_logits_scratch,
-                      (int64_t)(fst__linear_backward_scratch(rows_of(o), last(o)) /
-                                    sizeof(fst__real) + 1), 1);
+                      (int64_t)(size / sizeof(fst__real) + 1), 1);
     if (!status)
         status = fst__gradient_begin(model, &to);
     if (status)
@@ -283,8 +289,8 @@ static fst_status logits_gradient(fst_model *model, const output *o, const fst_v
     read_view(model, gradient, d_logits);
     fst__arena scratch = fst__arena_over(model->outputs.d_logits_scratch.data,
                                          model->outputs.d_logits_scratch.size * sizeof(fst__real));
-    status = fst__linear_backward(model->context->compute, a->hidden, fst__weight_matrix(head),
-                                  d_logits, &to, fst__gradient_or_null(head), NULL, &scratch);
+    status = fst__output_layer_backward(model->context->compute, &layer, a->hidden, d_logits, to,
+                                        &scratch);
     if (!status)
         fst__gradient_end(model, to);
     return status;
@@ -352,7 +358,6 @@ fst_status fst__model_add_gradient(fst_model *model, const char *name, const fst
 static fst_status distribution_backward(fst_model *model, bool with_input)
 {
     fst__activations *a = &model->activations;
-    const fst__parameter *head = model->parameters.head_weight;
     int64_t tokens = a->rows * a->length;
     fst__buffer *weights = &model->outputs.d_log_probabilities;
     fst__matrix to;
@@ -370,11 +375,12 @@ static fst_status distribution_backward(fst_model *model, bool with_input)
     settings.row_entropies =
         model->outputs.has_d_entropies ? model->outputs.d_entropies.data : NULL;
     settings.gradient_scale = 1;
+    fst__head_transform transform;
+    fst__output_layer layer;
+    fst__model_output_layer(model, true, &transform, &layer);
     fst__loss_result result;
-    status = fst__loss_head_run(model->context->compute, &settings, a->hidden,
-                                fst__weight_matrix(head), NULL, NULL, NULL,
-                                with_input ? &to : NULL, fst__gradient_or_null(head), NULL,
-                                &a->scratch, &result);
+    status = fst__loss_head_run(model->context->compute, &settings, &layer, a->hidden, NULL, NULL,
+                                with_input ? &to : NULL, &a->scratch, &result);
     if (!status && !isfinite(result.loss))
         status = fst__fail(FST_ERR_NUMERIC, "the gradient given with respect to \"log_probabilities\" "
                                             "is not finite, or the logits are not");

@@ -30,9 +30,15 @@ typedef struct fst__parameters {
     int64_t backbone; /* the first that many are in the block; the others have memory of their own */
     fst__layer *layers;
     fst__parameter *token_embedding;    /* [V, C] */
-    fst__parameter *position_embedding; /* [context, C] or NULL */
-    fst__parameter *norm_weight, *norm_bias;
+    fst__parameter *position_embedding; /* [context + position_offset, C] or NULL */
+    fst__parameter *type_embedding;     /* [token_types, C] or NULL */
+    fst__parameter *embedding_norm_weight, *embedding_norm_bias; /* [C] or NULL */
+    fst__parameter *norm_weight, *norm_bias;                     /* [C]; NULL with post_norm */
+    fst__parameter *pooler_weight, *pooler_bias;                 /* [C, C], [C] or NULL */
+    fst__parameter *head_transform_weight, *head_transform_bias; /* [C, C], [C] or NULL */
+    fst__parameter *head_norm_weight, *head_norm_bias;           /* [C] or NULL */
     fst__parameter *head_weight; /* [V, C]; the token embedding if tied */
+    fst__parameter *head_bias;   /* [V] or NULL */
     int64_t elements;            /* of the block, padding included */
     fst__real *values;
     fst__real *gradients; /* of all that are not frozen; NULL until asked for */

@@ -11,6 +11,9 @@
 
 fst_status fst__policy_create(fst_model *model, fst_tokenizer *tokenizer, fst_policy **out)
 {
+    if (!model->config.causal || model->config.backbone != FST_BACKBONE_TRANSFORMER)
+        return fst__fail(FST_ERR_UNSUPPORTED,
+                         "fst_policy_create: an encoder (fst_model_config.causal is 0) cannot generate");
     if (tokenizer) {
         int32_t size = fst__tokenizer_vocabulary_size(tokenizer);
         if (size > model->config.vocabulary_size)

@@ -25,6 +25,8 @@ fst__dropout fst__dropout_at(const fst_model *model, fst__dropout_place place, i
 fst__norm fst__norm_of(const fst_model *model, const fst__parameter *weight,
                        const fst__parameter *bias)
 {
+    if (!weight)
+        return (fst__norm){.kind = FST__NORM_NONE};
     return (fst__norm){
         .kind = model->config.norm == FST_NORM_LAYER ? FST__NORM_LAYER : FST__NORM_RMS,
         .epsilon = (fst__real)model->config.norm_epsilon,
@@ -33,9 +35,50 @@ fst__norm fst__norm_of(const fst_model *model, const fst__parameter *weight,
     };
 }
 
+fst__norm_site fst__entry_site(const fst_model *model, int32_t index)
+{
+    const fst__parameters *p = &model->parameters;
+    const fst__activations *a = &model->activations;
+    bool last = index == model->config.layers, post = model->config.post_norm;
+    fst__norm_site site = {.sum = a->output, .mean = a->mean, .rstd = a->rstd};
+    if (!last)
+        site = (fst__norm_site){.sum = a->layers[index].input,
+                                .mean = a->layers[index].attention_mean,
+                                .rstd = a->layers[index].attention_rstd};
+    if (post && index > 0) {
+        site.weight = p->layers[index - 1].mlp_norm_weight;
+        site.bias = p->layers[index - 1].mlp_norm_bias;
+    } else if (!post) {
+        site.weight = last ? p->norm_weight : p->layers[index].attention_norm_weight;
+        site.bias = last ? p->norm_bias : p->layers[index].attention_norm_bias;
+    }
+    return site;
+}
+
+fst__norm_site fst__middle_site(const fst_model *model, int32_t index)
+{
+    const fst__layer *weights = &model->parameters.layers[index];
+    const fst__layer_activations *layer = &model->activations.layers[index];
+    bool post = model->config.post_norm;
+    return (fst__norm_site){
+        .weight = post ? weights->attention_norm_weight : weights->mlp_norm_weight,
+        .bias = post ? weights->attention_norm_bias : weights->mlp_norm_bias,
+        .sum = layer->middle,
+        .mean = layer->mlp_mean,
+        .rstd = layer->mlp_rstd,
+    };
+}
+
+const fst__rotary_table *fst__rotary_of(const fst_model *model, int32_t layer)
+{
+    bool local = fst__config_layer_is_local(&model->config, layer);
+    return local ? &model->local_rotary : &model->rotary;
+}
+
 fst__attention fst__attention_of(const fst_model *model, int32_t layer)
 {
     const fst__activations *a = &model->activations;
+    bool local = fst__config_layer_is_local(&model->config, layer);
     return (fst__attention){
         .batch = a->rows,
         .heads = model->config.heads,
@@ -44,8 +87,8 @@ fst__attention fst__attention_of(const fst_model *model, int32_t layer)
         .queries = a->length,
         .keys = a->length,
         .scale = (fst__real)(1.0 / sqrt((double)model->config.head_size)),
-        .first_key = a->first_key,
-        .end_key = a->end_key,
+        .first_key = local ? a->local_first_key : a->first_key,
+        .end_key = local ? a->local_end_key : a->end_key,
         .dropout = fst__dropout_at(model, FST__DROPOUT_ATTENTION, layer),
     };
 }
@@ -61,9 +104,11 @@ void fst__attention_operands(const fst_model *model, const fst__layer_activation
 }
 
 /* Norms each head where the config says so, then rotates: from `qkv` to attention's operands. */
-static void prepare_heads(fst_model *model, const fst__layer *weights,
-                          const fst__layer_activations *layer)
+static void prepare_heads(fst_model *model, int32_t index)
 {
+    const fst__layer *weights = &model->parameters.layers[index];
+    const fst__layer_activations *layer = &model->activations.layers[index];
+    const fst__rotary_table *rotary = fst__rotary_of(model, index);
     const fst_model_config *c = &model->config;
     const fst__compute *compute = model->context->compute;
     int64_t q = fst__config_query_size(c), k = fst__config_key_size(c);
@@ -81,9 +126,9 @@ static void prepare_heads(fst_model *model, const fst__layer *weights,
     if (c->position != FST_POSITION_ROTARY)
         return;
     const int32_t *positions = model->activations.positions;
-    fst__rotary_apply(compute, model->rotary_cosine, model->rotary_sine, positions, query, c->heads,
+    fst__rotary_apply(compute, rotary->cosine, rotary->sine, positions, query, c->heads,
                       c->head_size, c->head_size, false);
-    fst__rotary_apply(compute, model->rotary_cosine, model->rotary_sine, positions, key,
+    fst__rotary_apply(compute, rotary->cosine, rotary->sine, positions, key,
                       c->kv_heads, c->head_size, c->head_size, false);
 }
 
@@ -91,14 +136,13 @@ static void prepare_heads(fst_model *model, const fst__layer *weights,
 static fst_status attention_forward(fst_model *model, int32_t index)
 {
     const fst__compute *compute = model->context->compute;
-    const fst__layer *weights = &model->parameters.layers[index];
     fst__activations *a = &model->activations;
     fst__layer_activations *layer = &a->layers[index];
     fst_status status =
         fst__projection_forward(model, index, FST__PROJECTION_QKV, a->normed, layer->qkv);
     if (status)
         return status;
-    prepare_heads(model, weights, layer);
+    prepare_heads(model, index);
     fst__matrix query, key, value;
     fst__attention_operands(model, layer, &query, &key, &value);
     if (model->cache) {
@@ -134,41 +178,40 @@ static fst_status mlp_forward(fst_model *model, int32_t index, bool whole)
     return fst__projection_forward(model, index, FST__PROJECTION_DOWN, a->hidden_act, a->branch);
 }
 
+/* sum = stream + branch, y = norm(sum); branch NULL: the sum is there already. */
+static void join(fst_model *model, const fst__norm_site *site, fst__matrix stream,
+                 const fst__matrix *branch, const fst__dropout *dropout, fst__matrix y)
+{
+    fst__norm norm = fst__norm_of(model, site->weight, site->bias);
+    if (model->config.post_norm && branch)
+        stream = model->activations.normed;
+    fst__norm_forward(model->context->compute, &norm, stream, branch, dropout, site->sum, y,
+                      site->mean, site->rstd);
+}
+
 fst_status fst__block_forward(fst_model *model, int32_t index, bool with_mlp)
 {
-    const fst__compute *compute = model->context->compute;
-    const fst__layer *weights = &model->parameters.layers[index];
     fst__activations *a = &model->activations;
-    fst__layer_activations *layer = &a->layers[index];
     fst_status status = attention_forward(model, index);
     if (status)
         return status;
-    fst__norm norm = fst__norm_of(model, weights->mlp_norm_weight, weights->mlp_norm_bias);
+    fst__norm_site site = fst__middle_site(model, index);
     fst__dropout dropout = fst__dropout_at(model, FST__DROPOUT_ATTENTION_BRANCH, index);
-    fst__norm_forward(compute, &norm, layer->input, &a->branch, &dropout, layer->middle, a->normed,
-                      layer->mlp_mean, layer->mlp_rstd);
+    join(model, &site, a->layers[index].input, &a->branch, &dropout, a->normed);
     return mlp_forward(model, index, with_mlp);
 }
 
 fst_status fst__blocks_forward(fst_model *model)
 {
-    const fst__compute *compute = model->context->compute;
-    const fst__parameters *p = &model->parameters;
     fst__activations *a = &model->activations;
     int32_t count = model->config.layers;
     fst__matrix stream = a->layers[0].input;
     for (int32_t i = 0; i <= count; ++i) {
-        bool last = i == count;
+        fst__norm_site site = fst__entry_site(model, i);
         fst__dropout dropout = fst__dropout_at(model, FST__DROPOUT_MLP_BRANCH, i - 1);
-        const fst__layer *weights = last ? NULL : &p->layers[i];
-        fst__norm norm = last ? fst__norm_of(model, p->norm_weight, p->norm_bias)
-                              : fst__norm_of(model, weights->attention_norm_weight,
-                                             weights->attention_norm_bias);
-        fst__matrix sum = last ? a->output : a->layers[i].input;
-        fst__norm_forward(compute, &norm, stream, i ? &a->branch : NULL, &dropout, sum,
-                          last ? a->hidden : a->normed, last ? a->mean : a->layers[i].attention_mean,
-                          last ? a->rstd : a->layers[i].attention_rstd);
-        if (last)
+        join(model, &site, stream, i ? &a->branch : NULL, &dropout,
+             i == count ? a->hidden : a->normed);
+        if (i == count)
             break;
         fst_status status = fst__block_forward(model, i, true);
         if (status)

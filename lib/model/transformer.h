@@ -1,11 +1,15 @@
 /*
- * The one transformer: pre-norm blocks over a residual stream. Which norm, positions, heads and MLP
- * is read from the config; nothing here knows a family.
+ * The one transformer: blocks over a residual stream. Which norm, positions, heads and MLP is read
+ * from the config; nothing here knows a family.
  *
- *   x₀ = embed(batch);  mₗ = xₗ + attention(norm(xₗ));  xₗ₊₁ = mₗ + mlp(norm(mₗ));  hidden = norm(x_L)
+ *   pre-norm:  x₀ = embed(batch);  mₗ = xₗ + attention(norm(xₗ));  xₗ₊₁ = mₗ + mlp(norm(mₗ));
+ *              hidden = norm(x_L)
+ *   post-norm: x₀ = embed(batch);  mₗ = norm(xₗ + attention(xₗ));  xₗ₊₁ = norm(mₗ + mlp(mₗ));
+ *              hidden = x_L
  *
  * What a block adds is kept in `branch` and joins the stream inside the next norm, which reads the
- * stream anyway.
+ * stream anyway. So both are the same chain of sums and norms, 2·layers + 1 of each; they differ in
+ * what goes on as the stream, the sum or the norm of it, and in whose parameters a norm has.
  */
 #ifndef FST_MODEL_TRANSFORMER_H
 #define FST_MODEL_TRANSFORMER_H
@@ -26,6 +30,20 @@ typedef enum fst__dropout_place {
 fst__dropout fst__dropout_at(const fst_model *model, fst__dropout_place place, int32_t layer);
 fst__norm fst__norm_of(const fst_model *model, const fst__parameter *weight,
                        const fst__parameter *bias);
+
+/* One link of that chain: y = norm(sum), sum = stream + branch. */
+typedef struct fst__norm_site {
+    const fst__parameter *weight, *bias; /* weight NULL: y is the sum */
+    fst__matrix sum;                     /* [R, C], kept for backward as mean and rstd [R] */
+    fst__real *mean, *rstd;
+} fst__norm_site;
+
+/* In front of block `index`, or with index = layers behind the last one. */
+fst__norm_site fst__entry_site(const fst_model *model, int32_t index);
+/* Between the attention and the MLP of a block. */
+fst__norm_site fst__middle_site(const fst_model *model, int32_t index);
+
+const fst__rotary_table *fst__rotary_of(const fst_model *model, int32_t layer);
 fst__attention fst__attention_of(const fst_model *model, int32_t layer);
 
 /* Queries and keys as attention reads them, and values: views of the layer's activations. */

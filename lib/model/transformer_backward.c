@@ -5,18 +5,35 @@
 #include "nn/rotary.h"
 
 /* The norm's output once more, into `normed`. */
-static void norm_again(fst_model *model, const fst__norm *norm, fst__matrix stream, fst__real *mean,
-                       fst__real *rstd)
+static void norm_again(fst_model *model, const fst__norm_site *site)
 {
-    fst__norm_forward(model->context->compute, norm, stream, NULL, NULL, stream,
-                      model->activations.normed, mean, rstd);
+    fst__norm norm = fst__norm_of(model, site->weight, site->bias);
+    fst__norm_forward(model->context->compute, &norm, site->sum, NULL, NULL, site->sum,
+                      model->activations.normed, site->mean, site->rstd);
+}
+
+/* From d_normed, the gradient of what the branch behind the norm read, and d_stream, that of the stream
+ * that went past it, to d_stream of the sum and, with the branch's dropout, d_branch. */
+static void join_backward(fst_model *model, const fst__norm_site *site, fst__residual residual,
+                          const fst__dropout *dropout)
+{
+    fst__activations *a = &model->activations;
+    fst__norm norm = fst__norm_of(model, site->weight, site->bias);
+    fst__norm_backward(model->context->compute, &norm, site->sum, site->mean, site->rstd,
+                       a->d_normed, a->d_stream, residual, dropout ? &a->d_branch : NULL, dropout,
+                       fst__gradient_or_null(site->weight), fst__gradient_or_null(site->bias),
+                       &a->scratch);
+}
+
+static fst__residual residual_of(const fst_model *model)
+{
+    return model->config.post_norm ? FST__RESIDUAL_NORMED : FST__RESIDUAL_SUM;
 }
 
 /* From d_branch (of what the MLP added) to d_stream and, in d_branch, what attention added. */
 static fst_status mlp_backward(fst_model *model, int32_t index)
 {
     const fst__compute *compute = model->context->compute;
-    const fst__layer *weights = &model->parameters.layers[index];
     fst__activations *a = &model->activations;
     fst__layer_activations *layer = &a->layers[index];
     int32_t activation = model->config.activation;
@@ -32,17 +49,14 @@ static fst_status mlp_backward(fst_model *model, int32_t index)
         fst__gated_backward(compute, activation, layer->up, a->d_act, a->d_up);
     else
         fst__activation_backward(compute, activation, layer->up, a->d_act);
-    fst__norm norm = fst__norm_of(model, weights->mlp_norm_weight, weights->mlp_norm_bias);
-    norm_again(model, &norm, layer->middle, layer->mlp_mean, layer->mlp_rstd);
+    fst__norm_site site = fst__middle_site(model, index);
+    norm_again(model, &site);
     status = fst__projection_backward(model, index, FST__PROJECTION_UP, a->normed, a->d_up,
                                       &a->d_normed);
     if (status)
         return status;
     fst__dropout dropout = fst__dropout_at(model, FST__DROPOUT_ATTENTION_BRANCH, index);
-    fst__norm_backward(compute, &norm, layer->middle, layer->mlp_mean, layer->mlp_rstd, a->d_normed,
-                       a->d_stream, true, &a->d_branch, &dropout,
-                       fst__gradient_or_null(weights->mlp_norm_weight),
-                       fst__gradient_or_null(weights->mlp_norm_bias), &a->scratch);
+    join_backward(model, &site, residual_of(model), &dropout);
     return FST_OK;
 }
 
@@ -52,14 +66,15 @@ static void heads_backward(fst_model *model, int32_t index)
     const fst_model_config *c = &model->config;
     const fst__compute *compute = model->context->compute;
     const fst__layer *weights = &model->parameters.layers[index];
+    const fst__rotary_table *rotary = fst__rotary_of(model, index);
     fst__activations *a = &model->activations;
     fst__layer_activations *layer = &a->layers[index];
     int64_t q = fst__config_query_size(c), k = fst__config_key_size(c);
     fst__matrix dq = fst__matrix_columns(a->d_qkv, 0, q), dk = fst__matrix_columns(a->d_qkv, q, k);
     if (c->position == FST_POSITION_ROTARY) {
-        fst__rotary_apply(compute, model->rotary_cosine, model->rotary_sine, a->positions, dq,
+        fst__rotary_apply(compute, rotary->cosine, rotary->sine, a->positions, dq,
                           c->heads, c->head_size, c->head_size, true);
-        fst__rotary_apply(compute, model->rotary_cosine, model->rotary_sine, a->positions, dk,
+        fst__rotary_apply(compute, rotary->cosine, rotary->sine, a->positions, dk,
                           c->kv_heads, c->head_size, c->head_size, true);
     }
     if (c->qk_norm) {
@@ -79,7 +94,6 @@ static void heads_backward(fst_model *model, int32_t index)
 static fst_status attention_backward(fst_model *model, int32_t index, bool lowest)
 {
     const fst__compute *compute = model->context->compute;
-    const fst__layer *weights = &model->parameters.layers[index];
     fst__activations *a = &model->activations;
     fst__layer_activations *layer = &a->layers[index];
     fst_status status = fst__projection_backward(model, index, FST__PROJECTION_OUTPUT,
@@ -98,47 +112,34 @@ static fst_status attention_backward(fst_model *model, int32_t index, bool lowes
     if (status)
         return status;
     heads_backward(model, index);
-    fst__norm norm =
-        fst__norm_of(model, weights->attention_norm_weight, weights->attention_norm_bias);
-    norm_again(model, &norm, layer->input, layer->attention_mean, layer->attention_rstd);
-    fst__real *d_gamma = fst__gradient_or_null(weights->attention_norm_weight);
-    fst__real *d_beta = fst__gradient_or_null(weights->attention_norm_bias);
-    bool last = lowest && !d_gamma && !d_beta;
+    fst__norm_site site = fst__entry_site(model, index);
+    norm_again(model, &site);
+    bool last = lowest && !fst__gradient_or_null(site.weight) && !fst__gradient_or_null(site.bias);
     status = fst__projection_backward(model, index, FST__PROJECTION_QKV, a->normed, a->d_qkv,
                                       last ? NULL : &a->d_normed);
     if (status || last)
         return status;
     fst__dropout dropout = fst__dropout_at(model, FST__DROPOUT_MLP_BRANCH, index - 1);
-    fst__norm_backward(compute, &norm, layer->input, layer->attention_mean, layer->attention_rstd,
-                       a->d_normed, a->d_stream, true, index ? &a->d_branch : NULL, &dropout,
-                       d_gamma, d_beta, &a->scratch);
+    join_backward(model, &site, residual_of(model), index ? &dropout : NULL);
     return FST_OK;
 }
 
 /* With checkpointing the slot that all layers share holds another layer's activations. */
 static fst_status block_again(fst_model *model, int32_t index)
 {
-    const fst__layer *weights = &model->parameters.layers[index];
-    fst__layer_activations *layer = &model->activations.layers[index];
-    fst__norm norm =
-        fst__norm_of(model, weights->attention_norm_weight, weights->attention_norm_bias);
-    norm_again(model, &norm, layer->input, layer->attention_mean, layer->attention_rstd);
+    fst__norm_site site = fst__entry_site(model, index);
+    norm_again(model, &site);
     return fst__block_forward(model, index, false);
 }
 
 fst_status fst__blocks_backward(fst_model *model, int32_t lowest)
 {
-    const fst__compute *compute = model->context->compute;
-    const fst__parameters *p = &model->parameters;
-    fst__activations *a = &model->activations;
     int32_t count = model->config.layers;
-    fst__norm norm = fst__norm_of(model, p->norm_weight, p->norm_bias);
+    fst__norm_site site = fst__entry_site(model, count);
     fst__dropout dropout = fst__dropout_at(model, FST__DROPOUT_MLP_BRANCH, count - 1);
-    fst__norm_backward(compute, &norm, a->output, a->mean, a->rstd, a->d_normed, a->d_stream, false,
-                       &a->d_branch, &dropout, fst__gradient_or_null(p->norm_weight),
-                       fst__gradient_or_null(p->norm_bias), &a->scratch);
+    join_backward(model, &site, FST__RESIDUAL_NONE, &dropout);
     for (int32_t i = count - 1; i >= lowest && i >= 0; --i) {
-        fst_status status = a->checkpointing ? block_again(model, i) : FST_OK;
+        fst_status status = model->activations.checkpointing ? block_again(model, i) : FST_OK;
         if (!status)
             status = mlp_backward(model, i);
         if (!status)

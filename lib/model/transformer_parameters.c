@@ -33,8 +33,10 @@ static void list_layer(fst__parameter_list *to, const fst_model_config *c, int32
     fst__layer *layer = &to->parameters->layers[i];
     int32_t norm_bias = c->norm == FST_NORM_LAYER && c->norm_bias;
     int64_t width = c->width, qkv = fst__config_qkv_size(c), up = fst__config_up_size(c);
-    layer->attention_norm_weight = list_vector(to, i, "attention.norm.weight", width, 1);
-    layer->attention_norm_bias = list_vector(to, i, "attention.norm.bias", width, norm_bias);
+    int32_t first_norm = i > 0 || !c->first_norm_free;
+    layer->attention_norm_weight = list_vector(to, i, "attention.norm.weight", width, first_norm);
+    layer->attention_norm_bias =
+        list_vector(to, i, "attention.norm.bias", width, first_norm && norm_bias);
     layer->qkv_weight = list_matrix(to, i, "attention.qkv.weight", qkv, width);
     layer->qkv_bias = list_vector(to, i, "attention.qkv.bias", qkv, c->attention_bias);
     layer->query_norm_weight =
@@ -59,6 +61,8 @@ void fst__blocks_list(fst__parameter_list *list, const fst_model_config *config)
     fst__parameters *p = list->parameters;
     for (int32_t i = 0; i < config->layers; ++i)
         list_layer(list, config, i);
+    if (config->post_norm)
+        return;
     p->norm_weight = fst__list_parameter(list, "norm.weight", 1, config->width, 1, 0);
     if (config->norm == FST_NORM_LAYER && config->norm_bias)
         p->norm_bias = fst__list_parameter(list, "norm.bias", 1, config->width, 1, 0);
@@ -70,7 +74,7 @@ double fst__blocks_initial_std(const fst_model_config *config, const fst__parame
      * grow with depth (Radford et al. 2019, section 2.3). */
     bool residual = fst__text_ends_with(parameter->name, "attention.output.weight") ||
                     fst__text_ends_with(parameter->name, "mlp.down.weight");
-    return residual ? config->init_std / sqrt(2.0 * config->layers) : config->init_std;
+    return residual && !config->post_norm ? config->init_std / sqrt(2.0 * config->layers) : config->init_std;
 }
 
 int32_t fst__blocks_place(const fst_model_config *config, const char *name)
@@ -81,6 +85,22 @@ int32_t fst__blocks_place(const fst_model_config *config, const char *name)
     if (sscanf(name, "layers.%d.", &layer) == 1)
         return layer;
     return strncmp(name, "norm.", 5) == 0 ? config->layers : config->layers + 1;
+}
+
+static fst_status make_tables(fst_model *model, const fst__rotary_scaling *scaling,
+                              fst__rotary_table *table)
+{
+    const fst_model_config *c = &model->config;
+    fst__allocator *allocator = &model->context->allocator;
+    size_t half = (size_t)c->head_size / 2, count;
+    if (!fst__mul_size((size_t)c->context_length, half, &count))
+        return fst__fail(FST_ERR_NO_MEMORY, "rotary table too large");
+    table->cosine = fst__alloc_array(allocator, count, sizeof(fst__real));
+    table->sine = fst__alloc_array(allocator, count, sizeof(fst__real));
+    if (!table->cosine || !table->sine)
+        return FST_ERR_NO_MEMORY;
+    fst__rotary_tables(table->cosine, table->sine, c->context_length, c->head_size, scaling);
+    return FST_OK;
 }
 
 static fst_status make_rotary(fst_model *model)
@@ -104,17 +124,11 @@ static fst_status make_rotary(fst_model *model)
         .beta_slow = c->rope_beta_slow,
         .attention_factor = c->rope_attention_factor,
     };
-    fst__allocator *allocator = &model->context->allocator;
-    size_t half = (size_t)c->head_size / 2, count;
-    if (!fst__mul_size((size_t)c->context_length, half, &count))
-        return fst__fail(FST_ERR_NO_MEMORY, "rotary table too large");
-    model->rotary_cosine = fst__alloc_array(allocator, count, sizeof(fst__real));
-    model->rotary_sine = fst__alloc_array(allocator, count, sizeof(fst__real));
-    if (!model->rotary_cosine || !model->rotary_sine)
-        return FST_ERR_NO_MEMORY;
-    fst__rotary_tables(model->rotary_cosine, model->rotary_sine, c->context_length, c->head_size,
-                       &scaling);
-    return FST_OK;
+    fst_status status = make_tables(model, &scaling, &model->rotary);
+    if (status || c->causal || c->window == 0)
+        return status;
+    scaling = (fst__rotary_scaling){.kind = FST__ROTARY_DEFAULT, .theta = c->local_rope_theta};
+    return make_tables(model, &scaling, &model->local_rotary);
 }
 
 fst_status fst__blocks_open(fst_model *model)
@@ -132,8 +146,10 @@ void fst__blocks_close(fst_model *model)
 {
     fst__allocator *allocator = &model->context->allocator;
     fst__free(allocator, model->layer_activations);
-    fst__free(allocator, model->rotary_sine);
-    fst__free(allocator, model->rotary_cosine);
+    fst__free(allocator, model->local_rotary.sine);
+    fst__free(allocator, model->local_rotary.cosine);
+    fst__free(allocator, model->rotary.sine);
+    fst__free(allocator, model->rotary.cosine);
 }
 
 void fst__blocks_layout(const fst_model *model, fst__activations *out, fst__arena *arena,

@@ -78,13 +78,15 @@ typedef struct layer_run {
 } layer_run;
 
 static layer_run plan(int64_t rows, int64_t width, int64_t vocabulary, int32_t dtype,
-                      bool transform, fst__arena *scratch)
+                      bool transform, bool backward, fst__arena *scratch)
 {
     layer_run run = {.block_rows = rows};
     if (transform) {
         run.block_rows = rows < TRANSFORM_ROWS ? rows : TRANSFORM_ROWS;
         fst__transform_take(scratch, run.block_rows, width, dtype, &run.memory);
     }
+    if (!backward)
+        return run;
     size_t inner = fst__linear_backward_scratch(run.block_rows, vocabulary);
     run.inner = fst__arena_over(fst__arena_take(scratch, inner, 1), inner);
     return run;
@@ -94,7 +96,7 @@ size_t fst__output_layer_scratch(int64_t rows, int64_t width, int64_t vocabulary
                                  bool transform)
 {
     fst__arena counting = fst__arena_counting();
-    plan(rows, width, vocabulary, dtype, transform, &counting);
+    plan(rows, width, vocabulary, dtype, transform, true, &counting);
     return counting.peak;
 }
 
@@ -133,7 +135,7 @@ static fst_status run_blocks(const fst__compute *compute, const fst__output_laye
 {
     size_t mark = fst__arena_mark(scratch);
     layer_run run = plan(hidden.rows, hidden.columns, layer->weight.rows, hidden.dtype,
-                         layer->transform != NULL, scratch);
+                         layer->transform != NULL, dlogits != NULL, scratch);
     fst_status status = FST_OK;
     if (scratch->overflow)
         status = fst__fail(FST_ERR_INTERNAL, "output layer: scratch memory is too small");

@@ -58,7 +58,7 @@ fst_status fst__output_layer_forward(const fst__compute *compute, const fst__out
 fst_status fst__output_layer_backward(const fst__compute *compute, const fst__output_layer *layer,
                                       fst__matrix hidden, fst__matrix dlogits, fst__matrix dhidden,
                                       fst__arena *scratch);
-/* Bytes that either needs. */
+/* Bytes that either needs; without a transform forward needs none. */
 size_t fst__output_layer_scratch(int64_t rows, int64_t width, int64_t vocabulary, int32_t dtype,
                                  bool transform);
 

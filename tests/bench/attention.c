@@ -215,8 +215,9 @@ static void run_loss(const fst__compute *compute, void *context)
     loss_bench *bench = context;
     fst__arena arena = fst__arena_over(bench->scratch, bench->size);
     fst__loss_result result;
-    if (fst__loss_head_run(compute, &bench->head, bench->hidden, bench->weight, NULL, NULL, NULL,
-                           &bench->dhidden, bench->dweight.data, NULL, &arena, &result) != FST_OK)
+    fst__output_layer layer = {.weight = bench->weight, .dweight = bench->dweight.data};
+    if (fst__loss_head_run(compute, &bench->head, &layer, bench->hidden, NULL, NULL,
+                           &bench->dhidden, &arena, &result) != FST_OK)
         exit(1);
 }
 
@@ -229,7 +230,7 @@ static void bench_loss(const fst__compute *one, const fst__compute *all, int rep
                         .weight = random_matrix(vocabulary, width, dtype),
                         .dhidden = random_matrix(rows, width, dtype),
                         .dweight = random_matrix(vocabulary, width, FST_F32)};
-    bench.size = fst__loss_head_scratch(all, rows, width, vocabulary, dtype);
+    bench.size = fst__loss_head_scratch(all, rows, width, vocabulary, dtype, false);
     bench.scratch = fst__alloc(&allocator, bench.size);
     char name[96];
     snprintf(name, sizeof name, "loss R%d C%d V%d%s", (int)rows, (int)width, (int)vocabulary,

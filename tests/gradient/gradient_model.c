@@ -1,5 +1,5 @@
 /*
- * The whole model against central differences in double: every architecture switch, documents,
+ * The whole model against central differences in double: every architecture switch (decoders and encoders), documents,
  * padding, weights, dropout, checkpointing, label smoothing and z-loss, and the gradients that a
  * caller hands in for "logits" and "hidden".
  */
@@ -21,6 +21,7 @@ static const int32_t ids[ROWS * LENGTH] = {1, 5, 2, 9, 10, 0, 3, 7, 7, 4, 1, 8, 
 static const int32_t targets[ROWS * LENGTH] = {5, 2, -100, 10, 0, 3, 1, 7, 4, 1, -100, 2, 6, 0};
 static const int32_t documents[ROWS * LENGTH] = {0, 0, 0, 3, 3, 3, 3, 0, 0, 2, 2, 2, 2, 2};
 static const int32_t lengths[ROWS] = {7, 5};
+static const int32_t types[ROWS * LENGTH] = {0, 1, 0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1};
 static const float weights[ROWS * LENGTH] = {1, .5f, 1, 2, 1, 0, 1, 1, .25f, 1, 1, 1, 1, 1};
 
 typedef struct subject {
@@ -68,7 +69,64 @@ static void change_plain(fst_model_config *c)
     c->activation = FST_ACTIVATION_SILU;
 }
 
+static void change_bert(fst_model_config *c)
+{
+    c->dropout = 0.25;
+    c->attention_dropout = 0.2;
+    c->position_offset = 2;
+    c->token_types = 3;
+}
+
+static void change_wide(fst_model_config *c)
+{
+    change_bert(c);
+    c->tied = 0;
+    c->gated = 1;
+    c->window = 4;
+    c->head_size = 6;
+}
+
+static void change_alternating(fst_model_config *c)
+{
+    c->layers = 3;
+    c->global_every = 2;
+    c->window = 2;
+    c->local_rope_theta = 100;
+    c->mlp_bias = 1;
+}
+
+static void change_mixed(fst_model_config *c)
+{
+    c->causal = 0;
+    c->embedding_norm = 1;
+    c->head_transform = 1;
+    c->token_types = 2;
+    c->head_bias = 1;
+    c->dropout = 0.25;
+}
+
+static void change_post(fst_model_config *c)
+{
+    c->post_norm = 1;
+    c->head_transform = 1;
+}
+
 static const subject subjects[] = {
+    {.name = "bert", .change = change_nothing, .family = FST_FAMILY_BERT},
+    {.name = "bert everything", .change = change_bert, .family = FST_FAMILY_BERT,
+     .with_documents = 1, .with_lengths = 1, .with_weights = 1, .smoothing = .1, .z_loss = 1e-2},
+    {.name = "roberta checkpointing", .change = change_dropout, .family = FST_FAMILY_ROBERTA,
+     .checkpointing = 1, .with_lengths = 1},
+    {.name = "bert gated window", .change = change_wide, .family = FST_FAMILY_BERT,
+     .with_documents = 1},
+    {.name = "modernbert", .change = change_alternating, .family = FST_FAMILY_MODERNBERT},
+    {.name = "modernbert checkpointing", .change = change_alternating,
+     .family = FST_FAMILY_MODERNBERT, .checkpointing = 1, .with_documents = 1, .with_lengths = 1},
+    {.name = "gpt2 as an encoder", .change = change_mixed, .family = FST_FAMILY_GPT2},
+    {.name = "llama as an encoder", .change = change_mixed, .family = FST_FAMILY_LLAMA,
+     .checkpointing = 1},
+    {.name = "qwen3 post-norm", .change = change_post, .family = FST_FAMILY_QWEN3},
+
     {.name = "gpt2", .change = change_nothing, .family = FST_FAMILY_GPT2},
     {.name = "gpt2 everything", .change = change_dropout, .family = FST_FAMILY_GPT2,
      .with_documents = 1, .with_lengths = 1, .with_weights = 1, .smoothing = .1, .z_loss = 1e-2},
@@ -127,7 +185,7 @@ static fst_model *new_model(fst_context *context, const subject *s)
     return model;
 }
 
-static fst_batch batch_of(const subject *s)
+static fst_batch batch_of(fst_model *model, const subject *s)
 {
     fst_batch batch;
     REQUIRE(fst_batch_init(&batch, sizeof batch));
@@ -138,6 +196,9 @@ static fst_batch batch_of(const subject *s)
     batch.documents = s->with_documents ? documents : NULL;
     batch.lengths = s->with_lengths ? lengths : NULL;
     batch.weights = s->with_weights ? weights : NULL;
+    fst_model_config config;
+    REQUIRE(fst_model_get_config(model, &config, sizeof config));
+    batch.token_types = config.token_types > 1 ? types : NULL;
     return batch;
 }
 
@@ -152,7 +213,7 @@ static fst_forward_options forward_options(void)
 /* The scalar that is differentiated: the mean loss, or a fixed linear function of an output. */
 static double value_of(fst_model *model, const subject *s, const char *output)
 {
-    fst_batch batch = batch_of(s);
+    fst_batch batch = batch_of(model, s);
     fst_forward_options forward = forward_options();
     REQUIRE(fst_model_forward(model, &batch, &forward));
     if (!output) {
