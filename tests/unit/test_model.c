@@ -81,13 +81,13 @@ static const struct {
 } refused[] = {
 #define INT(field, value) {#field, offsetof(fst_model_config, field), value, 4}
 #define REAL(field, value) {#field, offsetof(fst_model_config, field), value, 8}
-    INT(family, -1), INT(family, 4), INT(vocabulary_size, 0), INT(vocabulary_size, -1),
+    INT(family, -1), INT(family, 9), INT(vocabulary_size, 0), INT(vocabulary_size, -1),
     INT(context_length, 0), INT(context_length, INT32_MIN), INT(layers, 0), INT(layers, 1 << 20),
     INT(width, 0), INT(width, -8), INT(width, INT32_MIN), INT(width, INT32_MAX), INT(width, 30),
     INT(heads, 0), INT(heads, -4), INT(heads, INT32_MAX), INT(kv_heads, -1), INT(kv_heads, 3),
     INT(kv_heads, 8), INT(head_size, -1), INT(head_size, INT32_MAX), INT(head_size, 7),
     INT(hidden_size, -1), INT(hidden_size, INT32_MAX), INT(position, 3), INT(position, -1),
-    INT(norm, 2), INT(norm, -1), INT(activation, 0), INT(activation, 5), INT(gated, 2),
+    INT(norm, 2), INT(norm, -1), INT(activation, 0), INT(activation, 6), INT(gated, 2),
     INT(attention_bias, -1), INT(output_bias, 2), INT(mlp_bias, 2), INT(norm_bias, 2),
     INT(qk_norm, 2), INT(tied, 2), INT(window, -1), INT(rope_scaling, 5), INT(rope_scaling, -1),
     INT(rope_original_context, -1), REAL(norm_epsilon, -1e-9), REAL(norm_epsilon, NAN),
@@ -96,6 +96,11 @@ static const struct {
     REAL(rope_high_frequency_factor, -1), REAL(rope_attention_factor, -1), REAL(rope_beta_fast, -1),
     REAL(rope_beta_slow, NAN), REAL(dropout, 1), REAL(dropout, -.1), REAL(attention_dropout, 1),
     REAL(attention_dropout, NAN), REAL(init_std, -1), REAL(init_std, INFINITY), REAL(init_std, NAN),
+    INT(causal, 2), INT(causal, -1), INT(post_norm, 2), INT(token_types, -1), INT(embedding_norm, 2),
+    INT(position_offset, -1), INT(position_offset, 2), INT(head_transform, -1), INT(head_bias, 2),
+    INT(pooler, 2), INT(global_every, -1), INT(global_every, 3), INT(first_norm_free, 2),
+    INT(backbone, 3), REAL(local_rope_theta, -1), REAL(local_rope_theta, 10000),
+    REAL(local_rope_theta, NAN), REAL(batch_norm_momentum, -1),
 };
 
 START_TEST(configs_out_of_range)
@@ -158,7 +163,7 @@ START_TEST(families)
     ck_assert_int_eq(config.norm, FST_NORM_LAYER);
     ck_assert_int_eq(config.activation, FST_ACTIVATION_GELU_TANH);
     fst_model_config before = config;
-    ck_assert_int_eq(fst_model_config_set_family(&config, 4), FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(fst_model_config_set_family(&config, 9), FST_ERR_INVALID_ARGUMENT);
     ck_assert_int_eq(fst_model_config_set_family(&config, -1), FST_ERR_INVALID_ARGUMENT);
     ck_assert_mem_eq(&config, &before, sizeof config);
     ck_assert_int_eq(fst_model_config_set_family(NULL, 0), FST_ERR_INVALID_ARGUMENT);
