@@ -1776,7 +1776,7 @@ class ModelConfig(Struct):
     dropout: on embeddings and on each branch before it joins the stream; default 0
     attention_dropout: on attention probabilities; default 0
     init_std: standard deviation of initial weights; residual projections get init_std /
-        √(2·layers), as GPT-2; default 0.02
+        √(2·layers), as GPT-2, unless post_norm; default 0.02
     bos_id: -1: none
     eos_id: -1: none
     causal: 1 (default): a token attends to those before it and to itself; 0: to all of its
