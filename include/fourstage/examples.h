@@ -25,6 +25,7 @@ extern "C" {
 #define FST_EXAMPLES_LABELLED 1      /**< one sequence and label_count labels: class index, multi-hot or scores; NaN: missing. @since 0.1 */
 #define FST_EXAMPLES_PREFERENCES 2   /**< two or more sequences, best first (of a pair: chosen, rejected), that share a prompt; trained: the answer. @since 0.1 */
 #define FST_EXAMPLES_PROMPTS 3       /**< one sequence, for a policy to go on with. @since 0.1 */
+#define FST_EXAMPLES_TOKENS 5        /**< one sequence and a class for each id, or FST_IGNORE: words with tags, see words.h. @since 0.1 */
 
 /** Two sequences that mean the same (an anchor and its positive) or are compared with each other, or three: a hard
  *  negative behind them; and label_count labels, or none. For fst_contrastive_create. @since 0.1 */
@@ -41,6 +42,7 @@ extern "C" {
 #define FST_TOO_LONG_DROP 1      /**< its example is left out and counted. @since 0.1 */
 #define FST_TOO_LONG_CUT_START 2 /**< ids at the beginning are cut away, of preferences the same number from each sequence's prompt first; a begin token stays. Counted. @since 0.1 */
 #define FST_TOO_LONG_CUT_END 3   /**< ids at the end are cut away. Counted. @since 0.1 */
+#define FST_TOO_LONG_WINDOWS 4   /**< words with tags (words.h): several examples are made of it. @since 0.1 */
 
 /** How records become examples. Texts are borrowed during the call that takes the options. @since 0.1 */
 typedef struct fst_example_options {
@@ -233,7 +235,7 @@ typedef struct fst_examples_info {
     int64_t examples;         /**< examples */
     int64_t sequences;        /**< sequences of all examples */
     int64_t tokens;           /**< ids of all sequences */
-    int64_t trained_tokens;   /**< ids that are trained on; of a sequence's first id nothing predicts it, so it never counts */
+    int64_t trained_tokens;   /**< ids that are trained on; of a sequence's first id nothing predicts it, so it never counts; FST_EXAMPLES_TOKENS: ids with a class */
     int64_t longest;          /**< ids of the longest sequence */
     int64_t label_count;      /**< labels of an example; 0 if not labelled */
     int64_t dropped_too_long; /**< examples left out by the call that read them, as the next two */
@@ -295,7 +297,8 @@ FST_API fst_status fst_dataset_order(const fst_dataset *dataset, int64_t positio
  * @param rows at least 1.
  * @param length at least the longest of those sequences.
  * @param ids [rows, length] out; may be NULL, as each of the arrays.
- * @param targets [rows, length] out: the id that follows, where that is trained on, else FST_IGNORE.
+ * @param targets [rows, length] out: the id that follows, where that is trained on, else FST_IGNORE; of
+ *        FST_EXAMPLES_TOKENS the class that the id itself carries, or FST_IGNORE.
  * @param lengths [rows] out: ids of each sequence.
  * @return FST_OK; FST_ERR_INVALID_ARGUMENT, naming the row, also for one longer than length;
  *         FST_ERR_STATE.

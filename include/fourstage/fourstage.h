@@ -28,5 +28,6 @@
 #include "fourstage/tokenizer.h"
 #include "fourstage/types.h"
 #include "fourstage/view.h"
+#include "fourstage/words.h"
 
 #endif

@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+struct fst__words;
+
 /* The ids, never changed once made. */
 typedef struct fst__tokens {
     _Atomic int64_t references;
@@ -19,6 +21,7 @@ typedef struct fst__tokens {
     int64_t count;
     uint8_t *trained; /* [count] ids that a stage trains on; ours; NULL: all of them */
     uint8_t *continues; /* [count] ids that go on with the word before; ours; NULL: words unknown */
+    struct fst__words *words; /* with tags, see words.h; ours; NULL: none */
     void *owned; /* ids when they are ours, else NULL */
     void (*release)(void *user);
     void *release_user;

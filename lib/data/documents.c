@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "data/examples.h"
+#include "data/words.h"
 
 #include <string.h>
 
@@ -54,6 +55,7 @@ static void tokens_free(fst__tokens *tokens)
     if (tokens->release)
         tokens->release(tokens->release_user);
     fst__free(&context->allocator, tokens->token_bytes);
+    fst__words_free(tokens->words, &context->allocator);
     fst__free(&context->allocator, tokens->continues);
     fst__free(&context->allocator, tokens->trained);
     fst__free(&context->allocator, tokens->owned);
@@ -116,6 +118,7 @@ fst_status fst__documents_create(fst_context *context, const fst__tokens *tokens
             fst__free(allocator, documents);
         }
         fst__free(allocator, tokens->token_bytes);
+        fst__words_free(tokens->words, allocator);
         fst__free(allocator, tokens->continues);
         fst__free(allocator, tokens->trained);
         fst__free(allocator, tokens->owned);

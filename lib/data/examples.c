@@ -20,7 +20,10 @@ fst__examples *fst__examples_alloc(fst__allocator *allocator, int32_t kind, int6
             fst__alloc_array(allocator, (size_t)count * sizeof(float), (size_t)label_count);
     if (margins)
         examples->margins = fst__alloc_array(allocator, (size_t)count, sizeof(double));
-    if (!examples->first || (label_count > 0 && !examples->labels) ||
+    if (kind == FST_EXAMPLES_TOKENS)
+        examples->words = fst__alloc_array(allocator, (size_t)count, sizeof *examples->words);
+    if ((kind == FST_EXAMPLES_TOKENS && !examples->words) || !examples->first ||
+        (label_count > 0 && !examples->labels) ||
         (margins && !examples->margins)) {
         fst__examples_free(examples, allocator);
         return NULL;
@@ -33,6 +36,7 @@ void fst__examples_free(fst__examples *examples, fst__allocator *allocator)
 {
     if (!examples)
         return;
+    fst__free(allocator, examples->words);
     fst__free(allocator, examples->margins);
     fst__free(allocator, examples->labels);
     fst__free(allocator, examples->first);
@@ -47,7 +51,7 @@ void fst__examples_measure(fst__examples *examples, const fst__documents *docume
         fst__document span = documents->spans[d];
         if (span.end - span.begin > examples->longest)
             examples->longest = span.end - span.begin;
-        for (int64_t i = span.begin + 1; i < span.end; ++i)
+        for (int64_t i = span.begin + (examples->words ? 0 : 1); i < span.end; ++i)
             examples->trained_tokens += trained[i];
     }
     for (int64_t i = 0; i < examples->count; ++i) {
@@ -74,6 +78,8 @@ static void copy_chosen(const fst__documents *from, const int64_t *indices, fst_
                    (size_t)labels * sizeof(float));
         if (to->margins)
             to->margins[i] = examples->margins[index];
+        if (to->words)
+            to->words[i] = examples->words[index];
     }
 }
 
@@ -167,6 +173,11 @@ static void fill_row(const fst__documents *documents, int64_t document, int64_t 
     if (ids) {
         memcpy(ids, from, (size_t)count * sizeof *ids);
         memset(ids + count, 0, (size_t)(length - count) * sizeof *ids);
+    }
+    if (targets && documents->tokens->words) {
+        for (int64_t t = 0; t < length; ++t)
+            targets[t] = t < count ? documents->tokens->words->classes[span.begin + t] : FST_IGNORE;
+        return;
     }
     for (int64_t t = 0; targets && t < length; ++t)
         targets[t] = t + 1 < count && trained[t + 1] ? from[t + 1] : FST_IGNORE;

@@ -6,6 +6,7 @@
 #define FST_DATA_EXAMPLES_H
 
 #include "data/dataset.h"
+#include "data/words.h"
 #include "fourstage/examples.h"
 
 /* What a builder left out. */
@@ -20,6 +21,7 @@ typedef struct fst__examples {
     int64_t label_count; /* 0: not labelled */
     float *labels;       /* [count, label_count]; NULL if not labelled */
     double *margins;     /* [count]; NULL: all 0 */
+    fst__example_words *words; /* [count] of FST_EXAMPLES_TOKENS; else NULL */
     fst__examples_dropped dropped;
     int64_t trained_tokens, longest, maximum_answers; /* measured */
 } fst__examples;

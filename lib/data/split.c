@@ -105,6 +105,8 @@ static fst_status split_examples(const fst_dataset *dataset, const fst_split_opt
     int64_t count = documents->examples->count, sizes[2] = {0, 0};
     int64_t cut = (int64_t)((double)count * (1 - options->fraction));
     int64_t *order = fst__alloc_array(allocator, 2 * (size_t)count, sizeof(int64_t));
+    const fst__example_words *windows = documents->examples->words; /* of a sentence stay together */
+    bool before = false;
     fst_dataset *first = NULL;
     if (!order)
         return FST_ERR_NO_MEMORY;
@@ -112,6 +114,9 @@ static fst_status split_examples(const fst_dataset *dataset, const fst_split_opt
         bool held_out = options->mode == FST_SPLIT_TAIL
                             ? i >= cut
                             : is_validation(documents, i, options->fraction, dataset->context->seed);
+        if (i > 0 && windows && windows[i].sentence == windows[i - 1].sentence)
+            held_out = before;
+        before = held_out;
         order[held_out * count + sizes[held_out]++] = i;
     }
     fst_status status = FST_OK;

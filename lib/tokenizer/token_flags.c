@@ -48,3 +48,8 @@ void fst__tokenizer_token_flags(const fst_tokenizer *tokenizer, uint8_t *flags)
                             : 0;
     }
 }
+
+bool fst__tokenizer_is_byte_level(const fst_tokenizer *tokenizer)
+{
+    return tokenizer->pretokenizer.byte_level;
+}

@@ -60,6 +60,8 @@ fst_status fst__tokenizer_add_tokens(fst_tokenizer *tokenizer, const char *const
                                      const fst_added_token_options *options);
 
 int32_t fst__tokenizer_vocabulary_size(const fst_tokenizer *tokenizer);
+/* Do words have their space in front of them? */
+bool fst__tokenizer_is_byte_level(const fst_tokenizer *tokenizer);
 /* False for an id that is no token. */
 bool fst__tokenizer_token(const fst_tokenizer *tokenizer, int32_t id, const char **bytes, size_t *length,
                           bool *special);
