@@ -659,6 +659,7 @@ EXAMPLES_CONVERSATIONS = 0
 EXAMPLES_LABELLED = 1
 EXAMPLES_PREFERENCES = 2
 EXAMPLES_PROMPTS = 3
+EXAMPLES_TOKENS = 5
 EXAMPLES_PAIRS = 6
 FORMAT_AUTO = 0
 FORMAT_JSONL = 1
@@ -670,6 +671,7 @@ TOO_LONG_ERROR = 0
 TOO_LONG_DROP = 1
 TOO_LONG_CUT_START = 2
 TOO_LONG_CUT_END = 3
+TOO_LONG_WINDOWS = 4
 TOKEN_IS_SPECIAL = 1
 TOKEN_CONTINUES_WORD = 2
 TOKEN_ENDS_WORD = 4
@@ -779,6 +781,9 @@ SFT_AUTO = 0
 SFT_CROSS_ENTROPY = 1
 SFT_BINARY = 2
 SFT_MSE = 3
+COLUMNS_AUTO = 0
+COLUMNS_TAB = 1
+COLUMNS_SPACES = 2
 
 _FUNCTIONS = {}
 
@@ -1545,7 +1550,7 @@ class ExamplesInfo(Struct):
     sequences: sequences of all examples
     tokens: ids of all sequences
     trained_tokens: ids that are trained on; of a sequence's first id nothing predicts it, so it
-        never counts
+        never counts; FST_EXAMPLES_TOKENS: ids with a class
     longest: ids of the longest sequence
     label_count: labels of an example; 0 if not labelled
     dropped_too_long: examples left out by the call that read them, as the next two
@@ -3026,6 +3031,134 @@ class SftOptions(Struct):
     ]
     _kinds_ = dict(_fields_)
 
+
+class WordOptions(Struct):
+    """How words become ids, and what columns a file has. Texts are borrowed during the call that takes
+        the options.
+    Since 0.1
+
+    tags: [tag_count] names of the classes, in their order; a tag that is not among them is refused.
+        NULL (default): those of tags_of; without it, those that occur, "O" first, then sorted by
+        bytes.
+    tag_count: default 0
+    tags_of: whose tags are taken, as the training data's for validation; NULL (default)
+    max_length: most ids of an example; 0 (default): no limit
+    too_long: FST_TOO_LONG_ERROR (default), _DROP, _CUT_END (behind the last word that fits) or
+        _WINDOWS
+    all_pieces: 1: every id of a word carries its tag; 0 (default): the first, the others FST_IGNORE
+    overlap: windows: at most so many ids of the words before a window stand in front, without tags;
+        default 0
+    add_bos: 1: a sequence begins with the tokenizer's begin token, [CLS]; default 0
+    add_eos: 1: it ends with the tokenizer's end token, [SEP]; default 0
+    special_tokens: 1: special tokens are recognised in words; default 0
+    drop_useless: 1: sentences of which no word has an id are left out and counted; 0 (default):
+        refused
+    maximum_sentences: stop after so many; 0 (default): all
+    columns: files: FST_COLUMNS_ value; default FST_COLUMNS_AUTO
+    word_column: files: from 0; negative: from the end, −1 the last; default 0
+    tag_column: files: likewise; default −1
+    no_tags: files: 1: words without tags, tag_column is not read; default 0
+    id_column: files: of CoNLL-U's ids, of which "1-2" and "1.1" are passed over; −1 (default): none
+    comments: files: 1: lines that begin with "#" are passed over; default 0
+    latin1: files: 1: bytes are ISO 8859-1; 0 (default): UTF-8
+    reserved: 0
+    """
+    _init_ = "fst_word_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("tags", ctypes.POINTER(ctypes.c_char_p)),
+        ("tag_count", ctypes.c_int64),
+        ("tags_of", ctypes.c_void_p),
+        ("max_length", ctypes.c_int64),
+        ("too_long", ctypes.c_int32),
+        ("all_pieces", ctypes.c_int32),
+        ("overlap", ctypes.c_int64),
+        ("add_bos", ctypes.c_int32),
+        ("add_eos", ctypes.c_int32),
+        ("special_tokens", ctypes.c_int32),
+        ("drop_useless", ctypes.c_int32),
+        ("maximum_sentences", ctypes.c_int64),
+        ("columns", ctypes.c_int32),
+        ("word_column", ctypes.c_int32),
+        ("tag_column", ctypes.c_int32),
+        ("no_tags", ctypes.c_int32),
+        ("id_column", ctypes.c_int32),
+        ("comments", ctypes.c_int32),
+        ("latin1", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class WordsInfo(Struct):
+    """What tagged sentences hold; filled by fst_dataset_get_words_info.
+    Since 0.1
+
+    tags: classes; 0: no word has a tag and none were given
+    words: words read by the call that made it, those left out too; they keep their numbers in
+        splits
+    sentences: sentences read by that call, those left out too
+    examples: of this dataset; a sentence in windows has several
+    labelled: ids of this dataset that carry a class
+    without_ids: words of this dataset of which the tokenizer leaves nothing
+    cut: words of this dataset cut away, because their sentence was too long
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("tags", ctypes.c_int64),
+        ("words", ctypes.c_int64),
+        ("sentences", ctypes.c_int64),
+        ("examples", ctypes.c_int64),
+        ("labelled", ctypes.c_int64),
+        ("without_ids", ctypes.c_int64),
+        ("cut", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class Word(Struct):
+    """A word.
+    Since 0.1
+
+    text: as it was given; borrowed while the dataset or one split from it lives
+    sentence: its number among those read
+    tag: its class, or FST_IGNORE
+    reserved: 0
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("text", ctypes.c_char_p),
+        ("sentence", ctypes.c_int64),
+        ("tag", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class WordExample(Struct):
+    """The words behind an example's ids, borrowed while the dataset lives.
+    Since 0.1
+
+    ids: [length]
+    classes: [length] the class that the id carries, or FST_IGNORE
+    words: [length] the word that the id is of; −1: a begin or end token
+    length: ids
+    first_word: the example is of words first_word … end_word − 1; a window's overlap is before them
+    end_word: behind the last
+    sentence: the sentence's number
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("ids", ctypes.POINTER(ctypes.c_int32)),
+        ("classes", ctypes.POINTER(ctypes.c_int32)),
+        ("words", ctypes.POINTER(ctypes.c_int64)),
+        ("length", ctypes.c_int64),
+        ("first_word", ctypes.c_int64),
+        ("end_word", ctypes.c_int64),
+        ("sentence", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
 _fst_token_callback = _callback_type(ctypes.c_int32, (_from_pointer,), True, ctypes.POINTER(Token),
         ctypes.c_void_p)
 _fst_reward_callback = _callback_type(ctypes.c_int32, (_from_pointer, None,), True,
@@ -3098,6 +3231,10 @@ STRUCTS = {
     "fst_reward_options": RewardOptions,
     "fst_rl_options": RlOptions,
     "fst_sft_options": SftOptions,
+    "fst_word_options": WordOptions,
+    "fst_words_info": WordsInfo,
+    "fst_word": Word,
+    "fst_word_example": WordExample,
 }
 
 _fst_last_error = _FUNCTIONS["fst_last_error"] = _bind("fst_last_error", ctypes.c_char_p)
@@ -3479,6 +3616,20 @@ _fst_sft_confusion = _FUNCTIONS["fst_sft_confusion"] = _bind("fst_sft_confusion"
 _fst_sft_predict = _FUNCTIONS["fst_sft_predict"] = _bind("fst_sft_predict", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
         ctypes.c_int64, ctypes.c_void_p)
+_fst_word_options_init = _FUNCTIONS["fst_word_options_init"] = _bind("fst_word_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_from_words = _FUNCTIONS["fst_dataset_from_words"] = _bind("fst_dataset_from_words",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_load_conll = _FUNCTIONS["fst_dataset_load_conll"] = _bind("fst_dataset_load_conll",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_get_words_info = _FUNCTIONS["fst_dataset_get_words_info"] = _bind("fst_dataset_get_words_info", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_get_tag = _FUNCTIONS["fst_dataset_get_tag"] = _bind("fst_dataset_get_tag",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_dataset_get_word = _FUNCTIONS["fst_dataset_get_word"] = _bind("fst_dataset_get_word",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_get_word_example = _FUNCTIONS["fst_dataset_get_word_example"] = _bind("fst_dataset_get_word_example", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
 _last_error = _fst_last_error
 
 
@@ -4095,6 +4246,102 @@ class Dataset(Handle):
                 _check(_fst_dataset_get_examples_info(self._pointer(), ctypes.byref(info_out),
                 ctypes.sizeof(info_out))))
         return info_out
+
+    @staticmethod
+    def from_words(context, tokenizer, words, tags, offsets, sentences, options=None, **fields):
+        """Makes tagged sentences from memory.
+        context: the context.
+        tokenizer: used during the call only.
+        words: [offsets[sentences]] UTF-8, none empty; copied.
+        tags: [offsets[sentences]] names; NULL: none. An entry that is NULL: that word has no tag.
+        offsets: [sentences + 1] sentence i is words offsets[i] … offsets[i + 1] − 1, at least one;
+            offsets[0] = 0.
+        sentences: at least 1.
+        options: NULL for defaults; what is about files is not looked at.
+        Returns dataset: the caller owns it.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT naming the sentence and word; FST_ERR_NOT_FOUND for
+            add_bos and add_eos where the tokenizer has no such token, and for a word that it cannot
+            encode; FST_ERR_MISMATCH for tags_of without tags; FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        words_c, words_lengths, words_count = _texts(words)
+        tags_c, tags_lengths, tags_count = _texts(tags)
+        offsets = _input(offsets, 'int64')
+        options = _filled(WordOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, tokenizer, words_c, tags_c, offsets, options,)
+        _check(_fst_dataset_from_words(_handle(Context, context), _handle(Tokenizer, tokenizer),
+                words_c, tags_c, _address(offsets), _index(sentences), _reference(options),
+                ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
+
+    @staticmethod
+    def load_conll(context, tokenizer, paths, options=None, **fields):
+        """Reads tagged sentences from files in the format of CoNLL's shared tasks: a word a line, its
+            columns between tabs or spaces, the same number of them in all lines; a blank line ends
+            a sentence. Lines with "-DOCSTART-" are passed over. Files may be packed (.gz) and begin
+            with a byte order mark.
+        context: the context.
+        tokenizer: used during the call only.
+        paths: [count] files, read one behind the other.
+        options: NULL for defaults.
+        Returns dataset: the caller owns it.
+        Status: as fst_dataset_from_words; FST_ERR_NOT_FOUND or FST_ERR_IO for a file that cannot be
+            read; FST_ERR_FORMAT naming file and line, also for a tag that is not among
+            options.tags.
+        Since 0.1
+        """
+        paths_c, paths_lengths, paths_count = _texts(paths)
+        options = _filled(WordOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, tokenizer, paths_c, options,)
+        _check(_fst_dataset_load_conll(_handle(Context, context), _handle(Tokenizer, tokenizer),
+                paths_c, paths_count, _reference(options), ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
+
+    def get_words_info(self):
+        """Returns info
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, or FST_ERR_STATE for a dataset of another kind.
+        Since 0.1
+        """
+        info_out = WordsInfo()
+        object.__setattr__(info_out, 'status', _check(_fst_dataset_get_words_info(self._pointer(),
+                ctypes.byref(info_out), ctypes.sizeof(info_out))))
+        return info_out
+
+    def get_tag(self, index):
+        """A class's name.
+        index: 0 ≤ index < tags.
+        Returns name: borrowed while the dataset or one split from it lives.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT or FST_ERR_STATE.
+        Since 0.1
+        """
+        name_out = ctypes.c_char_p()
+        _check(_fst_dataset_get_tag(self._pointer(), _index(index), ctypes.byref(name_out)))
+        return _to_text(name_out.value)
+
+    def get_word(self, index):
+        """index: 0 ≤ index < words, as they were read.
+        Returns word
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT or FST_ERR_STATE.
+        Since 0.1
+        """
+        word_out = Word()
+        object.__setattr__(word_out, 'status', _check(_fst_dataset_get_word(self._pointer(),
+                _index(index), ctypes.byref(word_out), ctypes.sizeof(word_out))))
+        return word_out
+
+    def get_word_example(self, index):
+        """index: 0 ≤ index < examples.
+        Returns example
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT or FST_ERR_STATE.
+        Since 0.1
+        """
+        example_out = WordExample()
+        object.__setattr__(example_out, 'status',
+                _check(_fst_dataset_get_word_example(self._pointer(), _index(index),
+                ctypes.byref(example_out), ctypes.sizeof(example_out))))
+        return example_out
 
 
 class Model(Handle):
