@@ -2,7 +2,7 @@
 # Names are those of Debian 12 and 13.
 
 build_packages='gcc libc6-dev meson ninja-build pkg-config libopenblas-dev libjansson-dev libutf8proc-dev libpcre2-dev'
-optional_packages='libdnnl-dev zlib1g-dev'
+optional_packages='libdnnl-dev zlib1g-dev libspng-dev'
 fetch_packages='ca-certificates python3-pip'
 test_packages='g++ check abigail-tools valgrind doxygen locales python3-venv python3-pip'
 

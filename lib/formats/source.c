@@ -50,6 +50,14 @@ fail:
     return status;
 }
 
+fst_status fst__source_open_bytes(fst__allocator *allocator, const char *path, fst__source **out)
+{
+    fst_status status = fst__source_open(allocator, path, false, out);
+    if (!status)
+        (*out)->begun = true;
+    return status;
+}
+
 void fst__source_close(fst__source *source)
 {
     if (!source)

@@ -23,6 +23,8 @@ typedef struct fst__source fst__source;
 /* latin1: each byte is the code point of its value, given as UTF-8. */
 fst_status fst__source_open(fst__allocator *allocator, const char *path, bool latin1,
                             fst__source **out);
+/* No text: a byte order mark is a byte like any other. */
+fst_status fst__source_open_bytes(fst__allocator *allocator, const char *path, fst__source **out);
 void fst__source_close(fst__source *source); /* takes NULL */
 
 /* Up to `size` bytes (size >= 8); *got is 0 at the end only. */
