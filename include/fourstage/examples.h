@@ -1,5 +1,5 @@
 /*
- * Datasets of examples: conversations, labelled texts, preferences, prompts, pairs.
+ * Datasets of examples: conversations, labelled texts, preferences, prompts, pairs; images are in images.h.
  *
  * An example has one or more sequences of ids, of which each id may be trained on or not, and
  * labels. Such a dataset is an fst_dataset like any other: fst_dataset_split splits it by examples,
@@ -25,6 +25,7 @@ extern "C" {
 #define FST_EXAMPLES_LABELLED 1      /**< one sequence and label_count labels: class index, multi-hot or scores; NaN: missing. @since 0.1 */
 #define FST_EXAMPLES_PREFERENCES 2   /**< two or more sequences, best first (of a pair: chosen, rejected), that share a prompt; trained: the answer. @since 0.1 */
 #define FST_EXAMPLES_PROMPTS 3       /**< one sequence, for a policy to go on with. @since 0.1 */
+#define FST_EXAMPLES_IMAGES 4        /**< an image and label_count labels or none; no sequence, see images.h. @since 0.1 */
 #define FST_EXAMPLES_TOKENS 5        /**< one sequence and a class for each id, or FST_IGNORE: words with tags, see words.h. @since 0.1 */
 
 /** Two sequences that mean the same (an anchor and its positive) or are compared with each other, or three: a hard
@@ -287,6 +288,32 @@ FST_API fst_status fst_dataset_get_example(const fst_dataset *dataset, int64_t i
  */
 FST_API fst_status fst_dataset_order(const fst_dataset *dataset, int64_t position, int64_t count,
                                      int32_t shuffle, int64_t *indices);
+
+/**
+ * A dataset of some of another's examples, which shares what they are made of.
+ *
+ * @param dataset a dataset of examples, not packed.
+ * @param indices [count] examples, in the order that the new one has them, as often as wanted.
+ * @param count at least 1.
+ * @param selected out: the caller owns it.
+ * @return FST_OK, FST_ERR_INVALID_ARGUMENT naming the entry, FST_ERR_STATE or FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_dataset_select(const fst_dataset *dataset, const int64_t *indices,
+                                      int64_t count, fst_dataset **selected);
+
+/**
+ * Copies the labels of examples.
+ *
+ * @param dataset labelled texts or images, not packed.
+ * @param indices [count] examples, as often as wanted.
+ * @param count at least 1.
+ * @param labels an array of [count, label_count], overwritten; NaN: missing.
+ * @return FST_OK, FST_ERR_INVALID_ARGUMENT naming the entry; FST_ERR_STATE for data without labels.
+ * @since 0.1
+ */
+FST_API fst_status fst_dataset_read_labels(const fst_dataset *dataset, const int64_t *indices,
+                                           int64_t count, float *labels);
 
 /**
  * Copies sequences into rows of equal length, padded with id 0 at the end.

@@ -13,6 +13,7 @@
 #include "fourstage/dpo.h"
 #include "fourstage/entities.h"
 #include "fourstage/examples.h"
+#include "fourstage/images.h"
 #include "fourstage/masking.h"
 #include "fourstage/metrics.h"
 #include "fourstage/model.h"

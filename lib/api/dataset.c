@@ -1,6 +1,6 @@
 #include "base/error.h"
 #include "base/options.h"
-#include "data/dataset.h"
+#include "data/examples.h"
 
 fst_status fst_dataset_token_options_init(fst_dataset_token_options *options, size_t size)
 {
@@ -141,6 +141,8 @@ fst_status fst_dataset_get_document(const fst_dataset *dataset, int64_t index, i
                          : !count ? "count"
                                   : "ids");
     const fst__documents *documents = dataset->documents;
+    if (documents->examples && documents->examples->images)
+        return fst__examples_check(dataset, "fst_dataset_get_document");
     if (index < 0 || index >= documents->count)
         return fst__fail(FST_ERR_INVALID_ARGUMENT,
                          "fst_dataset_get_document: index is %lld, expected 0 … %lld",

@@ -2,6 +2,8 @@
 #include "base/options.h"
 #include "data/examples.h"
 
+#include <string.h>
+
 fst_status fst_example_options_init(fst_example_options *options, size_t size)
 {
     const fst_example_options defaults = fst__example_defaults();
@@ -191,9 +193,64 @@ fst_status fst_dataset_order(const fst_dataset *dataset, int64_t position, int64
     if (shuffle != 0 && shuffle != 1)
         return fst__fail(FST_ERR_INVALID_ARGUMENT,
                          "fst_dataset_order: shuffle is %d, expected 0 or 1", shuffle);
-    fst_status status = fst__examples_check(dataset, "fst_dataset_order");
+    fst_status status = fst__examples_check_any(dataset, "fst_dataset_order");
     if (!status)
         fst__examples_order(dataset, position, count, shuffle, indices);
+    return status;
+}
+
+static fst_status check_indices(const fst_dataset *dataset, const int64_t *indices, int64_t count,
+                                const char *function)
+{
+    int64_t examples = dataset->documents->examples->count;
+    if (count < 1)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s: count is %lld, expected at least 1", function,
+                         (long long)count);
+    for (int64_t i = 0; i < count; ++i) {
+        if (indices[i] < 0 || indices[i] >= examples)
+            return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                             "%s: indices[%lld] is %lld, expected 0 … %lld", function, (long long)i,
+                             (long long)indices[i], (long long)examples - 1);
+    }
+    return FST_OK;
+}
+
+fst_status fst_dataset_select(const fst_dataset *dataset, const int64_t *indices, int64_t count,
+                              fst_dataset **selected)
+{
+    static const char function[] = "fst_dataset_select";
+    if (!dataset || !indices || !selected)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s: %s is NULL", function,
+                         !dataset   ? "dataset"
+                         : !indices ? "indices"
+                                    : "selected");
+    fst_status status = fst__examples_check_any(dataset, function);
+    if (!status)
+        status = check_indices(dataset, indices, count, function);
+    return status ? status : fst__examples_select(dataset, indices, count, selected);
+}
+
+/* In the library that computes in double the labels are floats too: they are the dataset's. */
+fst_status fst_dataset_read_labels(const fst_dataset *dataset, const int64_t *indices, int64_t count,
+                                   float *labels)
+{
+    static const char function[] = "fst_dataset_read_labels";
+    if (!dataset || !indices || !labels)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "%s: %s is NULL", function,
+                         !dataset   ? "dataset"
+                         : !indices ? "indices"
+                                    : "labels");
+    fst_status status = fst__examples_check_any(dataset, function);
+    if (status)
+        return status;
+    const fst__examples *examples = dataset->documents->examples;
+    if (!examples->labels)
+        return fst__fail(FST_ERR_STATE, "%s: the dataset has no labels", function);
+    status = check_indices(dataset, indices, count, function);
+    int64_t width = examples->label_count;
+    for (int64_t i = 0; !status && i < count; ++i)
+        memcpy(labels + i * width, examples->labels + indices[i] * width,
+               (size_t)width * sizeof *labels);
     return status;
 }
 

@@ -1,4 +1,4 @@
-#include "data/examples.h"
+#include "data/images.h"
 
 #include "base/error.h"
 #include "base/random.h"
@@ -40,6 +40,7 @@ void fst__examples_free(fst__examples *examples, fst__allocator *allocator)
     fst__free(allocator, examples->margins);
     fst__free(allocator, examples->labels);
     fst__free(allocator, examples->first);
+    fst__images_free(examples->images, allocator);
     fst__free(allocator, examples);
 }
 
@@ -89,10 +90,17 @@ fst_status fst__examples_select(const fst_dataset *dataset, const int64_t *indic
     fst__documents *from = dataset->documents, *list;
     const fst__examples *examples = from->examples;
     fst__allocator *allocator = &dataset->context->allocator;
-    fst__document *spans = fst__alloc_array(allocator, (size_t)from->count, sizeof(fst__document));
+    size_t sequences = 0;
+    for (int64_t i = 0; i < count; ++i)
+        sequences += (size_t)(examples->first[indices[i] + 1] - examples->first[indices[i]]);
+    fst__document *spans = fst__alloc_array(allocator, sequences, sizeof(fst__document));
     fst__examples *chosen = fst__examples_alloc(allocator, examples->kind, count,
                                                 examples->label_count, examples->margins != NULL);
     fst_status status = spans && chosen ? FST_OK : FST_ERR_NO_MEMORY;
+    if (!status && examples->images) {
+        chosen->images = fst__images_select(allocator, examples->images, indices, count);
+        status = chosen->images ? FST_OK : FST_ERR_NO_MEMORY;
+    }
     if (!status) {
         copy_chosen(from, indices, chosen, spans);
         status = fst__documents_select(from, spans, chosen->first[count], &list);
@@ -115,7 +123,7 @@ int64_t fst__examples_prompt_length(const fst__documents *documents, int64_t doc
     return first ? first - documents->tokens->trained - span.begin : span.end - span.begin;
 }
 
-fst_status fst__examples_check(const fst_dataset *dataset, const char *function)
+fst_status fst__examples_check_any(const fst_dataset *dataset, const char *function)
 {
     if (!dataset->documents->examples)
         return fst__fail(FST_ERR_STATE,
@@ -129,6 +137,17 @@ fst_status fst__examples_check(const fst_dataset *dataset, const char *function)
                          "fst_dataset_read",
                          function);
     return FST_OK;
+}
+
+fst_status fst__examples_check(const fst_dataset *dataset, const char *function)
+{
+    fst_status status = fst__examples_check_any(dataset, function);
+    if (!status && dataset->documents->examples->images)
+        status = fst__fail(FST_ERR_STATE,
+                           "%s: the dataset holds images, which have no ids; read them with "
+                           "fst_dataset_read_images",
+                           function);
+    return status;
 }
 
 void fst__examples_get(const fst_dataset *dataset, int64_t index, int64_t sequence,

@@ -23,6 +23,7 @@ typedef struct fst__examples {
     double *margins;     /* [count]; NULL: all 0 */
     fst__example_words *words; /* [count] of FST_EXAMPLES_TOKENS; else NULL */
     fst__examples_dropped dropped;
+    struct fst__images *images; /* FST_EXAMPLES_IMAGES: which ones, see images.h; else NULL */
     int64_t trained_tokens, longest, maximum_answers; /* measured */
 } fst__examples;
 
@@ -69,6 +70,8 @@ fst_status fst__dataset_from_pairs(fst_context *context, const fst_tokenizer *to
                                    fst_dataset **out);
 
 /* FST_ERR_STATE where the dataset has no examples or is packed. */
+fst_status fst__examples_check_any(const fst_dataset *dataset, const char *function);
+/* And where they are images, which have no sequences. */
 fst_status fst__examples_check(const fst_dataset *dataset, const char *function);
 /* Checked: index and sequence are there. */
 void fst__examples_get(const fst_dataset *dataset, int64_t index, int64_t sequence,

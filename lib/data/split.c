@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "data/dataset.h"
-#include "data/examples.h"
+#include "data/images.h"
 
 fst_split_options fst__split_defaults(void)
 {
@@ -91,6 +91,8 @@ static bool is_validation(const fst__documents *documents, int64_t index, double
 {
     const fst__examples *examples = documents->examples;
     uint64_t hash = HASH_START;
+    if (examples->images)
+        hash = fst__images_hash(examples->images, index, hash);
     for (int64_t d = examples->first[index]; d < examples->first[index + 1]; ++d)
         hash = content_hash(documents->tokens, documents->spans[d], hash);
     fst__philox_block block = fst__philox(seed, FST__STREAM_SPLIT, 0, hash);
