@@ -659,6 +659,7 @@ EXAMPLES_CONVERSATIONS = 0
 EXAMPLES_LABELLED = 1
 EXAMPLES_PREFERENCES = 2
 EXAMPLES_PROMPTS = 3
+EXAMPLES_IMAGES = 4
 EXAMPLES_TOKENS = 5
 EXAMPLES_PAIRS = 6
 FORMAT_AUTO = 0
@@ -672,6 +673,8 @@ TOO_LONG_DROP = 1
 TOO_LONG_CUT_START = 2
 TOO_LONG_CUT_END = 3
 TOO_LONG_WINDOWS = 4
+PIXELS_U8 = 0
+PIXELS_F32 = 1
 TOKEN_IS_SPECIAL = 1
 TOKEN_CONTINUES_WORD = 2
 TOKEN_ENDS_WORD = 4
@@ -1597,6 +1600,138 @@ class Example(Struct):
         ("labels", ctypes.POINTER(ctypes.c_float)),
         ("margin", ctypes.c_double),
         ("prompt_length", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+_fst_image_options_release = _callback_type(None, (), True, ctypes.c_void_p)
+
+class ImageOptions(Struct):
+    """How images become a dataset.
+    Since 0.1
+
+    type: arrays: FST_PIXELS_ value; default FST_PIXELS_U8
+    copy: arrays: 1: copied during the call; 0 (default): borrowed until release is called, unless
+        they are converted
+    release: Arrays: called once, from whichever thread lets go of the pixels last, or before the
+        call returns where they were copied; NULL (default): the caller keeps them until every
+        handle made from this dataset is destroyed. Not called when the call fails.
+    release_user: handed to release
+    channels: 1: grey, 0.2989·R + 0.587·G + 0.114·B of colours; 3: colours, of grey three times the
+        same; 0 (default): as they are; of a folder as the first file
+    height: resized to this height and width, bilinear and antialiased; 0 (default), both: as they
+        are, and in a folder all of one size
+    width: see height
+    reserved: 0
+    maximum_images: stop after so many, in a folder so many of each class; 0 (default): all
+    mean: [channels] taken off whenever images are read; copied; NULL (default): 0. Needs std
+    std: [channels] by which they are then divided, > 0; copied; NULL (default): 1. Needs mean
+    class_names: [class_count] arrays and IDX: names kept with the dataset; copied; NULL (default):
+        none
+    class_count: default 0
+    """
+    _init_ = "fst_image_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("type", ctypes.c_int32),
+        ("copy", ctypes.c_int32),
+        ("release", _fst_image_options_release),
+        ("release_user", ctypes.c_void_p),
+        ("channels", ctypes.c_int32),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("maximum_images", ctypes.c_int64),
+        ("mean", ctypes.POINTER(ctypes.c_double)),
+        ("std", ctypes.POINTER(ctypes.c_double)),
+        ("class_names", ctypes.POINTER(ctypes.c_char_p)),
+        ("class_count", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ImagesInfo(Struct):
+    """What a dataset of images holds; filled by fst_dataset_get_images_info.
+    Since 0.1
+
+    images: images
+    label_count: labels of each; 0: none
+    classes: names of classes that fst_dataset_get_class_name knows; 0: none
+    channels: 1 or 3
+    height: pixels
+    width: pixels
+    type: FST_PIXELS_ value
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("images", ctypes.c_int64),
+        ("label_count", ctypes.c_int64),
+        ("classes", ctypes.c_int64),
+        ("channels", ctypes.c_int32),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("type", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class AugmentOptions(Struct):
+    """What is done to an image each time it is read, in this order: shift, rotation, crop, flip,
+        jitter, grey, blur, then mean and std. What has probability, degrees or pixels 0 is not
+        done.
+    Since 0.1
+
+    crop: 1: RandomResizedCrop back to the same size, bilinear and antialiased; default 0
+    shift: RandomCrop with this padding: moved by −shift … shift whole pixels each way; default 0
+    crop_least_area: smallest part of the area, > 0; default 0.08
+    crop_most_area: largest; default 1
+    crop_least_ratio: smallest width / height, > 0; default 3/4
+    crop_most_ratio: largest; default 4/3
+    rotation: RandomRotation: by −rotation … rotation degrees, bilinear; default 0
+    fill: shift, rotation: value of what comes in from outside; default 0
+    flip: probability of RandomHorizontalFlip; default 0
+    jitter: probability of ColorJitter; default 0
+    brightness: jitter: factor from [max(0, 1 − b), 1 + b]; default 0.4
+    contrast: jitter: likewise; default 0.4
+    saturation: jitter: likewise, of colours; default 0.4
+    hue: jitter: part of the circle from [−h, h], h ≤ 0.5, of colours; default 0.1
+    grey: probability of RandomGrayscale, of colours; default 0
+    blur: probability of GaussianBlur; default 0
+    blur_kernel: pixels of its kernel, odd; 0 (default): the odd number at or above height / 10, at
+        least 3
+    reserved: 0
+    blur_least_sigma: pixels, > 0; default 0.1
+    blur_most_sigma: pixels; default 2
+    mean: [channels] instead of fst_image_options.mean; NULL (default): that of the dataset. Needs
+        std
+    std: [channels] likewise, > 0
+    channel_count: entries of mean and std; 0 (default) where they are NULL
+    """
+    _init_ = "fst_augment_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("crop", ctypes.c_int32),
+        ("shift", ctypes.c_int32),
+        ("crop_least_area", ctypes.c_double),
+        ("crop_most_area", ctypes.c_double),
+        ("crop_least_ratio", ctypes.c_double),
+        ("crop_most_ratio", ctypes.c_double),
+        ("rotation", ctypes.c_double),
+        ("fill", ctypes.c_double),
+        ("flip", ctypes.c_double),
+        ("jitter", ctypes.c_double),
+        ("brightness", ctypes.c_double),
+        ("contrast", ctypes.c_double),
+        ("saturation", ctypes.c_double),
+        ("hue", ctypes.c_double),
+        ("grey", ctypes.c_double),
+        ("blur", ctypes.c_double),
+        ("blur_kernel", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("blur_least_sigma", ctypes.c_double),
+        ("blur_most_sigma", ctypes.c_double),
+        ("mean", ctypes.POINTER(ctypes.c_double)),
+        ("std", ctypes.POINTER(ctypes.c_double)),
+        ("channel_count", ctypes.c_int64),
     ]
     _kinds_ = dict(_fields_)
 
@@ -3189,6 +3324,9 @@ STRUCTS = {
     "fst_example_options": ExampleOptions,
     "fst_examples_info": ExamplesInfo,
     "fst_example": Example,
+    "fst_image_options": ImageOptions,
+    "fst_images_info": ImagesInfo,
+    "fst_augment_options": AugmentOptions,
     "fst_mask_options": MaskOptions,
     "fst_class_metrics": ClassMetrics,
     "fst_label_metrics": LabelMetrics,
@@ -3394,9 +3532,31 @@ _fst_dataset_get_example = _FUNCTIONS["fst_dataset_get_example"] = _bind("fst_da
         ctypes.c_size_t)
 _fst_dataset_order = _FUNCTIONS["fst_dataset_order"] = _bind("fst_dataset_order", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p)
+_fst_dataset_select = _FUNCTIONS["fst_dataset_select"] = _bind("fst_dataset_select", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_dataset_read_labels = _FUNCTIONS["fst_dataset_read_labels"] = _bind("fst_dataset_read_labels",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_dataset_collate = _FUNCTIONS["fst_dataset_collate"] = _bind("fst_dataset_collate",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
         ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_image_options_init = _FUNCTIONS["fst_image_options_init"] = _bind("fst_image_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_from_images = _FUNCTIONS["fst_dataset_from_images"] = _bind("fst_dataset_from_images",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32,
+        ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
+        ctypes.c_void_p)
+_fst_dataset_load_idx = _FUNCTIONS["fst_dataset_load_idx"] = _bind("fst_dataset_load_idx",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p,
+        ctypes.c_void_p)
+_fst_dataset_load_image_folder = _FUNCTIONS["fst_dataset_load_image_folder"] = _bind("fst_dataset_load_image_folder", ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_get_images_info = _FUNCTIONS["fst_dataset_get_images_info"] = _bind("fst_dataset_get_images_info", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_get_class_name = _FUNCTIONS["fst_dataset_get_class_name"] = _bind("fst_dataset_get_class_name", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_dataset_measure_images = _FUNCTIONS["fst_dataset_measure_images"] = _bind("fst_dataset_measure_images", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_augment_options_init = _FUNCTIONS["fst_augment_options_init"] = _bind("fst_augment_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_augment_options_simclr = _FUNCTIONS["fst_augment_options_simclr"] = _bind("fst_augment_options_simclr", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_double)
+_fst_dataset_read_images = _FUNCTIONS["fst_dataset_read_images"] = _bind("fst_dataset_read_images",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
+        ctypes.c_int64, ctypes.c_void_p)
 _fst_tokenizer_token_flags = _FUNCTIONS["fst_tokenizer_token_flags"] = _bind("fst_tokenizer_token_flags", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 _fst_mask_options_init = _FUNCTIONS["fst_mask_options_init"] = _bind("fst_mask_options_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
@@ -4246,6 +4406,163 @@ class Dataset(Handle):
                 _check(_fst_dataset_get_examples_info(self._pointer(), ctypes.byref(info_out),
                 ctypes.sizeof(info_out))))
         return info_out
+
+    def select(self, indices):
+        """A dataset of some of another's examples, which shares what they are made of.
+        indices: [count] examples, in the order that the new one has them, as often as wanted.
+        Returns selected: the caller owns it.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT naming the entry, FST_ERR_STATE or
+            FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        indices = _input(indices, 'int64')
+        selected_out = ctypes.c_void_p()
+        _keep = (self, indices,)
+        _check(_fst_dataset_select(self._pointer(), _address(indices),
+                0 if indices is None else indices.size, ctypes.byref(selected_out)))
+        return Dataset._adopt(selected_out.value, _keep)
+
+    def read_labels(self, indices, labels):
+        """Copies the labels of examples.
+        indices: [count] examples, as often as wanted.
+        labels: an array of [count, label_count], overwritten; NaN: missing.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT naming the entry; FST_ERR_STATE for data without
+            labels.
+        Since 0.1
+        """
+        indices = _input(indices, 'int64')
+        labels = _output(labels, 'float32')
+        return _check(_fst_dataset_read_labels(self._pointer(), _address(indices),
+                0 if indices is None else indices.size, _address(labels)))
+
+    @staticmethod
+    def from_images(context, pixels, images, channels, height, width, labels=None, options=None,
+            **fields):
+        """Makes a dataset of images that the caller has.
+        context: the context.
+        pixels: an array of count images of [channels, height, width] numbers of options.type.
+        images: at least 1.
+        channels: 1 or 3.
+        height: 1 … 32768.
+        width: 1 … 32768.
+        labels: [images, label_count] finite, or NaN: missing; copied; NULL: none.
+        options: NULL for defaults.
+        Returns dataset: the caller owns it.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT, with the index of the first number refused;
+            FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        pixels = _input(pixels, None)
+        labels = _input(labels, 'float32')
+        options = _filled(ImageOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, pixels, labels, options,)
+        _check(_fst_dataset_from_images(_handle(Context, context), _address(pixels), _index(images),
+                _index(channels), _index(height), _index(width), _address(labels),
+                0 if labels is None else labels.size, _reference(options),
+                ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
+
+    @staticmethod
+    def load_idx(context, images, labels=None, options=None, **fields):
+        """Reads images and labels from IDX files, the format of MNIST; packed by gzip where the name
+            ends in ".gz". Images: bytes [count, height, width] or [count, channels, height, width],
+            or floats. Labels: whole numbers [count], or floats [count] or [count, label_count].
+        context: the context.
+        images: the file of the images.
+        labels: the file of the labels; NULL: none.
+        options: NULL for defaults.
+        Returns dataset: the caller owns it.
+        Status: FST_OK; FST_ERR_IO, FST_ERR_NOT_FOUND; FST_ERR_FORMAT with file and byte, also where
+            both files do not count the same; FST_ERR_UNSUPPORTED for .gz where the library was
+            built without zlib; FST_ERR_INVALID_ARGUMENT; FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        images = _text(images)
+        labels = _text(labels)
+        options = _filled(ImageOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, options,)
+        _check(_fst_dataset_load_idx(_handle(Context, context), images, labels, _reference(options),
+                ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
+
+    @staticmethod
+    def load_image_folder(context, folder, options=None, **fields):
+        """Reads PNG files from a folder with a folder for each class. Classes are numbered by their
+            names in the order of bytes, images of a class stand by theirs; both pass over names
+            that begin with a dot. A folder that has PNG files and no folders gives images without
+            labels. Pixels become grey or colours of 8 bits; where a file has transparency, it is
+            left away.
+        context: the context.
+        folder: the folder.
+        options: NULL for defaults.
+        Returns dataset: the caller owns it.
+        Status: FST_OK; FST_ERR_IO, FST_ERR_NOT_FOUND; FST_ERR_FORMAT with the file, also for one of
+            another size than the first where height is 0; FST_ERR_UNSUPPORTED where the library was
+            built without libspng; FST_ERR_INVALID_ARGUMENT, also where there is not one image;
+            FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        folder = _text(folder)
+        options = _filled(ImageOptions, options, fields)
+        dataset_out = ctypes.c_void_p()
+        _keep = (context, options,)
+        _check(_fst_dataset_load_image_folder(_handle(Context, context), folder,
+                _reference(options), ctypes.byref(dataset_out)))
+        return Dataset._adopt(dataset_out.value, _keep)
+
+    def get_images_info(self):
+        """Returns info
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, or FST_ERR_STATE for a dataset of another kind.
+        Since 0.1
+        """
+        info_out = ImagesInfo()
+        object.__setattr__(info_out, 'status', _check(_fst_dataset_get_images_info(self._pointer(),
+                ctypes.byref(info_out), ctypes.sizeof(info_out))))
+        return info_out
+
+    def get_class_name(self, index):
+        """index: 0 ≤ index < classes of fst_images_info.
+        Returns name: borrowed while the dataset lives.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT or FST_ERR_STATE.
+        Since 0.1
+        """
+        name_out = ctypes.c_char_p()
+        _check(_fst_dataset_get_class_name(self._pointer(), _index(index), ctypes.byref(name_out)))
+        return _to_text(name_out.value)
+
+    def measure_images(self, mean, std):
+        """Mean and standard deviation (of all values, not of a sample) of each channel over the whole
+            dataset, on the scale from 0 to 1 and before fst_image_options.mean and std.
+        mean: [channels] overwritten.
+        std: [channels] overwritten.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_STATE or FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        mean = _output(mean, 'float64')
+        std = _output(std, 'float64')
+        return _check(_fst_dataset_measure_images(self._pointer(), _address(mean), _address(std)))
+
+    def read_images(self, indices, augment, draw, images):
+        """Reads images, augmented or not, on the threads of the dataset's context. What image i of the
+            call looks like is a function of the context's seed, draw + i, the options and the
+            image, whatever the number of threads.
+        indices: [count] images, in any order and as often as wanted.
+        augment: NULL: nothing but mean and std of fst_image_options.
+        draw: number of the first image's draws, ≥ 0; a training has one for each image it reads.
+        images: an array of [count, channels, height, width], overwritten; what fst_batch.images
+            takes.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT, naming the entry or field; FST_ERR_STATE for a
+            dataset of another kind; FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        indices = _input(indices, 'int64')
+        augment = _filled(AugmentOptions, augment, {})
+        images = _output(images, 'float32')
+        return _check(_fst_dataset_read_images(self._pointer(), _address(indices),
+                0 if indices is None else indices.size, _reference(augment), _index(draw),
+                _address(images)))
 
     @staticmethod
     def from_words(context, tokenizer, words, tags, offsets, sentences, options=None, **fields):
@@ -5334,6 +5651,21 @@ def _chat_template_preset(kind):
 
 
 ChatTemplate.preset = staticmethod(_chat_template_preset)
+
+def _augment_options_simclr(self, size, strength):
+    """Fills the options as SimCLR has them (Chen et al., "A simple framework for contrastive learning
+        of visual representations", 2020, appendix A): crop, flip 0.5, jitter 0.8 with brightness,
+        contrast and saturation 0.8·strength and hue 0.2·strength, grey 0.2, blur 0.5.
+    size: sizeof *options.
+    strength: of the jitter, 0 … 2.5: the paper has 1 for ImageNet and 0.5 for CIFAR-10, which has
+        no blur either.
+    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    return _check(_fst_augment_options_simclr(ctypes.byref(self), _index(size), float(strength)))
+
+
+AugmentOptions.simclr = _augment_options_simclr
 
 def _model_config_set_family(self, family):
     """Sets the switches (not the sizes) of a family, its backbone among them.
