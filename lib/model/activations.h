@@ -41,6 +41,7 @@ typedef struct fst__activations {
     fst__real *row_weights;                                   /* [R] */
     int32_t *row_lengths;                                     /* [rows] tokens that count */
 
+    fst__matrix patches; /* [R, channels·patch²] of images; a class token's is zero */
     fst__matrix embedded; /* [R, C] real: the summed embeddings, with embedding_norm */
     fst__real *embedded_mean, *embedded_rstd; /* [R] likewise */
 

@@ -233,13 +233,59 @@ static fst_status check_together(const fst_model_config *c)
             return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_model_config.%s: expected %s",
                              rows[i].field, rows[i].expected);
     }
-    if (c->backbone != FST_BACKBONE_TRANSFORMER)
+    if (c->backbone == FST_BACKBONE_RESNET)
         return fst__fail(FST_ERR_UNSUPPORTED, "fst_model_config.backbone: this value is not supported");
+    return FST_OK;
+}
+
+static fst_status check_image(const fst_model_config *c)
+{
+    enum { LARGEST_SIDE = 1 << 14 };
+    fst_status status = check_range("image_channels", c->image_channels, 1, 1 << 10);
+    if (!status)
+        status = check_range("image_height", c->image_height, 1, LARGEST_SIDE);
+    return status ? status : check_range("image_width", c->image_width, 1, LARGEST_SIDE);
+}
+
+/* Patches are positions behind the class token's; nothing of text is left. */
+static fst_status resolve_vit(fst_model_config *c)
+{
+    fst_status status = check_image(c);
+    if (!status)
+        status = check_range("patch_size", c->patch_size, 1, c->image_height);
+    if (status)
+        return status;
+    const struct {
+        const char *field, *expected;
+        bool fits;
+    } rows[] = {
+        {"image_height", "a multiple of patch_size", c->image_height % c->patch_size == 0},
+        {"image_width", "a multiple of patch_size", c->image_width % c->patch_size == 0},
+        {"causal", "0 for images", !c->causal},
+        {"window", "0 for images", c->window == 0},
+        {"position", "FST_POSITION_LEARNED for images", c->position == FST_POSITION_LEARNED},
+        {"position_offset", "0 for images", c->position_offset == 0},
+        {"token_types", "0 for images", c->token_types == 0},
+        {"embedding_norm", "0 for images", !c->embedding_norm},
+        {"head_transform", "0 for images", !c->head_transform},
+        {"head_bias", "0 for images", !c->head_bias},
+        {"pooler", "0 for images", !c->pooler},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
+        if (!rows[i].fits)
+            return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_model_config.%s: expected %s",
+                             rows[i].field, rows[i].expected);
+    }
+    c->context_length =
+        1 + c->image_height / c->patch_size * (c->image_width / c->patch_size);
     return FST_OK;
 }
 
 fst_status fst__config_resolve(fst_model_config *config)
 {
+    fst_status status = config->backbone == FST_BACKBONE_VIT ? resolve_vit(config) : FST_OK;
+    if (status)
+        return status;
     if (config->kv_heads == 0)
         config->kv_heads = config->heads;
     if (config->head_size == 0 && config->heads > 0) {
@@ -256,7 +302,7 @@ fst_status fst__config_resolve(fst_model_config *config)
         config->rope_original_context = config->context_length;
     if (config->local_rope_theta == 0 && !config->causal)
         config->local_rope_theta = config->rope_theta;
-    fst_status status = check_sizes(config);
+    status = check_sizes(config);
     if (!status)
         status = check_reals(config);
     if (!status)

@@ -12,8 +12,7 @@
 
 const fst__backbone *fst__backbone_of(const fst_model_config *config)
 {
-    (void)config;
-    return &fst__text_transformer;
+    return config->backbone == FST_BACKBONE_VIT ? &fst__image_transformer : &fst__text_transformer;
 }
 
 static fst_status check_options(const fst_model_options *options)

@@ -28,6 +28,8 @@ static fst_status find(fst_model *model, const char *name, output *out)
         if (strcmp(name, names[i]) == 0)
             out->kind = (kind)i;
     }
+    if (out->kind != HIDDEN && out->kind != HEAD && !model->parameters.head_weight)
+        return fst__fail(FST_ERR_NOT_FOUND, "no output \"%s\": the model reads images", name);
     if (out->kind == LOGITS || out->kind == HIDDEN) {
         out->shape[2] = out->kind == LOGITS ? model->config.vocabulary_size : model->config.width;
         return FST_OK;

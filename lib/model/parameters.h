@@ -29,7 +29,9 @@ typedef struct fst__parameters {
     int64_t count, capacity;
     int64_t backbone; /* the first that many are in the block; the others have memory of their own */
     fst__layer *layers;
-    fst__parameter *token_embedding;    /* [V, C] */
+    fst__parameter *token_embedding;    /* [V, C]; NULL for images, as head_weight */
+    fst__parameter *patch_weight, *patch_bias; /* [C, channels·patch²], [C]; NULL for text */
+    fst__parameter *class_token;               /* [1, C]; NULL for text */
     fst__parameter *position_embedding; /* [context + position_offset, C] or NULL */
     fst__parameter *type_embedding;     /* [token_types, C] or NULL */
     fst__parameter *embedding_norm_weight, *embedding_norm_bias; /* [C] or NULL */
