@@ -41,7 +41,7 @@ FST_API fst_status fst_tokenizer_token_flags(const fst_tokenizer *tokenizer, uin
 /** Options of fst_mask_tokens. @since 0.1 */
 typedef struct fst_mask_options {
     size_t struct_size;        /**< set by fst_mask_options_init */
-    double probability;        /**< of an id, or of a word, to be chosen, 0 … 1; default 0.15 */
+    double mask_probability;   /**< of an id, or of a word, to be chosen, 0 … 1; default 0.15 */
     double mask_token_share;   /**< part of the chosen ids that become mask_id; default 0.8 */
     double random_token_share; /**< part of them that become a random id; default 0.1; the rest stays as it is and is guessed too */
     int32_t mask_id;           /**< what stands for a masked id, itself never chosen; default -1: it must be given */
@@ -63,7 +63,7 @@ FST_API fst_status fst_mask_options_init(fst_mask_options *options, size_t size)
  * place in the row, so that it does not depend on the batch or on the number of threads. Random ids
  * are drawn from all that are not special, each equally likely.
  *
- * Each id is chosen with `probability`, independently; with whole_words each word is, so that the
+ * Each id is chosen with `mask_probability`, independently; with whole_words each word is, so that the
  * expected share of ids is the same. What becomes of a chosen word's ids is drawn for each of them.
  *
  * @param context gives the seed and the threads.

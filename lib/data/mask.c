@@ -10,7 +10,7 @@ fst_mask_options fst__mask_defaults(void)
 {
     return (fst_mask_options){
         .struct_size = sizeof(fst_mask_options),
-        .probability = 0.15,
+        .mask_probability = 0.15,
         .mask_token_share = 0.8,
         .random_token_share = 0.1,
         .mask_id = -1,
@@ -29,8 +29,8 @@ static bool is_share(double value)
 
 fst_status fst__mask_check(const fst_mask_options *o, const char *name)
 {
-    if (!is_share(o->probability))
-        return bad(name, "probability", "0 ≤ p ≤ 1");
+    if (!is_share(o->mask_probability))
+        return bad(name, "mask_probability", "0 ≤ p ≤ 1");
     if (!is_share(o->mask_token_share) || !is_share(o->random_token_share) ||
         o->mask_token_share + o->random_token_share > 1 + 1e-12)
         return bad(name, "mask_token_share, random_token_share", "shares of at most 1 together");
@@ -101,7 +101,7 @@ static void mask_row(const row *r)
         fst__philox_block block =
             fst__philox(r->seed, FST__STREAM_MASKING, r->draw, (uint64_t)t);
         if (begins_word(r, t, flags, before))
-            chosen = fst__uniform_double(block.word[0], block.word[1]) < o->probability;
+            chosen = fst__uniform_double(block.word[0], block.word[1]) < o->mask_probability;
         before = flags;
         bool masks = chosen && t < r->counting && !(flags & FST_TOKEN_IS_SPECIAL) &&
                      !(r->words && r->words[t] < 0);

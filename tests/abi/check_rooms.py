@@ -27,7 +27,7 @@ ALLOWED["api"] = set(ALLOWED) | {"stages"}
 # Rooms whose files take pointers, sizes and a pool, and know no handle.
 WITHOUT_CONTEXT = {"tensor", "kernels", "nn", "formats"}
 # Folders of stages/ that are no stage: what several stages share.
-SHARED = {"causal", "entities", "objectives", "scoring"}
+SHARED = {"entities", "language", "objectives", "scoring"}
 CBLAS_FILE = "kernels/gemm_cblas.c"
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^">]+)[">]', re.M)
 

@@ -8,7 +8,7 @@
 
 #define OK(call) ck_assert_msg((call) == FST_OK, "%s: %s", #call, fst_last_error())
 
-enum { CONFIGS = 14 };
+enum { CONFIGS = 16 };
 
 static small_config configs[CONFIGS];
 
@@ -51,7 +51,7 @@ static void make_configs(void)
     configs[8].head.kind = FST_HEAD_TOKEN;
     configs[8].head.outputs = 3;
     for (int i = SMALL_CONVERSATIONS; i < SMALL_STAGES; ++i)
-        configs[8 + i].stage = (small_stage)i;
+        configs[7 + i].stage = (small_stage)i;
     configs[9].pretrain.z_loss = 1e-3;
     configs[10].pretrain.label_smoothing = 0.1;
     configs[10].head_only = true;
@@ -65,6 +65,14 @@ static void make_configs(void)
     configs[13].stage = SMALL_CLASSES;
     configs[13].adapter.rank = 3;
     configs[13].sft.language_modelling = 0.5;
+    configs[14].stage = configs[15].stage = SMALL_MASKED;
+    configs[15].pretrain.whole_words = 1;
+    configs[15].pretrain.mask_probability = 0.3;
+    configs[15].documents_apart = true;
+    configs[15].dtype = FST_BF16;
+    configs[15].pretrain.spike_loss_z = 3;
+    configs[15].pretrain.spike_warmup = 2;
+    configs[15].pretrain.spike_action = FST_SPIKE_SKIP;
 }
 
 static void advance(fst_run *run, int count)

@@ -229,9 +229,24 @@ static fst_status freeze_trunk(small_run *s)
     return status ? status : fst_model_set_trainable(s->model, "heads.*", 1);
 }
 
+static bool is_pretraining(const small_config *c)
+{
+    return c->stage < SMALL_CONVERSATIONS;
+}
+
+/* The last id is the mask; with whole words the upper ones go on with a word. */
 static fst_status create_pretrain(small_run *s, const small_config *c)
 {
     fst_pretrain_options options = c->pretrain;
+    uint8_t flags[64] = {0};
+    if (c->stage == SMALL_MASKED) {
+        options.objective = FST_PRETRAIN_MASKED;
+        options.mask_id = c->model.vocabulary_size - 1;
+        for (int i = 10; i < 16 && options.whole_words; ++i)
+            flags[i] = FST_TOKEN_CONTINUES_WORD;
+        flags[1] = FST_TOKEN_IS_SPECIAL;
+        options.mask_flags = flags;
+    }
     options.model = s->model;
     options.optimizer = s->optimizer;
     options.train = s->train;
@@ -283,9 +298,11 @@ fst_status small_create(small_run *s, const small_config *c)
     model.dtype = c->dtype;
     model.checkpointing = c->checkpointing;
 
+    fst_model_config architecture = c->model;
+    architecture.causal = c->stage != SMALL_MASKED;
     fst_status status = fst_context_create(&context, &s->context);
     if (!status)
-        status = fst_model_create(s->context, &c->model, &model, &s->model);
+        status = fst_model_create(s->context, &architecture, &model, &s->model);
     if (!status && c->adapter.rank)
         status = fst_model_add_adapter(s->model, &c->adapter);
     const fst_head_options head = head_of(c);
@@ -298,13 +315,13 @@ fst_status small_create(small_run *s, const small_config *c)
     if (!status && !c->without_optimizer)
         status = fst_optimizer_create(s->model, &c->optimizer, &s->optimizer);
     if (!status)
-        status = c->stage == SMALL_PRETRAIN ? make_data(s, c, c->tokens, 1, &s->train)
-                                            : make_examples(s, c, 1, &s->train);
+        status = is_pretraining(c) ? make_data(s, c, c->tokens, 1, &s->train)
+                                   : make_examples(s, c, 1, &s->train);
     if (!status)
-        status = c->stage == SMALL_PRETRAIN ? make_data(s, c, 100, 2, &s->validation)
-                                            : make_examples(s, c, 2, &s->validation);
+        status = is_pretraining(c) ? make_data(s, c, 100, 2, &s->validation)
+                                   : make_examples(s, c, 2, &s->validation);
     if (!status)
-        status = c->stage == SMALL_PRETRAIN ? create_pretrain(s, c) : create_sft(s, c);
+        status = is_pretraining(c) ? create_pretrain(s, c) : create_sft(s, c);
     if (status)
         small_destroy(s);
     return status;

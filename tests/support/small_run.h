@@ -35,6 +35,7 @@ typedef struct small_log {
 
 typedef enum small_stage {
     SMALL_PRETRAIN,
+    SMALL_MASKED,        /* pretraining of an encoder */
     SMALL_CONVERSATIONS, /* finetuning: answers in packed rows */
     SMALL_CLASSES,       /* finetuning of a head: three classes, some labels missing */
     SMALL_LABELS,        /* three labels of yes and no */

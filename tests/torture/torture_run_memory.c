@@ -40,7 +40,9 @@ START_TEST(test_each_allocation)
     config.run.save_best = 1;
     config.run.total_steps = 0;
     if (_i >= 4) {
-        config.stage = _i == 4 ? SMALL_CONVERSATIONS : SMALL_CLASSES;
+        config.stage = _i == 4   ? SMALL_CONVERSATIONS
+                       : _i == 5 ? SMALL_CLASSES
+                                 : SMALL_MASKED;
     } else if (_i >= 2) {
         config.dtype = FST_BF16;
         config.optimizer.kind = FST_OPTIMIZER_MUON;
@@ -117,10 +119,11 @@ START_TEST(test_steady_step)
 {
     small_config config = small_defaults();
     config.provider = _i % 2 ? FST_PROVIDER_AUTO : FST_PROVIDER_CBLAS;
-    config.dtype = _i / 2 ? FST_BF16 : FST_F32;
+    config.dtype = _i / 2 % 2 ? FST_BF16 : FST_F32;
     config.run.evaluate_every = 2;
     config.run.total_steps = 20;
     config.threads = 2;
+    config.stage = _i < 4 ? SMALL_PRETRAIN : SMALL_MASKED;
     small_run small;
     small_create_checked(&small, &config);
     fst_context_info before, after;
@@ -160,9 +163,9 @@ int main(void)
     Suite *suite = suite_create("run_memory");
     TCase *cases = tcase_create("run_memory");
     tcase_set_timeout(cases, 600);
-    tcase_add_loop_test(cases, test_each_allocation, 0, 6);
+    tcase_add_loop_test(cases, test_each_allocation, 0, 7);
     tcase_add_test(cases, test_goes_on);
-    tcase_add_loop_test(cases, test_steady_step, 0, 4);
+    tcase_add_loop_test(cases, test_steady_step, 0, 5);
     tcase_add_loop_test(cases, test_plan, 0, 2);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

@@ -62,7 +62,7 @@ static small_config config_of(int i)
         fst_model_config_set_family(&config.model, FST_FAMILY_QWEN3);
         config.dtype = FST_BF16;
     } else if (i >= 6) {
-        config.stage = SMALL_CLASSES;
+        config.stage = i == 6 ? SMALL_CLASSES : SMALL_MASKED;
     }
     config.threads = 2;
     return config;

@@ -105,10 +105,10 @@ END_TEST
 /* All or nothing, and the two shares to their ends. */
 START_TEST(test_extremes)
 {
-    options.probability = 0;
+    options.mask_probability = 0;
     mask(0);
     ck_assert_mem_eq(masked, ids, sizeof ids);
-    options.probability = 1;
+    options.mask_probability = 1;
     options.mask_token_share = 1;
     options.random_token_share = 0;
     mask(0);
@@ -137,7 +137,7 @@ START_TEST(test_lengths)
         lengths[b] = b % (LENGTH + 1);
     options.flags = NULL;
     options.lengths = lengths;
-    options.probability = 1;
+    options.mask_probability = 1;
     mask(0);
     for (int i = 0; i < COUNT; ++i)
         ck_assert_int_eq(targets[i] >= 0, i % LENGTH < lengths[i / LENGTH] && ids[i] != MASK);
@@ -242,7 +242,7 @@ START_TEST(test_word_limits)
     for (int v = 30; v < VOCABULARY; ++v)
         flags[v] = FST_TOKEN_CONTINUES_WORD;
     options.whole_words = 1;
-    options.probability = 0.5;
+    options.mask_probability = 0.5;
     options.documents = documents;
     int apart = 0;
     for (int64_t draw = 0; draw < 100; ++draw) {
@@ -252,7 +252,7 @@ START_TEST(test_word_limits)
     }
     ck_assert_int_gt(apart, 20);
     options.words = words;
-    options.probability = 1;
+    options.mask_probability = 1;
     OK(fst_mask_tokens(context, &options, row, 1, 6, 0, out, to));
     for (int i = 0; i < 6; ++i)
         ck_assert_int_eq(to[i] >= 0, words[i] >= 0);
@@ -353,8 +353,8 @@ START_TEST(test_refused)
         change;                                                                                    \
         BAD(try(2, LENGTH, 0), text);                                                              \
     } while (0)
-    REFUSED(options.probability = -0.1, "probability");
-    REFUSED(options.probability = NAN, "probability");
+    REFUSED(options.mask_probability = -0.1, "probability");
+    REFUSED(options.mask_probability = NAN, "probability");
     REFUSED(options.mask_token_share = 0.95, "mask_token_share");
     REFUSED(options.random_token_share = 1.5, "random_token_share");
     REFUSED(options.mask_id = -1, "mask_id");

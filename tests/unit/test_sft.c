@@ -64,15 +64,15 @@ START_TEST(test_measures)
         const char *name;
         bool of[SMALL_STAGES];
     } known[] = {
-        {"validation_accuracy", {false, true, true, true, false}},
-        {"validation_f1_macro", {false, false, true, true, false}},
-        {"validation_f1_micro", {false, false, true, true, false}},
-        {"validation_mcc", {false, false, true, false, false}},
-        {"validation_subset_accuracy", {false, false, false, true, false}},
-        {"validation_rmse", {false, false, false, false, true}},
-        {"validation_mae", {false, false, false, false, true}},
-        {"validation_pearson", {false, false, false, false, true}},
-        {"validation_spearman", {false, false, false, false, true}},
+        {"validation_accuracy", {false, false, true, true, true, false}},
+        {"validation_f1_macro", {false, false, false, true, true, false}},
+        {"validation_f1_micro", {false, false, false, true, true, false}},
+        {"validation_mcc", {false, false, false, true, false, false}},
+        {"validation_subset_accuracy", {false, false, false, false, true, false}},
+        {"validation_rmse", {false, false, false, false, false, true}},
+        {"validation_mae", {false, false, false, false, false, true}},
+        {"validation_pearson", {false, false, false, false, false, true}},
+        {"validation_spearman", {false, false, false, false, false, true}},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; ++i) {
         if (_i == SMALL_CONVERSATIONS && i > 0)

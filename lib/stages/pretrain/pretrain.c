@@ -1,10 +1,14 @@
 #include "stages/pretrain/pretrain.h"
 
-#include "stages/causal/causal.h"
+#include "base/error.h"
+#include "model/model.h"
+#include "stages/language/language.h"
+#include "stages/pretrain/masking.h"
 
 fst_pretrain_options fst__pretrain_defaults(void)
 {
     fst__steps_options steps = fst__steps_defaults();
+    fst_mask_options mask = fst__mask_defaults();
     return (fst_pretrain_options){
         .struct_size = sizeof(fst_pretrain_options),
         .rows = 8,
@@ -13,28 +17,47 @@ fst_pretrain_options fst__pretrain_defaults(void)
         .spike_warmup = steps.spike_warmup,
         .spike_patience = steps.spike_patience,
         .spike_rollbacks = steps.spike_rollbacks,
+        .mask_probability = mask.mask_probability,
+        .mask_token_share = mask.mask_token_share,
+        .random_token_share = mask.random_token_share,
+        .mask_id = mask.mask_id,
     };
 }
 
-static const fst__stage stage = {
+static const fst__stage next_token = {
     .name = "pretrain",
-    .metrics = fst__causal_metrics,
-    .metric_count = FST__CAUSAL_METRICS,
+    .metrics = fst__language_metrics,
+    .metric_count = FST__LANGUAGE_METRICS,
     .advance = fst__steps_advance,
-    .evaluate = fst__causal_evaluate,
-    .visit = fst__causal_visit,
+    .evaluate = fst__language_evaluate,
+    .visit = fst__language_visit,
     .restored = fst__steps_restored,
     .roll_back = fst__steps_roll_back,
     .micro_step = fst__steps_micro_step,
     .micro_steps = fst__steps_micro_steps,
-    .memory = fst__causal_memory,
-    .destroy = fst__causal_destroy,
+    .memory = fst__language_memory,
+    .destroy = fst__language_destroy,
+};
+
+static const fst__stage masked = {
+    .name = "pretrain_masked",
+    .metrics = fst__language_masked_metrics,
+    .metric_count = FST__LANGUAGE_MASKED_METRICS,
+    .advance = fst__steps_advance,
+    .evaluate = fst__language_evaluate,
+    .visit = fst__language_visit,
+    .restored = fst__steps_restored,
+    .roll_back = fst__steps_roll_back,
+    .micro_step = fst__steps_micro_step,
+    .micro_steps = fst__steps_micro_steps,
+    .memory = fst__language_memory,
+    .destroy = fst__language_destroy,
 };
 
 fst_status fst__pretrain_create(const fst_pretrain_options *o, const fst_run_options *run_options,
                                 fst_run **out)
 {
-    const fst__causal_options options = {
+    fst__language_options options = {
         .name = "fst_pretrain_options",
         .model = o->model,
         .optimizer = o->optimizer,
@@ -45,6 +68,7 @@ fst_status fst__pretrain_create(const fst_pretrain_options *o, const fst_run_opt
         .shuffle = o->shuffle,
         .label_smoothing = o->label_smoothing,
         .z_loss = o->z_loss,
+        .masked = o->objective == FST_PRETRAIN_MASKED,
         .steps = {
             .accumulation = o->accumulation,
             .spike_action = o->spike_action,
@@ -55,5 +79,16 @@ fst_status fst__pretrain_create(const fst_pretrain_options *o, const fst_run_opt
             .spike_rollbacks = o->spike_rollbacks,
         },
     };
-    return fst__causal_create(&stage, &options, run_options, out);
+    if (o->objective < FST_PRETRAIN_CAUSAL || o->objective > FST_PRETRAIN_MASKED)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "fst_pretrain_options.objective: expected an FST_PRETRAIN_ value");
+    if (!options.masked || !o->model)
+        return fst__language_create(&next_token, &options, run_options, out);
+    uint8_t *flags;
+    fst_context *context = o->model->context;
+    fst_status status = fst__pretrain_masking(o, &options.mask, &flags);
+    if (!status)
+        status = fst__language_create(&masked, &options, run_options, out);
+    fst__free(&context->allocator, flags);
+    return status;
 }

@@ -1,4 +1,4 @@
-/* Stage one: next-token prediction over a packed dataset. */
+/* Stage one: predicting next or masked tokens over a packed dataset. */
 #ifndef FST_STAGES_PRETRAIN_PRETRAIN_H
 #define FST_STAGES_PRETRAIN_PRETRAIN_H
 

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "data/examples.h"
-#include "stages/causal/causal.h"
+#include "stages/language/language.h"
 #include "stages/sft/labelled.h"
 
 #include <string.h>
@@ -41,22 +41,22 @@ fst__steps_options fst__sft_steps(const fst_sft_options *o)
 static void visit(fst_run *run, fst__visitor *visitor)
 {
     fst__visit_setting_text(visitor, "sft.objective", "conversations", 1);
-    fst__causal_visit(run, visitor);
+    fst__language_visit(run, visitor);
 }
 
 static const fst__stage conversations = {
     .name = "sft",
-    .metrics = fst__causal_metrics,
-    .metric_count = FST__CAUSAL_METRICS,
+    .metrics = fst__language_metrics,
+    .metric_count = FST__LANGUAGE_METRICS,
     .advance = fst__steps_advance,
-    .evaluate = fst__causal_evaluate,
+    .evaluate = fst__language_evaluate,
     .visit = visit,
     .restored = fst__steps_restored,
     .roll_back = fst__steps_roll_back,
     .micro_step = fst__steps_micro_step,
     .micro_steps = fst__steps_micro_steps,
-    .memory = fst__causal_memory,
-    .destroy = fst__causal_destroy,
+    .memory = fst__language_memory,
+    .destroy = fst__language_destroy,
 };
 
 static bool are_conversations(const fst_dataset *dataset)
@@ -87,7 +87,7 @@ static fst_status check_conversations(const fst_sft_options *o)
 static fst_status create_conversations(const fst_sft_options *o, const fst_run_options *run_options,
                                        fst_run **out)
 {
-    const fst__causal_options options = {
+    const fst__language_options options = {
         .name = "fst_sft_options",
         .model = o->model,
         .optimizer = o->optimizer,
@@ -101,7 +101,7 @@ static fst_status create_conversations(const fst_sft_options *o, const fst_run_o
         .steps = fst__sft_steps(o),
     };
     fst_status status = check_conversations(o);
-    return status ? status : fst__causal_create(&conversations, &options, run_options, out);
+    return status ? status : fst__language_create(&conversations, &options, run_options, out);
 }
 
 /* ---- both ---- */
