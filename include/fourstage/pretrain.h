@@ -46,7 +46,7 @@ typedef struct fst_pretrain_options {
     double mask_probability;    /**< of an id, or of a word, to be chosen; default 0.15 */
     double mask_token_share;    /**< part of the chosen ids that become mask_id; default 0.8 */
     double random_token_share;  /**< part of them that become a random id; default 0.1 */
-    int32_t mask_id;            /**< -1 (default): the tokenizer's token [MASK] or <mask> */
+    int32_t mask_id;            /**< -1 (default): the tokenizer's FST_TOKEN_MASK */
     int32_t mask_reserved;      /**< 0 */
     const fst_tokenizer *tokenizer; /**< says which ids are special and where words begin; read during create; NULL (default): only mask_id and padding are never masked */
     const uint8_t *mask_flags;  /**< [the model's vocabulary_size] FST_TOKEN_ bits in place of the tokenizer's; copied; NULL (default): the tokenizer's */

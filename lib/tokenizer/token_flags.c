@@ -30,22 +30,27 @@ static unsigned byte_flags(const char *bytes, size_t length)
     return flags | FST_TOKEN_CONTINUES_WORD;
 }
 
+static bool continues_word(const fst_tokenizer *tokenizer, int32_t id)
+{
+    const fst__wordpiece *wordpiece = &tokenizer->wordpiece;
+    size_t length = wordpiece->prefix_length;
+    return tokenizer->model == FST__MODEL_WORDPIECE && length > 0 &&
+           tokenizer->vocabulary.tokens[id].spelling_length > length &&
+           memcmp(fst__token_spelling(&tokenizer->vocabulary, id), wordpiece->prefix, length) == 0;
+}
+
 void fst__tokenizer_token_flags(const fst_tokenizer *tokenizer, uint8_t *flags)
 {
     const fst__vocabulary *vocabulary = &tokenizer->vocabulary;
     for (int32_t id = 0; id < vocabulary->count; ++id) {
         const fst__token *token = &vocabulary->tokens[id];
         bool special = !(token->flags & FST__TOKEN_PRESENT) || (token->flags & FST__TOKEN_SPECIAL) ||
-                       id == tokenizer->unknown_id;
-        if (special || token->length == 0)
-            flags[id] = FST_TOKEN_IS_SPECIAL;
-        else if (tokenizer->model == FST__MODEL_BPE)
-            flags[id] = (uint8_t)byte_flags(fst__token_bytes(vocabulary, id), token->length);
-        else
-            flags[id] = token->spelling_length > 2 &&
-                                memcmp(fst__token_spelling(vocabulary, id), "##", 2) == 0
-                            ? FST_TOKEN_CONTINUES_WORD
-                            : 0;
+                       id == tokenizer->unknown_id || token->length == 0;
+        unsigned words = tokenizer->model == FST__MODEL_BPE && token->length > 0
+                             ? byte_flags(fst__token_bytes(vocabulary, id), token->length)
+                         : continues_word(tokenizer, id) ? FST_TOKEN_CONTINUES_WORD
+                                                         : 0;
+        flags[id] = (uint8_t)(special ? FST_TOKEN_IS_SPECIAL : words);
     }
 }
 

@@ -298,6 +298,28 @@ START_TEST(test_flags)
 }
 END_TEST
 
+START_TEST(test_wordpiece_flags)
+{
+    static const char *const texts[] = {"low lower lowest slow slower 新年"};
+    fst_tokenizer_train_options train;
+    fst_tokenizer *tokenizer;
+    OK(fst_tokenizer_train_options_init(&train, sizeof train));
+    train.kind = FST_TOKENIZER_WORDPIECE;
+    train.vocabulary_size = 40;
+    OK(fst_tokenizer_train_texts(context, texts, NULL, 1, &train, &tokenizer));
+    uint8_t of[64];
+    size_t count;
+    OK(fst_tokenizer_token_flags(tokenizer, of, sizeof of, &count));
+    static const char *const special[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+    for (int i = 0; i < 5; ++i)
+        ck_assert_uint_eq(flag_of(of, tokenizer, special[i]), FST_TOKEN_IS_SPECIAL);
+    ck_assert_uint_eq(flag_of(of, tokenizer, "l"), 0);
+    ck_assert_uint_eq(flag_of(of, tokenizer, "##o"), FST_TOKEN_CONTINUES_WORD);
+    ck_assert_uint_eq(flag_of(of, tokenizer, "新"), 0);
+    fst_tokenizer_destroy(tokenizer);
+}
+END_TEST
+
 /* ---- words that come with a dataset ---- */
 
 START_TEST(test_dataset_words)
@@ -389,6 +411,7 @@ int main(void)
     tcase_add_loop_test(cases, test_whole_words, 0, 2);
     tcase_add_test(cases, test_word_limits);
     tcase_add_test(cases, test_flags);
+    tcase_add_test(cases, test_wordpiece_flags);
     tcase_add_test(cases, test_dataset_words);
     tcase_add_test(cases, test_refused);
     suite_add_tcase(suite, cases);

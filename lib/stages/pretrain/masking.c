@@ -7,24 +7,21 @@
 
 #include <string.h>
 
-/* As BERT and RoBERTa spell it; a role of its own the tokenizer's files do not give it. */
 static fst_status find_mask(const fst_pretrain_options *o, int32_t *id)
 {
-    static const char *const names[] = {"[MASK]", "<mask>"};
     *id = o->mask_id;
     if (*id != -1)
         return FST_OK;
     if (!o->tokenizer)
         return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                         "fst_pretrain_options.mask_id: expected an id, or a tokenizer that has "
-                         "[MASK] or <mask>");
-    for (int i = 0; i < 2 && *id < 0; ++i)
-        *id = fst__tokenizer_find(o->tokenizer, names[i], strlen(names[i]));
+                         "fst_pretrain_options.mask_id: expected an id, or a tokenizer that has a "
+                         "mask token");
+    *id = fst__tokenizer_special_id(o->tokenizer, FST_TOKEN_MASK);
     if (*id >= 0)
         return FST_OK;
     return fst__fail(FST_ERR_NOT_FOUND,
-                     "fst_pretrain_options.tokenizer has neither [MASK] nor <mask>; add one with "
-                     "fst_tokenizer_add_tokens, or set mask_id");
+                     "fst_pretrain_options.tokenizer has no mask token, as [MASK] or <mask>; see "
+                     "fst_tokenizer_add_tokens and fst_tokenizer_set_special_id, or set mask_id");
 }
 
 static bool knows_words(const fst_dataset *dataset)
