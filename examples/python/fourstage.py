@@ -760,6 +760,8 @@ FINISH_LENGTH = 0
 FINISH_END = 1
 FINISH_STRING = 2
 FINISH_STOPPED = 3
+PRETRAIN_CAUSAL = 0
+PRETRAIN_MASKED = 1
 RULE_LENGTH = 0
 RULE_REPETITION = 1
 RULE_PATTERN = 2
@@ -1740,7 +1742,7 @@ class MaskOptions(Struct):
     """Options of fst_mask_tokens.
     Since 0.1
 
-    probability: of an id, or of a word, to be chosen, 0 … 1; default 0.15
+    mask_probability: of an id, or of a word, to be chosen, 0 … 1; default 0.15
     mask_token_share: part of the chosen ids that become mask_id; default 0.8
     random_token_share: part of them that become a random id; default 0.1; the rest stays as it is
         and is guessed too
@@ -1759,7 +1761,7 @@ class MaskOptions(Struct):
     _init_ = "fst_mask_options_init"
     _fields_ = [
         ("struct_size", ctypes.c_size_t),
-        ("probability", ctypes.c_double),
+        ("mask_probability", ctypes.c_double),
         ("mask_token_share", ctypes.c_double),
         ("random_token_share", ctypes.c_double),
         ("mask_id", ctypes.c_int32),
@@ -2740,6 +2742,19 @@ class PretrainOptions(Struct):
     spike_warmup: steps that only fill the running statistics; default 100
     spike_patience: spikes in a row before a roll back; default 10
     spike_rollbacks: roll backs before the run gives up with FST_ERR_NUMERIC; default 3
+    objective: FST_PRETRAIN_ value; default FST_PRETRAIN_CAUSAL. What follows is read with
+        FST_PRETRAIN_MASKED only
+    whole_words: 1: words are masked whole; where they begin say the datasets' word_continues, or
+        else mask_flags or the tokenizer; default 0
+    mask_probability: of an id, or of a word, to be chosen; default 0.15
+    mask_token_share: part of the chosen ids that become mask_id; default 0.8
+    random_token_share: part of them that become a random id; default 0.1
+    mask_id: -1 (default): the tokenizer's FST_TOKEN_MASK
+    mask_reserved: 0
+    tokenizer: says which ids are special and where words begin; read during create; NULL (default):
+        only mask_id and padding are never masked
+    mask_flags: [the model's vocabulary_size] FST_TOKEN_ bits in place of the tokenizer's; copied;
+        NULL (default): the tokenizer's
     """
     _init_ = "fst_pretrain_options_init"
     _fields_ = [
@@ -2761,6 +2776,15 @@ class PretrainOptions(Struct):
         ("spike_warmup", ctypes.c_int64),
         ("spike_patience", ctypes.c_int64),
         ("spike_rollbacks", ctypes.c_int64),
+        ("objective", ctypes.c_int32),
+        ("whole_words", ctypes.c_int32),
+        ("mask_probability", ctypes.c_double),
+        ("mask_token_share", ctypes.c_double),
+        ("random_token_share", ctypes.c_double),
+        ("mask_id", ctypes.c_int32),
+        ("mask_reserved", ctypes.c_int32),
+        ("tokenizer", ctypes.c_void_p),
+        ("mask_flags", ctypes.POINTER(ctypes.c_uint8)),
     ]
     _kinds_ = dict(_fields_)
 
@@ -6285,9 +6309,9 @@ def mask_tokens(context, ids, rows, length, draw, masked, targets, options=None,
     """Masks a batch. What becomes of an id is a function of the context's seed, its row's draw and its
         place in the row, so that it does not depend on the batch or on the number of threads.
         Random ids are drawn from all that are not special, each equally likely.
-    Each id is chosen with `probability`, independently; with whole_words each word is, so that the
-        expected share of ids is the same. What becomes of a chosen word's ids is drawn for each of
-        them.
+    Each id is chosen with `mask_probability`, independently; with whole_words each word is, so that
+        the expected share of ids is the same. What becomes of a chosen word's ids is drawn for each
+        of them.
     context: gives the seed and the threads.
     options: mask_id and vocabulary_size are needed.
     ids: [rows, length] 0 ≤ id < vocabulary_size.
@@ -6573,7 +6597,7 @@ def schedule_learning_rate(step, options=None, **fields):
 
 
 def pretrain_create(options=None, **fields):
-    """Makes a run that pretrains a causal language model. It takes all memory of a step.
+    """Makes a run that pretrains a language model. It takes all memory of a step.
     A step reads rows·accumulation rows; its micro-batches go through fst_model_forward (with the
         number of the micro-batch as the dropout's step), fst_model_loss (scale 1 / targets of the
         whole step) and fst_model_backward; then fst_optimizer_step. A loop of the caller's own that
@@ -6583,10 +6607,17 @@ def pretrain_create(options=None, **fields):
         "spikes", "rollbacks" so far; "validation_loss", "validation_perplexity" (e to the loss per
         token), "validation_bits_per_byte" (NaN where the bytes are unknown or evaluation_rows cuts
         the data short), "validation_accuracy" of the last evaluation.
+    With FST_PRETRAIN_MASKED each micro-batch goes through fst_mask_tokens first, with the number of
+        its first row as the draw, and only what was chosen is a target: losses, perplexities and
+        "tokens" are those of masked tokens, and the mean is over all that the step chose. Each id
+        sees its whole document, or row with cross_documents, never padding. Evaluations mask the
+        validation rows in the same way each time. "accuracy" and "validation_accuracy" are called
+        "masked_accuracy" and "validation_masked_accuracy"; there are no bits per byte.
     options: model and train are needed.
     Returns run: the caller owns it.
     Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_MISMATCH where
-        model, optimizer and data do not fit each other; FST_ERR_STATE for data that is not packed;
+        model, objective, tokenizer, optimizer and data do not fit each other; FST_ERR_NOT_FOUND
+        where the tokenizer has no mask token; FST_ERR_STATE for data that is not packed;
         FST_ERR_NO_MEMORY.
     Since 0.1
     """
