@@ -475,3 +475,44 @@ fst_status fst__head_backward(fst_model *model, fst__head *head, bool with_input
     fst__arena_rewind(scratch, mark);
     return status;
 }
+
+/* ---- pooling without a head */
+
+/* A head of which only the input is wanted. */
+static fst__head pooling_head(int32_t pooling)
+{
+    return (fst__head){.options = {.kind = FST_HEAD_SEQUENCE, .pooling = pooling}};
+}
+
+static input_run pooling_run(const fst_model *model, const fst__head *head, fst__real *data)
+{
+    int64_t rows = fst__head_rows(model, head);
+    return (input_run){.model = model,
+                       .head = head,
+                       .kernels = model->context->compute->kernels,
+                       .input = fst__matrix_of(data, rows, model->config.width, FST__REAL_DTYPE)};
+}
+
+fst_status fst__model_pool(fst_model *model, int32_t pooling, fst__real *out)
+{
+    const fst__head head = pooling_head(pooling);
+    input_run run = pooling_run(model, &head, out);
+    if (!model->has_output)
+        return fst__fail(FST_ERR_STATE, "pooling needs a forward before it");
+    fst__pool_run(model->context->compute->pool, run.input.rows, input_row, &run);
+    return FST_OK;
+}
+
+fst_status fst__model_pool_gradient(fst_model *model, int32_t pooling, fst__real *gradient)
+{
+    const fst__head head = pooling_head(pooling);
+    input_run run = pooling_run(model, &head, gradient);
+    fst__matrix to = model->activations.d_normed;
+    if (model->phase != FST__PHASE_FORWARD)
+        return fst__fail(FST_ERR_STATE, "a gradient needs a training forward before it");
+    if (!model->has_gradient)
+        memset(to.data, 0, (size_t)(to.rows * to.columns) * fst__element_size(to.dtype));
+    model->has_gradient = true;
+    fst__pool_run(model->context->compute->pool, run.input.rows, spread_row, &run);
+    return FST_OK;
+}

@@ -37,6 +37,11 @@ fst_status fst__head_forward(fst_model *model, fst__head *head);
 /* From head->gradient: adds to the weights' gradients and, with_input, to d_normed. */
 fst_status fst__head_backward(fst_model *model, fst__head *head, bool with_input);
 
+/* What a sequence head of that pooling (not FST_POOL_POOLER) would read, [rows, C]; and its gradient,
+ * added to what backward will start from. */
+fst_status fst__model_pool(fst_model *model, int32_t pooling, fst__real *out);
+fst_status fst__model_pool_gradient(fst_model *model, int32_t pooling, fst__real *gradient);
+
 void fst__heads_destroy(fst_model *model);
 
 #endif
