@@ -626,6 +626,15 @@ CHAT_PLAIN = 0
 CHAT_CHATML = 1
 CHAT_LLAMA3 = 2
 CHAT_ALPACA = 3
+SPIKE_NONE = 0
+SPIKE_SKIP = 1
+SPIKE_ROLL_BACK = 2
+CONTRASTIVE_AUTO = 0
+CONTRASTIVE_NTXENT = 1
+CONTRASTIVE_INFONCE = 2
+VIEWS_AUTO = 0
+VIEWS_DROPOUT = 1
+VIEWS_PAIRS = 2
 DOCUMENT_FILE = 0
 DOCUMENT_LINE = 1
 DOCUMENT_BLOCK = 2
@@ -637,9 +646,6 @@ SPLIT_DOCUMENTS = 1
 PACK_WRAPPED = 0
 PACK_BEST_FIT = 1
 PACK_RANDOM = 2
-SPIKE_NONE = 0
-SPIKE_SKIP = 1
-SPIKE_ROLL_BACK = 2
 DPO_SIGMOID = 0
 DPO_IPO = 1
 DPO_HINGE = 2
@@ -648,36 +654,6 @@ REFERENCE_AUTO = 0
 REFERENCE_MODEL = 1
 REFERENCE_TRUNK = 2
 REFERENCE_COPY = 3
-TAGS_AUTO = 0
-TAGS_IOB1 = 1
-TAGS_IOB2 = 2
-TAGS_IOE1 = 3
-TAGS_IOE2 = 4
-TAGS_IOBES = 5
-TAGS_BILOU = 6
-EXAMPLES_CONVERSATIONS = 0
-EXAMPLES_LABELLED = 1
-EXAMPLES_PREFERENCES = 2
-EXAMPLES_PROMPTS = 3
-EXAMPLES_IMAGES = 4
-EXAMPLES_TOKENS = 5
-EXAMPLES_PAIRS = 6
-FORMAT_AUTO = 0
-FORMAT_JSONL = 1
-FORMAT_JSON = 2
-FORMAT_CSV = 3
-FORMAT_TSV = 4
-FORMAT_LINES = 5
-TOO_LONG_ERROR = 0
-TOO_LONG_DROP = 1
-TOO_LONG_CUT_START = 2
-TOO_LONG_CUT_END = 3
-TOO_LONG_WINDOWS = 4
-PIXELS_U8 = 0
-PIXELS_F32 = 1
-TOKEN_IS_SPECIAL = 1
-TOKEN_CONTINUES_WORD = 2
-TOKEN_ENDS_WORD = 4
 F32 = 0
 F64 = 1
 BF16 = 2
@@ -727,6 +703,36 @@ POOL_MAX = 3
 POOL_POOLER = 4
 FORWARD_EVALUATE = 0
 FORWARD_TRAIN = 1
+TAGS_AUTO = 0
+TAGS_IOB1 = 1
+TAGS_IOB2 = 2
+TAGS_IOE1 = 3
+TAGS_IOE2 = 4
+TAGS_IOBES = 5
+TAGS_BILOU = 6
+EXAMPLES_CONVERSATIONS = 0
+EXAMPLES_LABELLED = 1
+EXAMPLES_PREFERENCES = 2
+EXAMPLES_PROMPTS = 3
+EXAMPLES_IMAGES = 4
+EXAMPLES_TOKENS = 5
+EXAMPLES_PAIRS = 6
+FORMAT_AUTO = 0
+FORMAT_JSONL = 1
+FORMAT_JSON = 2
+FORMAT_CSV = 3
+FORMAT_TSV = 4
+FORMAT_LINES = 5
+TOO_LONG_ERROR = 0
+TOO_LONG_DROP = 1
+TOO_LONG_CUT_START = 2
+TOO_LONG_CUT_END = 3
+TOO_LONG_WINDOWS = 4
+PIXELS_U8 = 0
+PIXELS_F32 = 1
+TOKEN_IS_SPECIAL = 1
+TOKEN_CONTINUES_WORD = 2
+TOKEN_ENDS_WORD = 4
 GROUP_RLOO = 0
 GROUP_GRPO = 1
 GROUP_DR_GRPO = 2
@@ -1081,6 +1087,200 @@ class ChatTemplate(Struct):
     _kinds_ = dict(_fields_)
 
 
+class RunProgress(Struct):
+    """Where a run stands; handed to the progress callback and filled by fst_run_step. What was not
+        measured yet is NaN.
+    Since 0.1
+
+    step: steps done
+    total_steps: 0: without an end
+    tokens: targets trained on so far
+    loss: of the last step, per token, in nats
+    learning_rate: of the last step
+    gradient_norm: of the last step, before clipping
+    validation_loss: of the last evaluation
+    tokens_per_second: of the last steps, evaluation and saving left out
+    seconds_left: to total_steps at that speed
+    evaluated: 1: validation_loss is of this step
+    finished: 1: total_steps are done, or the run stopped early
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("step", ctypes.c_int64),
+        ("total_steps", ctypes.c_int64),
+        ("tokens", ctypes.c_int64),
+        ("loss", ctypes.c_double),
+        ("learning_rate", ctypes.c_double),
+        ("gradient_norm", ctypes.c_double),
+        ("validation_loss", ctypes.c_double),
+        ("tokens_per_second", ctypes.c_double),
+        ("seconds_left", ctypes.c_double),
+        ("evaluated", ctypes.c_int32),
+        ("finished", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+_fst_run_options_progress = _callback_type(ctypes.c_int32, (_from_pointer,), True,
+        ctypes.POINTER(RunProgress), ctypes.c_void_p)
+
+class RunOptions(Struct):
+    """What all stages have in common; handed to a stage's create function.
+    Since 0.1
+
+    total_steps: where the run ends; 0 (default): nowhere
+    evaluate_every: evaluate after so many steps, and at the end; 0 (default): never by itself
+    patience: stop early after so many evaluations without a better one; 0 (default): never
+    save_every: save into directory after so many steps; 0 (default): at the end only
+    keep: newest checkpoints to keep in directory, older ones are removed; 0: all; default 2
+    directory: Folder for checkpoints, created when first needed; NULL (default): nothing is saved
+        by itself. Copied.
+    save_best: 1: the state with the best evaluation is saved as best.safetensors too; default 0
+    reserved: 0
+    progress: Called after each step, with its evaluation and saving done; progress is borrowed for
+        the call. 0 goes on; > 0 stops the verb with FST_STOPPED; < 0 ends it with that value.
+    progress_user: handed to progress
+    """
+    _init_ = "fst_run_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("total_steps", ctypes.c_int64),
+        ("evaluate_every", ctypes.c_int64),
+        ("patience", ctypes.c_int64),
+        ("save_every", ctypes.c_int64),
+        ("keep", ctypes.c_int64),
+        ("directory", ctypes.c_char_p),
+        ("save_best", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("progress", _fst_run_options_progress),
+        ("progress_user", ctypes.c_void_p),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class RunInfo(Struct):
+    """The state of a run; filled by fst_run_get_info.
+    Since 0.1
+
+    stage: "pretrain", "sft" and so on; static text
+    step: steps done
+    total_steps: 0: without an end
+    micro_step: micro-batches of the present step that are done
+    micro_steps: micro-batches of a step
+    tokens: targets trained on so far
+    seconds: spent in steps since the run was created, evaluation and saving left out
+    best: best evaluation that counted; NaN: none
+    best_step: its step; 0: none
+    finished: 1: total_steps are done, or the run stopped early
+    stopped_early: 1: for want of better evaluations
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("stage", ctypes.c_char_p),
+        ("step", ctypes.c_int64),
+        ("total_steps", ctypes.c_int64),
+        ("micro_step", ctypes.c_int64),
+        ("micro_steps", ctypes.c_int64),
+        ("tokens", ctypes.c_int64),
+        ("seconds", ctypes.c_double),
+        ("best", ctypes.c_double),
+        ("best_step", ctypes.c_int64),
+        ("finished", ctypes.c_int32),
+        ("stopped_early", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class Memory(Struct):
+    """Memory a run works with, in bytes; filled by fst_run_memory.
+    Since 0.1
+
+    weights: float32 weights
+    working: bfloat16 copies of the weights; 0 in a float32 model
+    gradients: float32
+    moments: the optimizer's state
+    activations: of a training step or an evaluation, whichever is more, scratch included
+    data: the batch
+    total: all of these: the planned peak
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("weights", ctypes.c_int64),
+        ("working", ctypes.c_int64),
+        ("gradients", ctypes.c_int64),
+        ("moments", ctypes.c_int64),
+        ("activations", ctypes.c_int64),
+        ("data", ctypes.c_int64),
+        ("total", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ContrastiveOptions(Struct):
+    """Options of fst_contrastive_create.
+    Since 0.1
+
+    model: what is trained; kept alive by the run
+    optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults
+        of fst_optimizer_options.
+    train: texts of any kind, not packed; kept alive by the run
+    validation: As train; or pairs with one label each, how alike the two are (STS); kept alive by
+        the run. NULL (default): none.
+    run: read during create; NULL (default): defaults
+    head: Name of a sequence head whose outputs the loss compares, a projection head; validation by
+        labels does without. NULL (default): the pooled hidden states themselves.
+    pooling: FST_POOL_ value of embeddings without head; default FST_POOL_MEAN
+    objective: FST_CONTRASTIVE_ value; default FST_CONTRASTIVE_AUTO
+    views: FST_VIEWS_ value; default FST_VIEWS_AUTO
+    shuffle: 1 (default): each epoch in an order of its own
+    temperature: τ > 0; 0 (default): 0.05 for texts
+    hard_negative_logit: see fst_contrastive_loss_options; default 0
+    rows: examples of a step, each other's negatives, at least 2; default 64
+    chunk: Examples that pass through the model at once. 0 (default): all. Less than rows: the batch
+        may be larger than what memory holds of activations, at the price of a second forward
+        (gradient caching; Gao et al., arXiv 2101.06983). The gradient is that of the whole batch.
+    evaluation_rows: first examples of validation to evaluate on; 0 (default): all
+    length: longest sequence that memory is planned for; 0 (default): the longest of train and
+        validation
+    chunk_statistics: 1: chunk < rows is allowed for a model with batch norm, whose statistics are
+        then those of each chunk, no longer those of the batch; default 0
+    spike_action: FST_SPIKE_ value; default FST_SPIKE_NONE
+    spike_loss_z: deviations above the running mean at which a loss is a spike; 0 (default): not
+        watched
+    spike_gradient_z: the same for the gradient's norm; 0 (default): not watched
+    spike_warmup: steps that only fill the running statistics; default 100
+    spike_patience: spikes in a row before a roll back; default 10
+    spike_rollbacks: roll backs before the run gives up with FST_ERR_NUMERIC; default 3
+    """
+    _init_ = "fst_contrastive_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("model", ctypes.c_void_p),
+        ("optimizer", ctypes.c_void_p),
+        ("train", ctypes.c_void_p),
+        ("validation", ctypes.c_void_p),
+        ("run", ctypes.POINTER(RunOptions)),
+        ("head", ctypes.c_char_p),
+        ("pooling", ctypes.c_int32),
+        ("objective", ctypes.c_int32),
+        ("views", ctypes.c_int32),
+        ("shuffle", ctypes.c_int32),
+        ("temperature", ctypes.c_double),
+        ("hard_negative_logit", ctypes.c_double),
+        ("rows", ctypes.c_int64),
+        ("chunk", ctypes.c_int64),
+        ("evaluation_rows", ctypes.c_int64),
+        ("length", ctypes.c_int64),
+        ("chunk_statistics", ctypes.c_int32),
+        ("spike_action", ctypes.c_int32),
+        ("spike_loss_z", ctypes.c_double),
+        ("spike_gradient_z", ctypes.c_double),
+        ("spike_warmup", ctypes.c_int64),
+        ("spike_patience", ctypes.c_int64),
+        ("spike_rollbacks", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
 class DatasetTextOptions(Struct):
     """How texts become documents of ids.
     Since 0.1
@@ -1219,134 +1419,6 @@ class DatasetInfo(Struct):
     _kinds_ = dict(_fields_)
 
 
-class RunProgress(Struct):
-    """Where a run stands; handed to the progress callback and filled by fst_run_step. What was not
-        measured yet is NaN.
-    Since 0.1
-
-    step: steps done
-    total_steps: 0: without an end
-    tokens: targets trained on so far
-    loss: of the last step, per token, in nats
-    learning_rate: of the last step
-    gradient_norm: of the last step, before clipping
-    validation_loss: of the last evaluation
-    tokens_per_second: of the last steps, evaluation and saving left out
-    seconds_left: to total_steps at that speed
-    evaluated: 1: validation_loss is of this step
-    finished: 1: total_steps are done, or the run stopped early
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("step", ctypes.c_int64),
-        ("total_steps", ctypes.c_int64),
-        ("tokens", ctypes.c_int64),
-        ("loss", ctypes.c_double),
-        ("learning_rate", ctypes.c_double),
-        ("gradient_norm", ctypes.c_double),
-        ("validation_loss", ctypes.c_double),
-        ("tokens_per_second", ctypes.c_double),
-        ("seconds_left", ctypes.c_double),
-        ("evaluated", ctypes.c_int32),
-        ("finished", ctypes.c_int32),
-    ]
-    _kinds_ = dict(_fields_)
-
-_fst_run_options_progress = _callback_type(ctypes.c_int32, (_from_pointer,), True,
-        ctypes.POINTER(RunProgress), ctypes.c_void_p)
-
-class RunOptions(Struct):
-    """What all stages have in common; handed to a stage's create function.
-    Since 0.1
-
-    total_steps: where the run ends; 0 (default): nowhere
-    evaluate_every: evaluate after so many steps, and at the end; 0 (default): never by itself
-    patience: stop early after so many evaluations without a better one; 0 (default): never
-    save_every: save into directory after so many steps; 0 (default): at the end only
-    keep: newest checkpoints to keep in directory, older ones are removed; 0: all; default 2
-    directory: Folder for checkpoints, created when first needed; NULL (default): nothing is saved
-        by itself. Copied.
-    save_best: 1: the state with the best evaluation is saved as best.safetensors too; default 0
-    reserved: 0
-    progress: Called after each step, with its evaluation and saving done; progress is borrowed for
-        the call. 0 goes on; > 0 stops the verb with FST_STOPPED; < 0 ends it with that value.
-    progress_user: handed to progress
-    """
-    _init_ = "fst_run_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("total_steps", ctypes.c_int64),
-        ("evaluate_every", ctypes.c_int64),
-        ("patience", ctypes.c_int64),
-        ("save_every", ctypes.c_int64),
-        ("keep", ctypes.c_int64),
-        ("directory", ctypes.c_char_p),
-        ("save_best", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
-        ("progress", _fst_run_options_progress),
-        ("progress_user", ctypes.c_void_p),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class RunInfo(Struct):
-    """The state of a run; filled by fst_run_get_info.
-    Since 0.1
-
-    stage: "pretrain", "sft" and so on; static text
-    step: steps done
-    total_steps: 0: without an end
-    micro_step: micro-batches of the present step that are done
-    micro_steps: micro-batches of a step
-    tokens: targets trained on so far
-    seconds: spent in steps since the run was created, evaluation and saving left out
-    best: best evaluation that counted; NaN: none
-    best_step: its step; 0: none
-    finished: 1: total_steps are done, or the run stopped early
-    stopped_early: 1: for want of better evaluations
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("stage", ctypes.c_char_p),
-        ("step", ctypes.c_int64),
-        ("total_steps", ctypes.c_int64),
-        ("micro_step", ctypes.c_int64),
-        ("micro_steps", ctypes.c_int64),
-        ("tokens", ctypes.c_int64),
-        ("seconds", ctypes.c_double),
-        ("best", ctypes.c_double),
-        ("best_step", ctypes.c_int64),
-        ("finished", ctypes.c_int32),
-        ("stopped_early", ctypes.c_int32),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class Memory(Struct):
-    """Memory a run works with, in bytes; filled by fst_run_memory.
-    Since 0.1
-
-    weights: float32 weights
-    working: bfloat16 copies of the weights; 0 in a float32 model
-    gradients: float32
-    moments: the optimizer's state
-    activations: of a training step or an evaluation, whichever is more, scratch included
-    data: the batch
-    total: all of these: the planned peak
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("weights", ctypes.c_int64),
-        ("working", ctypes.c_int64),
-        ("gradients", ctypes.c_int64),
-        ("moments", ctypes.c_int64),
-        ("activations", ctypes.c_int64),
-        ("data", ctypes.c_int64),
-        ("total", ctypes.c_int64),
-    ]
-    _kinds_ = dict(_fields_)
-
-
 class DpoOptions(Struct):
     """Options of fst_dpo_create.
     Since 0.1
@@ -1395,6 +1467,315 @@ class DpoOptions(Struct):
         ("desirable_weight", ctypes.c_double),
         ("undesirable_weight", ctypes.c_double),
         ("sft", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class View(Struct):
+    """An array in memory. Element (i0, i1, …) stands at data + (i0·strides[0] + i1·strides[1] + …)
+        elements. The layout of this struct is fixed for good.
+    Since 0.1
+
+    data: borrowed; the function that fills the view says until when
+    dtype: FST_F32 … FST_BOOL
+    rank: dimensions, 0 (a scalar) to FST_MAX_RANK
+    shape: elements along each dimension; 0 beyond rank
+    strides: in elements; 0 beyond rank
+    """
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("dtype", ctypes.c_int32),
+        ("rank", ctypes.c_int32),
+        ("shape", ctypes.c_int64 * 8),
+        ("strides", ctypes.c_int64 * 8),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ModelConfig(Struct):
+    """The architecture of a model. Fill with fst_model_config_init, which gives FST_FAMILY_GPT2's
+        switches and small sizes.
+    Since 0.1
+
+    family: FST_FAMILY_ value: the naming used when saved; the switches below decide what is
+        computed
+    vocabulary_size: V, ≥ 1
+    context_length: most positions of a sequence, ≥ 1
+    layers: blocks, ≥ 1
+    width: C, features of the residual stream
+    heads: H, query heads; divides width unless head_size is given
+    kv_heads: key and value heads, divides heads; 0: as heads
+    head_size: D; 0: width / heads
+    hidden_size: features inside the MLP; 0: 4·width
+    position: FST_POSITION_ value
+    norm: FST_NORM_ value
+    activation: FST_ACTIVATION_ value
+    gated: 1: MLP is down(act(gate(x))·up(x)), as SwiGLU; 0: down(act(up(x)))
+    attention_bias: 1: biases on queries, keys, values
+    output_bias: 1: bias on the attention's output projection
+    mlp_bias: 1: biases in the MLP
+    norm_bias: 1: LayerNorm has a bias; ignored for RMSNorm
+    qk_norm: 1: RMSNorm over each query and key head before rotation
+    tied: 1: the output head is the token embedding
+    window: a token attends to at most this many tokens, itself included; 0: all before it
+    norm_epsilon: inside the square root; default 1e-5
+    rope_theta: base of the rotary frequencies; default 10000
+    rope_scaling: FST_ROPE_ value
+    rope_original_context: context the frequencies were trained for; 0: context_length
+    rope_factor: default 1
+    rope_low_frequency_factor: Llama 3, default 1
+    rope_high_frequency_factor: Llama 3, default 4
+    rope_attention_factor: YaRN; 0: 0.1·ln(factor) + 1
+    rope_beta_fast: YaRN, default 32
+    rope_beta_slow: YaRN, default 1
+    dropout: on embeddings and on each branch before it joins the stream; default 0
+    attention_dropout: on attention probabilities; default 0
+    init_std: standard deviation of initial weights; residual projections get init_std /
+        √(2·layers), as GPT-2, unless post_norm; default 0.02
+    bos_id: -1: none
+    eos_id: -1: none
+    causal: 1 (default): a token attends to those before it and to itself; 0: to all of its
+        document, as in an encoder, which cannot generate
+    post_norm: 1: x = norm(x + f(x)) and no last norm, as BERT (arXiv 1810.04805); 0: x + f(norm(x))
+    token_types: rows of the table of token types (segments) added to the embedding; 0: none
+    embedding_norm: 1: a norm over the summed embeddings, before dropout
+    position_offset: row of the position table that position 0 reads (RoBERTa: 2); the table has
+        context_length + position_offset rows
+    head_transform: 1: logits are of norm(act(W·h + b)), BERT's masked-LM head; b where mlp_bias is
+    head_bias: 1: a bias on the logits
+    pooler: 1: tanh(W·h + b) of each row's first token, the output "pooled", which heads with
+        FST_POOL_POOLER read
+    global_every: with a window in an encoder: layers 0, n, 2n … see everything; 0: the window holds
+        in all. There a window is centred: |i − j| ≤ window / 2
+    first_norm_free: 1: layer 0 has no attention norm, as ModernBERT after its embedding norm
+    local_rope_theta: base of the rotary frequencies, which are not scaled there, of an encoder's
+        layers with a window; 0: as the other layers
+    backbone: FST_BACKBONE_ value; what belongs to another backbone is ignored
+    image_channels: of images; 0 for text, as the two below
+    image_height: pixels
+    image_width: pixels
+    patch_size: ViT: side of a patch; divides height and width
+    stem: ResNet: FST_STEM_ value
+    bottleneck: ResNet: 1: blocks of 1×1, 3×3, 1×1 that widen fourfold; 0: of two 3×3
+    blocks_1: ResNet: blocks of the first stage
+    blocks_2: of the second, which halves the image and doubles the channels; 0: no more stages
+    blocks_3: of the third, likewise
+    blocks_4: of the fourth, likewise
+    stage_width: ResNet: channels of the first stage; width follows: that of the last
+    batch_norm_momentum: share of the batch in the running statistics; default 0.1
+    """
+    _init_ = "fst_model_config_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("family", ctypes.c_int32),
+        ("vocabulary_size", ctypes.c_int32),
+        ("context_length", ctypes.c_int32),
+        ("layers", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("heads", ctypes.c_int32),
+        ("kv_heads", ctypes.c_int32),
+        ("head_size", ctypes.c_int32),
+        ("hidden_size", ctypes.c_int32),
+        ("position", ctypes.c_int32),
+        ("norm", ctypes.c_int32),
+        ("activation", ctypes.c_int32),
+        ("gated", ctypes.c_int32),
+        ("attention_bias", ctypes.c_int32),
+        ("output_bias", ctypes.c_int32),
+        ("mlp_bias", ctypes.c_int32),
+        ("norm_bias", ctypes.c_int32),
+        ("qk_norm", ctypes.c_int32),
+        ("tied", ctypes.c_int32),
+        ("window", ctypes.c_int32),
+        ("norm_epsilon", ctypes.c_double),
+        ("rope_theta", ctypes.c_double),
+        ("rope_scaling", ctypes.c_int32),
+        ("rope_original_context", ctypes.c_int32),
+        ("rope_factor", ctypes.c_double),
+        ("rope_low_frequency_factor", ctypes.c_double),
+        ("rope_high_frequency_factor", ctypes.c_double),
+        ("rope_attention_factor", ctypes.c_double),
+        ("rope_beta_fast", ctypes.c_double),
+        ("rope_beta_slow", ctypes.c_double),
+        ("dropout", ctypes.c_double),
+        ("attention_dropout", ctypes.c_double),
+        ("init_std", ctypes.c_double),
+        ("bos_id", ctypes.c_int64),
+        ("eos_id", ctypes.c_int64),
+        ("causal", ctypes.c_int32),
+        ("post_norm", ctypes.c_int32),
+        ("token_types", ctypes.c_int32),
+        ("embedding_norm", ctypes.c_int32),
+        ("position_offset", ctypes.c_int32),
+        ("head_transform", ctypes.c_int32),
+        ("head_bias", ctypes.c_int32),
+        ("pooler", ctypes.c_int32),
+        ("global_every", ctypes.c_int32),
+        ("first_norm_free", ctypes.c_int32),
+        ("local_rope_theta", ctypes.c_double),
+        ("backbone", ctypes.c_int32),
+        ("image_channels", ctypes.c_int32),
+        ("image_height", ctypes.c_int32),
+        ("image_width", ctypes.c_int32),
+        ("patch_size", ctypes.c_int32),
+        ("stem", ctypes.c_int32),
+        ("bottleneck", ctypes.c_int32),
+        ("blocks_1", ctypes.c_int32),
+        ("blocks_2", ctypes.c_int32),
+        ("blocks_3", ctypes.c_int32),
+        ("blocks_4", ctypes.c_int32),
+        ("stage_width", ctypes.c_int32),
+        ("batch_norm_momentum", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ModelOptions(Struct):
+    """How a model is held in memory, apart from its architecture.
+    Since 0.1
+
+    dtype: FST_F32 (default) or FST_BF16: bfloat16 working weights and activations over float32
+        master weights, gradients and residual stream
+    checkpointing: 1: keep only each block's input and compute the block again in backward; default
+        0
+    """
+    _init_ = "fst_model_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("dtype", ctypes.c_int32),
+        ("checkpointing", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class HeadOptions(Struct):
+    """A head over the hidden states: linear, or with one or two layers before the linear one, x ←
+        norm(act(W·dropout(x) + b)), as RoBERTa's classifier, ModernBERT's or the projection heads
+        of contrastive learning (SimCLR, arXiv 2002.05709) have.
+    Since 0.1
+
+    name: 1 to 31 of a–z, 0–9 and _, not the name of another output; copied
+    kind: FST_HEAD_ value; default FST_HEAD_SEQUENCE
+    pooling: sequence heads: FST_POOL_ value; default FST_POOL_LAST
+    outputs: K ≥ 1; default 1
+    bias: 1 (default): y = W·h + b; 0: no b
+    reserved: 0
+    init_std: standard deviation of the initial weights; 0: zeros, as a value head wants; default
+        0.02
+    dropout: on the input of each of its layers, in training, 0 ≤ p < 1; default 0
+    hidden_layers: 0 (default) to 2 layers before the one that gives the outputs
+    activation: FST_ACTIVATION_ value behind each hidden layer; 0 (default): FST_ACTIVATION_RELU
+    hidden_size: features of a hidden layer; 0 (default): the model's width
+    batch_norm: 0; 1 is not supported
+    hidden_bias: 1 (default): biases in the hidden layers; 0: none
+    layer_norm: 1: LayerNorm behind each hidden layer's activation; default 0
+    norm_bias: 1: it has a bias; default 0
+    norm_epsilon: inside its square root; default 1e-5
+    """
+    _init_ = "fst_head_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("name", ctypes.c_char_p),
+        ("kind", ctypes.c_int32),
+        ("pooling", ctypes.c_int32),
+        ("outputs", ctypes.c_int64),
+        ("bias", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("init_std", ctypes.c_double),
+        ("dropout", ctypes.c_double),
+        ("hidden_layers", ctypes.c_int32),
+        ("activation", ctypes.c_int32),
+        ("hidden_size", ctypes.c_int64),
+        ("batch_norm", ctypes.c_int32),
+        ("hidden_bias", ctypes.c_int32),
+        ("layer_norm", ctypes.c_int32),
+        ("norm_bias", ctypes.c_int32),
+        ("norm_epsilon", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ForwardOptions(Struct):
+    """Options of fst_model_forward.
+    Since 0.1
+
+    mode: FST_FORWARD_ value; default FST_FORWARD_TRAIN
+    dropout: 1 (default): dropout as configured, in training; 0: none, though activations are kept
+        for backward
+    step: number of the draw of dropout masks: the same step gives the same masks; default 0
+    temperature: > 0: logits are divided by it in losses, log-probabilities and entropies ("logits"
+        are not); default 1
+    """
+    _init_ = "fst_forward_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("mode", ctypes.c_int32),
+        ("dropout", ctypes.c_int32),
+        ("step", ctypes.c_int64),
+        ("temperature", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class LossOptions(Struct):
+    """Options of fst_model_loss.
+    Since 0.1
+
+    scale: the gradient is that of scale · Σ loss; 0 (default): 1 / Σ weights, the mean over this
+        batch. For accumulation pass 1 / tokens of all micro-batches
+    label_smoothing: default 0
+    z_loss: coefficient of logsumexp², as PaLM (arXiv 2204.02311); default 0
+    """
+    _init_ = "fst_loss_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("scale", ctypes.c_double),
+        ("label_smoothing", ctypes.c_double),
+        ("z_loss", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class Loss(Struct):
+    """What fst_model_loss found.
+    Since 0.1
+
+    loss: Σ weight · cross entropy in nats, label smoothing included
+    z_loss: Σ weight · z_loss · logsumexp²
+    weight: Σ weights of the targets that count
+    tokens: targets that count
+    correct: targets that are the largest logit
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("loss", ctypes.c_double),
+        ("z_loss", ctypes.c_double),
+        ("weight", ctypes.c_double),
+        ("tokens", ctypes.c_int64),
+        ("correct", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class EmbedOptions(Struct):
+    """Options of fst_model_embed.
+    Since 0.1
+
+    head: name of a sequence head whose outputs are the embeddings; NULL (default): the pooled
+        hidden states
+    pooling: without head: FST_POOL_ value; default FST_POOL_MEAN, as most sentence encoders have it
+    normalise: 1 (default): scaled to length 1, so that products are cosines; 0: as they are
+    rows: examples of a batch; default 32
+    sequence: texts: which sequence of each example; default 0, the first
+    """
+    _init_ = "fst_embed_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("head", ctypes.c_char_p),
+        ("pooling", ctypes.c_int32),
+        ("normalise", ctypes.c_int32),
+        ("rows", ctypes.c_int64),
+        ("sequence", ctypes.c_int64),
     ]
     _kinds_ = dict(_fields_)
 
@@ -1854,292 +2235,6 @@ class RegressionMetrics(Struct):
         ("mae", ctypes.c_double),
         ("pearson", ctypes.c_double),
         ("spearman", ctypes.c_double),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class View(Struct):
-    """An array in memory. Element (i0, i1, …) stands at data + (i0·strides[0] + i1·strides[1] + …)
-        elements. The layout of this struct is fixed for good.
-    Since 0.1
-
-    data: borrowed; the function that fills the view says until when
-    dtype: FST_F32 … FST_BOOL
-    rank: dimensions, 0 (a scalar) to FST_MAX_RANK
-    shape: elements along each dimension; 0 beyond rank
-    strides: in elements; 0 beyond rank
-    """
-    _fields_ = [
-        ("data", ctypes.c_void_p),
-        ("dtype", ctypes.c_int32),
-        ("rank", ctypes.c_int32),
-        ("shape", ctypes.c_int64 * 8),
-        ("strides", ctypes.c_int64 * 8),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class ModelConfig(Struct):
-    """The architecture of a model. Fill with fst_model_config_init, which gives FST_FAMILY_GPT2's
-        switches and small sizes.
-    Since 0.1
-
-    family: FST_FAMILY_ value: the naming used when saved; the switches below decide what is
-        computed
-    vocabulary_size: V, ≥ 1
-    context_length: most positions of a sequence, ≥ 1
-    layers: blocks, ≥ 1
-    width: C, features of the residual stream
-    heads: H, query heads; divides width unless head_size is given
-    kv_heads: key and value heads, divides heads; 0: as heads
-    head_size: D; 0: width / heads
-    hidden_size: features inside the MLP; 0: 4·width
-    position: FST_POSITION_ value
-    norm: FST_NORM_ value
-    activation: FST_ACTIVATION_ value
-    gated: 1: MLP is down(act(gate(x))·up(x)), as SwiGLU; 0: down(act(up(x)))
-    attention_bias: 1: biases on queries, keys, values
-    output_bias: 1: bias on the attention's output projection
-    mlp_bias: 1: biases in the MLP
-    norm_bias: 1: LayerNorm has a bias; ignored for RMSNorm
-    qk_norm: 1: RMSNorm over each query and key head before rotation
-    tied: 1: the output head is the token embedding
-    window: a token attends to at most this many tokens, itself included; 0: all before it
-    norm_epsilon: inside the square root; default 1e-5
-    rope_theta: base of the rotary frequencies; default 10000
-    rope_scaling: FST_ROPE_ value
-    rope_original_context: context the frequencies were trained for; 0: context_length
-    rope_factor: default 1
-    rope_low_frequency_factor: Llama 3, default 1
-    rope_high_frequency_factor: Llama 3, default 4
-    rope_attention_factor: YaRN; 0: 0.1·ln(factor) + 1
-    rope_beta_fast: YaRN, default 32
-    rope_beta_slow: YaRN, default 1
-    dropout: on embeddings and on each branch before it joins the stream; default 0
-    attention_dropout: on attention probabilities; default 0
-    init_std: standard deviation of initial weights; residual projections get init_std /
-        √(2·layers), as GPT-2, unless post_norm; default 0.02
-    bos_id: -1: none
-    eos_id: -1: none
-    causal: 1 (default): a token attends to those before it and to itself; 0: to all of its
-        document, as in an encoder, which cannot generate
-    post_norm: 1: x = norm(x + f(x)) and no last norm, as BERT (arXiv 1810.04805); 0: x + f(norm(x))
-    token_types: rows of the table of token types (segments) added to the embedding; 0: none
-    embedding_norm: 1: a norm over the summed embeddings, before dropout
-    position_offset: row of the position table that position 0 reads (RoBERTa: 2); the table has
-        context_length + position_offset rows
-    head_transform: 1: logits are of norm(act(W·h + b)), BERT's masked-LM head; b where mlp_bias is
-    head_bias: 1: a bias on the logits
-    pooler: 1: tanh(W·h + b) of each row's first token, the output "pooled", which heads with
-        FST_POOL_POOLER read
-    global_every: with a window in an encoder: layers 0, n, 2n … see everything; 0: the window holds
-        in all. There a window is centred: |i − j| ≤ window / 2
-    first_norm_free: 1: layer 0 has no attention norm, as ModernBERT after its embedding norm
-    local_rope_theta: base of the rotary frequencies, which are not scaled there, of an encoder's
-        layers with a window; 0: as the other layers
-    backbone: FST_BACKBONE_ value; what belongs to another backbone is ignored
-    image_channels: of images; 0 for text, as the two below
-    image_height: pixels
-    image_width: pixels
-    patch_size: ViT: side of a patch; divides height and width
-    stem: ResNet: FST_STEM_ value
-    bottleneck: ResNet: 1: blocks of 1×1, 3×3, 1×1 that widen fourfold; 0: of two 3×3
-    blocks_1: ResNet: blocks of the first stage
-    blocks_2: of the second, which halves the image and doubles the channels; 0: no more stages
-    blocks_3: of the third, likewise
-    blocks_4: of the fourth, likewise
-    stage_width: ResNet: channels of the first stage; width follows: that of the last
-    batch_norm_momentum: share of the batch in the running statistics; default 0.1
-    """
-    _init_ = "fst_model_config_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("family", ctypes.c_int32),
-        ("vocabulary_size", ctypes.c_int32),
-        ("context_length", ctypes.c_int32),
-        ("layers", ctypes.c_int32),
-        ("width", ctypes.c_int32),
-        ("heads", ctypes.c_int32),
-        ("kv_heads", ctypes.c_int32),
-        ("head_size", ctypes.c_int32),
-        ("hidden_size", ctypes.c_int32),
-        ("position", ctypes.c_int32),
-        ("norm", ctypes.c_int32),
-        ("activation", ctypes.c_int32),
-        ("gated", ctypes.c_int32),
-        ("attention_bias", ctypes.c_int32),
-        ("output_bias", ctypes.c_int32),
-        ("mlp_bias", ctypes.c_int32),
-        ("norm_bias", ctypes.c_int32),
-        ("qk_norm", ctypes.c_int32),
-        ("tied", ctypes.c_int32),
-        ("window", ctypes.c_int32),
-        ("norm_epsilon", ctypes.c_double),
-        ("rope_theta", ctypes.c_double),
-        ("rope_scaling", ctypes.c_int32),
-        ("rope_original_context", ctypes.c_int32),
-        ("rope_factor", ctypes.c_double),
-        ("rope_low_frequency_factor", ctypes.c_double),
-        ("rope_high_frequency_factor", ctypes.c_double),
-        ("rope_attention_factor", ctypes.c_double),
-        ("rope_beta_fast", ctypes.c_double),
-        ("rope_beta_slow", ctypes.c_double),
-        ("dropout", ctypes.c_double),
-        ("attention_dropout", ctypes.c_double),
-        ("init_std", ctypes.c_double),
-        ("bos_id", ctypes.c_int64),
-        ("eos_id", ctypes.c_int64),
-        ("causal", ctypes.c_int32),
-        ("post_norm", ctypes.c_int32),
-        ("token_types", ctypes.c_int32),
-        ("embedding_norm", ctypes.c_int32),
-        ("position_offset", ctypes.c_int32),
-        ("head_transform", ctypes.c_int32),
-        ("head_bias", ctypes.c_int32),
-        ("pooler", ctypes.c_int32),
-        ("global_every", ctypes.c_int32),
-        ("first_norm_free", ctypes.c_int32),
-        ("local_rope_theta", ctypes.c_double),
-        ("backbone", ctypes.c_int32),
-        ("image_channels", ctypes.c_int32),
-        ("image_height", ctypes.c_int32),
-        ("image_width", ctypes.c_int32),
-        ("patch_size", ctypes.c_int32),
-        ("stem", ctypes.c_int32),
-        ("bottleneck", ctypes.c_int32),
-        ("blocks_1", ctypes.c_int32),
-        ("blocks_2", ctypes.c_int32),
-        ("blocks_3", ctypes.c_int32),
-        ("blocks_4", ctypes.c_int32),
-        ("stage_width", ctypes.c_int32),
-        ("batch_norm_momentum", ctypes.c_double),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class ModelOptions(Struct):
-    """How a model is held in memory, apart from its architecture.
-    Since 0.1
-
-    dtype: FST_F32 (default) or FST_BF16: bfloat16 working weights and activations over float32
-        master weights, gradients and residual stream
-    checkpointing: 1: keep only each block's input and compute the block again in backward; default
-        0
-    """
-    _init_ = "fst_model_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("dtype", ctypes.c_int32),
-        ("checkpointing", ctypes.c_int32),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class HeadOptions(Struct):
-    """A head over the hidden states: linear, or with one or two layers before the linear one, x ←
-        norm(act(W·dropout(x) + b)), as RoBERTa's classifier, ModernBERT's or the projection heads
-        of contrastive learning (SimCLR, arXiv 2002.05709) have.
-    Since 0.1
-
-    name: 1 to 31 of a–z, 0–9 and _, not the name of another output; copied
-    kind: FST_HEAD_ value; default FST_HEAD_SEQUENCE
-    pooling: sequence heads: FST_POOL_ value; default FST_POOL_LAST
-    outputs: K ≥ 1; default 1
-    bias: 1 (default): y = W·h + b; 0: no b
-    reserved: 0
-    init_std: standard deviation of the initial weights; 0: zeros, as a value head wants; default
-        0.02
-    dropout: on the input of each of its layers, in training, 0 ≤ p < 1; default 0
-    hidden_layers: 0 (default) to 2 layers before the one that gives the outputs
-    activation: FST_ACTIVATION_ value behind each hidden layer; 0 (default): FST_ACTIVATION_RELU
-    hidden_size: features of a hidden layer; 0 (default): the model's width
-    batch_norm: 0; 1 is not supported
-    hidden_bias: 1 (default): biases in the hidden layers; 0: none
-    layer_norm: 1: LayerNorm behind each hidden layer's activation; default 0
-    norm_bias: 1: it has a bias; default 0
-    norm_epsilon: inside its square root; default 1e-5
-    """
-    _init_ = "fst_head_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("name", ctypes.c_char_p),
-        ("kind", ctypes.c_int32),
-        ("pooling", ctypes.c_int32),
-        ("outputs", ctypes.c_int64),
-        ("bias", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
-        ("init_std", ctypes.c_double),
-        ("dropout", ctypes.c_double),
-        ("hidden_layers", ctypes.c_int32),
-        ("activation", ctypes.c_int32),
-        ("hidden_size", ctypes.c_int64),
-        ("batch_norm", ctypes.c_int32),
-        ("hidden_bias", ctypes.c_int32),
-        ("layer_norm", ctypes.c_int32),
-        ("norm_bias", ctypes.c_int32),
-        ("norm_epsilon", ctypes.c_double),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class ForwardOptions(Struct):
-    """Options of fst_model_forward.
-    Since 0.1
-
-    mode: FST_FORWARD_ value; default FST_FORWARD_TRAIN
-    dropout: 1 (default): dropout as configured, in training; 0: none, though activations are kept
-        for backward
-    step: number of the draw of dropout masks: the same step gives the same masks; default 0
-    temperature: > 0: logits are divided by it in losses, log-probabilities and entropies ("logits"
-        are not); default 1
-    """
-    _init_ = "fst_forward_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("mode", ctypes.c_int32),
-        ("dropout", ctypes.c_int32),
-        ("step", ctypes.c_int64),
-        ("temperature", ctypes.c_double),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class LossOptions(Struct):
-    """Options of fst_model_loss.
-    Since 0.1
-
-    scale: the gradient is that of scale · Σ loss; 0 (default): 1 / Σ weights, the mean over this
-        batch. For accumulation pass 1 / tokens of all micro-batches
-    label_smoothing: default 0
-    z_loss: coefficient of logsumexp², as PaLM (arXiv 2204.02311); default 0
-    """
-    _init_ = "fst_loss_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("scale", ctypes.c_double),
-        ("label_smoothing", ctypes.c_double),
-        ("z_loss", ctypes.c_double),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class Loss(Struct):
-    """What fst_model_loss found.
-    Since 0.1
-
-    loss: Σ weight · cross entropy in nats, label smoothing included
-    z_loss: Σ weight · z_loss · logsumexp²
-    weight: Σ weights of the targets that count
-    tokens: targets that count
-    correct: targets that are the largest logit
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("loss", ctypes.c_double),
-        ("z_loss", ctypes.c_double),
-        ("weight", ctypes.c_double),
-        ("tokens", ctypes.c_int64),
-        ("correct", ctypes.c_int64),
     ]
     _kinds_ = dict(_fields_)
 
@@ -3333,16 +3428,25 @@ STRUCTS = {
     "fst_encode_options": EncodeOptions,
     "fst_added_token_options": AddedTokenOptions,
     "fst_chat_template": ChatTemplate,
+    "fst_run_progress": RunProgress,
+    "fst_run_options": RunOptions,
+    "fst_run_info": RunInfo,
+    "fst_memory": Memory,
+    "fst_contrastive_options": ContrastiveOptions,
     "fst_dataset_text_options": DatasetTextOptions,
     "fst_dataset_token_options": DatasetTokenOptions,
     "fst_split_options": SplitOptions,
     "fst_pack_options": PackOptions,
     "fst_dataset_info": DatasetInfo,
-    "fst_run_progress": RunProgress,
-    "fst_run_options": RunOptions,
-    "fst_run_info": RunInfo,
-    "fst_memory": Memory,
     "fst_dpo_options": DpoOptions,
+    "fst_view": View,
+    "fst_model_config": ModelConfig,
+    "fst_model_options": ModelOptions,
+    "fst_head_options": HeadOptions,
+    "fst_forward_options": ForwardOptions,
+    "fst_loss_options": LossOptions,
+    "fst_loss": Loss,
+    "fst_embed_options": EmbedOptions,
     "fst_entity_metrics": EntityMetrics,
     "fst_entity_type": EntityType,
     "fst_example_options": ExampleOptions,
@@ -3355,13 +3459,6 @@ STRUCTS = {
     "fst_class_metrics": ClassMetrics,
     "fst_label_metrics": LabelMetrics,
     "fst_regression_metrics": RegressionMetrics,
-    "fst_view": View,
-    "fst_model_config": ModelConfig,
-    "fst_model_options": ModelOptions,
-    "fst_head_options": HeadOptions,
-    "fst_forward_options": ForwardOptions,
-    "fst_loss_options": LossOptions,
-    "fst_loss": Loss,
     "fst_trajectories": Trajectories,
     "fst_gae_options": GaeOptions,
     "fst_baseline": Baseline,
@@ -3465,6 +3562,36 @@ _fst_chat_template_preset = _FUNCTIONS["fst_chat_template_preset"] = _bind("fst_
 _fst_chat_encode = _FUNCTIONS["fst_chat_encode"] = _bind("fst_chat_encode", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_run_options_init = _FUNCTIONS["fst_run_options_init"] = _bind("fst_run_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_destroy = _FUNCTIONS["fst_run_destroy"] = _bind("fst_run_destroy", None, ctypes.c_void_p)
+_fst_run_step = _FUNCTIONS["fst_run_step"] = _bind("fst_run_step", ctypes.c_int32, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_advance = _FUNCTIONS["fst_run_advance"] = _bind("fst_run_advance", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_run_until = _FUNCTIONS["fst_run_until"] = _bind("fst_run_until", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64)
+_fst_run_evaluate = _FUNCTIONS["fst_run_evaluate"] = _bind("fst_run_evaluate", ctypes.c_int32,
+        ctypes.c_void_p)
+_fst_run_cancel = _FUNCTIONS["fst_run_cancel"] = _bind("fst_run_cancel", ctypes.c_int32,
+        ctypes.c_void_p)
+_fst_run_metric = _FUNCTIONS["fst_run_metric"] = _bind("fst_run_metric", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_run_metric_count = _FUNCTIONS["fst_run_metric_count"] = _bind("fst_run_metric_count",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_run_metric_name = _FUNCTIONS["fst_run_metric_name"] = _bind("fst_run_metric_name",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_run_get_info = _FUNCTIONS["fst_run_get_info"] = _bind("fst_run_get_info", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_memory = _FUNCTIONS["fst_run_memory"] = _bind("fst_run_memory", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_save = _FUNCTIONS["fst_run_save"] = _bind("fst_run_save", ctypes.c_int32, ctypes.c_void_p,
+        ctypes.c_char_p)
+_fst_run_resume = _FUNCTIONS["fst_run_resume"] = _bind("fst_run_resume", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p)
+_fst_contrastive_options_init = _FUNCTIONS["fst_contrastive_options_init"] = _bind("fst_contrastive_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_contrastive_create = _FUNCTIONS["fst_contrastive_create"] = _bind("fst_contrastive_create",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_text_options_init = _FUNCTIONS["fst_dataset_text_options_init"] = _bind("fst_dataset_text_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_from_text_files = _FUNCTIONS["fst_dataset_from_text_files"] = _bind("fst_dataset_from_text_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_from_jsonl_files = _FUNCTIONS["fst_dataset_from_jsonl_files"] = _bind("fst_dataset_from_jsonl_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
@@ -3494,37 +3621,71 @@ _fst_dataset_read_words = _FUNCTIONS["fst_dataset_read_words"] = _bind("fst_data
 _fst_dataset_get_info = _FUNCTIONS["fst_dataset_get_info"] = _bind("fst_dataset_get_info",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_get_document = _FUNCTIONS["fst_dataset_get_document"] = _bind("fst_dataset_get_document", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_fst_run_options_init = _FUNCTIONS["fst_run_options_init"] = _bind("fst_run_options_init",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_destroy = _FUNCTIONS["fst_run_destroy"] = _bind("fst_run_destroy", None, ctypes.c_void_p)
-_fst_run_step = _FUNCTIONS["fst_run_step"] = _bind("fst_run_step", ctypes.c_int32, ctypes.c_void_p,
-        ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_advance = _FUNCTIONS["fst_run_advance"] = _bind("fst_run_advance", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p)
-_fst_run_until = _FUNCTIONS["fst_run_until"] = _bind("fst_run_until", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_int64)
-_fst_run_evaluate = _FUNCTIONS["fst_run_evaluate"] = _bind("fst_run_evaluate", ctypes.c_int32,
-        ctypes.c_void_p)
-_fst_run_cancel = _FUNCTIONS["fst_run_cancel"] = _bind("fst_run_cancel", ctypes.c_int32,
-        ctypes.c_void_p)
-_fst_run_metric = _FUNCTIONS["fst_run_metric"] = _bind("fst_run_metric", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_run_metric_count = _FUNCTIONS["fst_run_metric_count"] = _bind("fst_run_metric_count",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_run_metric_name = _FUNCTIONS["fst_run_metric_name"] = _bind("fst_run_metric_name",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_fst_run_get_info = _FUNCTIONS["fst_run_get_info"] = _bind("fst_run_get_info", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_memory = _FUNCTIONS["fst_run_memory"] = _bind("fst_run_memory", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_save = _FUNCTIONS["fst_run_save"] = _bind("fst_run_save", ctypes.c_int32, ctypes.c_void_p,
-        ctypes.c_char_p)
-_fst_run_resume = _FUNCTIONS["fst_run_resume"] = _bind("fst_run_resume", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_char_p)
 _fst_dpo_options_init = _FUNCTIONS["fst_dpo_options_init"] = _bind("fst_dpo_options_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dpo_create = _FUNCTIONS["fst_dpo_create"] = _bind("fst_dpo_create", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_void_p)
+_fst_dtype_size = _FUNCTIONS["fst_dtype_size"] = _bind("fst_dtype_size", ctypes.c_size_t,
+        ctypes.c_int32)
+_fst_dtype_name = _FUNCTIONS["fst_dtype_name"] = _bind("fst_dtype_name", ctypes.c_char_p,
+        ctypes.c_int32)
+_fst_model_config_init = _FUNCTIONS["fst_model_config_init"] = _bind("fst_model_config_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_config_set_family = _FUNCTIONS["fst_model_config_set_family"] = _bind("fst_model_config_set_family", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32)
+_fst_model_options_init = _FUNCTIONS["fst_model_options_init"] = _bind("fst_model_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_create = _FUNCTIONS["fst_model_create"] = _bind("fst_model_create", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_load = _FUNCTIONS["fst_model_load"] = _bind("fst_model_load", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_save = _FUNCTIONS["fst_model_save"] = _bind("fst_model_save", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
+_fst_model_destroy = _FUNCTIONS["fst_model_destroy"] = _bind("fst_model_destroy", None,
+        ctypes.c_void_p)
+_fst_model_copy = _FUNCTIONS["fst_model_copy"] = _bind("fst_model_copy", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_copy_weights = _FUNCTIONS["fst_model_copy_weights"] = _bind("fst_model_copy_weights",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_get_config = _FUNCTIONS["fst_model_get_config"] = _bind("fst_model_get_config",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_parameter_count = _FUNCTIONS["fst_model_parameter_count"] = _bind("fst_model_parameter_count", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_parameter_name = _FUNCTIONS["fst_model_parameter_name"] = _bind("fst_model_parameter_name", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_model_parameter = _FUNCTIONS["fst_model_parameter"] = _bind("fst_model_parameter",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_model_gradient = _FUNCTIONS["fst_model_gradient"] = _bind("fst_model_gradient", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_model_weights_changed = _FUNCTIONS["fst_model_weights_changed"] = _bind("fst_model_weights_changed", ctypes.c_int32, ctypes.c_void_p)
+_fst_head_options_init = _FUNCTIONS["fst_head_options_init"] = _bind("fst_head_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_add_head = _FUNCTIONS["fst_model_add_head"] = _bind("fst_model_add_head", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_head_count = _FUNCTIONS["fst_model_head_count"] = _bind("fst_model_head_count",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_get_head = _FUNCTIONS["fst_model_get_head"] = _bind("fst_model_get_head", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_zero_gradients = _FUNCTIONS["fst_model_zero_gradients"] = _bind("fst_model_zero_gradients", ctypes.c_int32, ctypes.c_void_p)
+_fst_model_set_trainable = _FUNCTIONS["fst_model_set_trainable"] = _bind("fst_model_set_trainable",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32)
+_fst_forward_options_init = _FUNCTIONS["fst_forward_options_init"] = _bind("fst_forward_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_reserve = _FUNCTIONS["fst_model_reserve"] = _bind("fst_model_reserve", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p)
+_fst_model_forward = _FUNCTIONS["fst_model_forward"] = _bind("fst_model_forward", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_model_output = _FUNCTIONS["fst_model_output"] = _bind("fst_model_output", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_loss_options_init = _FUNCTIONS["fst_loss_options_init"] = _bind("fst_loss_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_loss = _FUNCTIONS["fst_model_loss"] = _bind("fst_model_loss", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_add_gradient = _FUNCTIONS["fst_model_add_gradient"] = _bind("fst_model_add_gradient",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_model_backward = _FUNCTIONS["fst_model_backward"] = _bind("fst_model_backward", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_embed_options_init = _FUNCTIONS["fst_embed_options_init"] = _bind("fst_embed_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_embed = _FUNCTIONS["fst_model_embed"] = _bind("fst_model_embed", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_void_p)
 _fst_entities_create = _FUNCTIONS["fst_entities_create"] = _bind("fst_entities_create",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32,
         ctypes.c_int32, ctypes.c_void_p)
@@ -3602,62 +3763,6 @@ _fst_metrics_regression = _FUNCTIONS["fst_metrics_regression"] = _bind("fst_metr
 _fst_metrics_correlation = _FUNCTIONS["fst_metrics_correlation"] = _bind("fst_metrics_correlation",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
         ctypes.c_void_p, ctypes.c_void_p)
-_fst_dtype_size = _FUNCTIONS["fst_dtype_size"] = _bind("fst_dtype_size", ctypes.c_size_t,
-        ctypes.c_int32)
-_fst_dtype_name = _FUNCTIONS["fst_dtype_name"] = _bind("fst_dtype_name", ctypes.c_char_p,
-        ctypes.c_int32)
-_fst_model_config_init = _FUNCTIONS["fst_model_config_init"] = _bind("fst_model_config_init",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_model_config_set_family = _FUNCTIONS["fst_model_config_set_family"] = _bind("fst_model_config_set_family", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32)
-_fst_model_options_init = _FUNCTIONS["fst_model_options_init"] = _bind("fst_model_options_init",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_model_create = _FUNCTIONS["fst_model_create"] = _bind("fst_model_create", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_model_load = _FUNCTIONS["fst_model_load"] = _bind("fst_model_load", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_model_save = _FUNCTIONS["fst_model_save"] = _bind("fst_model_save", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)
-_fst_model_destroy = _FUNCTIONS["fst_model_destroy"] = _bind("fst_model_destroy", None,
-        ctypes.c_void_p)
-_fst_model_copy = _FUNCTIONS["fst_model_copy"] = _bind("fst_model_copy", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_model_copy_weights = _FUNCTIONS["fst_model_copy_weights"] = _bind("fst_model_copy_weights",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_model_get_config = _FUNCTIONS["fst_model_get_config"] = _bind("fst_model_get_config",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_model_parameter_count = _FUNCTIONS["fst_model_parameter_count"] = _bind("fst_model_parameter_count", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_model_parameter_name = _FUNCTIONS["fst_model_parameter_name"] = _bind("fst_model_parameter_name", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_fst_model_parameter = _FUNCTIONS["fst_model_parameter"] = _bind("fst_model_parameter",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_model_gradient = _FUNCTIONS["fst_model_gradient"] = _bind("fst_model_gradient", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_model_weights_changed = _FUNCTIONS["fst_model_weights_changed"] = _bind("fst_model_weights_changed", ctypes.c_int32, ctypes.c_void_p)
-_fst_head_options_init = _FUNCTIONS["fst_head_options_init"] = _bind("fst_head_options_init",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_model_add_head = _FUNCTIONS["fst_model_add_head"] = _bind("fst_model_add_head", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p)
-_fst_model_head_count = _FUNCTIONS["fst_model_head_count"] = _bind("fst_model_head_count",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_model_get_head = _FUNCTIONS["fst_model_get_head"] = _bind("fst_model_get_head", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
-_fst_model_zero_gradients = _FUNCTIONS["fst_model_zero_gradients"] = _bind("fst_model_zero_gradients", ctypes.c_int32, ctypes.c_void_p)
-_fst_model_set_trainable = _FUNCTIONS["fst_model_set_trainable"] = _bind("fst_model_set_trainable",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32)
-_fst_forward_options_init = _FUNCTIONS["fst_forward_options_init"] = _bind("fst_forward_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_model_reserve = _FUNCTIONS["fst_model_reserve"] = _bind("fst_model_reserve", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p)
-_fst_model_forward = _FUNCTIONS["fst_model_forward"] = _bind("fst_model_forward", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_model_output = _FUNCTIONS["fst_model_output"] = _bind("fst_model_output", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_loss_options_init = _FUNCTIONS["fst_loss_options_init"] = _bind("fst_loss_options_init",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_model_loss = _FUNCTIONS["fst_model_loss"] = _bind("fst_model_loss", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_model_add_gradient = _FUNCTIONS["fst_model_add_gradient"] = _bind("fst_model_add_gradient",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_model_backward = _FUNCTIONS["fst_model_backward"] = _bind("fst_model_backward", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 _fst_trajectories_init = _FUNCTIONS["fst_trajectories_init"] = _bind("fst_trajectories_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_gae_options_init = _FUNCTIONS["fst_gae_options_init"] = _bind("fst_gae_options_init",
@@ -5069,6 +5174,32 @@ class Model(Handle):
         gradient_view = _to_view(gradient)
         return _check(_fst_model_backward(self._pointer(), output, _reference(gradient_view)))
 
+    def embed(self, dataset, options=None, **fields):
+        """Embeds a dataset. Without dropout; memory is taken for the call.
+        dataset: examples of any kind, not packed.
+        options: NULL for defaults.
+        Returns embeddings: [capacity] [examples, D], D the model's width or the head's outputs; may
+            be NULL where capacity is 0.
+        Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL with count set, and nothing computed;
+            FST_ERR_NOT_FOUND for a head that the model does not have; FST_ERR_MISMATCH where model
+            and data do not fit each other; FST_ERR_STATE for data that is packed or has no
+            examples; FST_ERR_NUMERIC for embeddings that are not finite; FST_ERR_NO_MEMORY;
+            FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        options = _filled(EmbedOptions, options, fields)
+        _capacity = 256
+        _count = ctypes.c_int64()
+        while True:
+            embeddings_out = numpy.empty(_capacity, 'float32')
+            _status = _fst_model_embed(self._pointer(), _handle(Dataset, dataset),
+                    _reference(options), _address(embeddings_out), _capacity, ctypes.byref(_count))
+            if _status != ERR_BUFFER_TOO_SMALL:
+                break
+            _capacity = _count.value
+        _check(_status)
+        return embeddings_out[:_count.value]
+
 
 class Optimizer(Handle):
     """Parameter groups, moments, schedule, clipping.
@@ -5676,21 +5807,6 @@ def _chat_template_preset(kind):
 
 ChatTemplate.preset = staticmethod(_chat_template_preset)
 
-def _augment_options_simclr(self, size, strength):
-    """Fills the options as SimCLR has them (Chen et al., "A simple framework for contrastive learning
-        of visual representations", 2020, appendix A): crop, flip 0.5, jitter 0.8 with brightness,
-        contrast and saturation 0.8·strength and hue 0.2·strength, grey 0.2, blur 0.5.
-    size: sizeof *options.
-    strength: of the jitter, 0 … 2.5: the paper has 1 for ImageNet and 0.5 for CIFAR-10, which has
-        no blur either.
-    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
-    Since 0.1
-    """
-    return _check(_fst_augment_options_simclr(ctypes.byref(self), _index(size), float(strength)))
-
-
-AugmentOptions.simclr = _augment_options_simclr
-
 def _model_config_set_family(self, family):
     """Sets the switches (not the sizes) of a family, its backbone among them.
     family: FST_FAMILY_ value.
@@ -6195,6 +6311,21 @@ def _loss_infonce(context, anchors, candidates, examples, candidate_count, width
 
 Loss.infonce = staticmethod(_loss_infonce)
 
+def _augment_options_simclr(self, size, strength):
+    """Fills the options as SimCLR has them (Chen et al., "A simple framework for contrastive learning
+        of visual representations", 2020, appendix A): crop, flip 0.5, jitter 0.8 with brightness,
+        contrast and saturation 0.8·strength and hue 0.2·strength, grey 0.2, blur 0.5.
+    size: sizeof *options.
+    strength: of the jitter, 0 … 2.5: the paper has 1 for ImageNet and 0.5 for CIFAR-10, which has
+        no blur either.
+    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    return _check(_fst_augment_options_simclr(ctypes.byref(self), _index(size), float(strength)))
+
+
+AugmentOptions.simclr = _augment_options_simclr
+
 def _kl_controller_update(self, kl, samples):
     """Moves the coefficient (Ziegler et al., arXiv 1909.08593, section 2.2):
     e = clip(KL/target − 1, −0.2, 0.2) β ← β·(1 + e·min(1, samples/horizon))
@@ -6266,6 +6397,40 @@ def abi_version():
     return _result
 
 
+def contrastive_create(options=None, **fields):
+    """Makes a run of contrastive pretraining. It takes all memory of a step.
+    A step is fst_dataset_order of `rows` examples; for each chunk of them fst_dataset_collate (row
+        v + V·i of the chunk's batch is view v of its example i, V views), fst_model_forward with
+        dropout, number step·chunks + chunk as the dropout's step, the embeddings; the loss over all
+        of them; and, where there is more than one chunk, each forward once more with the same
+        masks, before its backward; then fst_optimizer_step.
+    Validation without labels is the training's loss over batches of `rows` in the dataset's order
+        (a rest smaller than that is left away), by pairs without dropout, by dropout with the same
+        masks each time. With labels it is the correlation of the two embeddings' cosine with the
+        label, without head and dropout, and the evaluation's score is −Spearman.
+    Metrics: "loss", "accuracy", "alignment", "uniformity" (fst_contrastive_loss), "learning_rate",
+        "gradient_norm", "clip_factor", "tokens" of the last step; "epoch", "spikes", "rollbacks" so
+        far; of the last evaluation "validation_loss" (with labels −Spearman), "validation_accuracy"
+        (without labels), "validation_alignment" (with labels: over the pairs with at least four
+        fifths of the greatest label, as SimCSE measures it), "validation_uniformity",
+        "validation_spearman", "validation_pearson" (with labels).
+    options: model and train are needed.
+    Returns run: the caller owns it.
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field; also for views by dropout of
+        a model without dropout, and for chunks of a model with batch norm); FST_ERR_NOT_FOUND for a
+        head that the model does not have; FST_ERR_MISMATCH where model, head, optimizer and data do
+        not fit each other; FST_ERR_STATE for data of another kind, or packed; FST_ERR_NO_MEMORY.
+    Since 0.1
+    """
+    options = _filled(ContrastiveOptions, options, fields)
+    run_out = ctypes.c_void_p()
+    _interruptible(options)
+    _keep = (options,)
+    with _guard(options):
+        _check(_fst_contrastive_create(_reference(options), ctypes.byref(run_out)))
+    return Run._adopt(run_out.value, _keep)
+
+
 def dpo_create(options=None, **fields):
     """Makes a run that trains a causal language model on preferences. It takes all memory of a step.
     A step reads rows·accumulation examples, a pair of answers each. Of an example with more than
@@ -6303,6 +6468,29 @@ def dpo_create(options=None, **fields):
     with _guard(options):
         _check(_fst_dpo_create(_reference(options), ctypes.byref(run_out)))
     return Run._adopt(run_out.value, _keep)
+
+
+def dtype_size(dtype):
+    """Bytes of one element.
+    dtype: FST_F32 … FST_BOOL.
+    Returns 0 for any other value.
+    Since 0.1
+    """
+    _result = _fst_dtype_size(_index(dtype))
+    _raise_pending()
+    return _result
+
+
+def dtype_name(dtype):
+    """Name as safetensors writes it: "F32", "BF16", …
+    dtype: FST_F32 … FST_BOOL.
+    Returns static text, "unknown" for any other value.
+    Since 0.1
+    """
+    _result = _fst_dtype_name(_index(dtype))
+    _raise_pending()
+    _result = _to_text(_result)
+    return _result
 
 
 def mask_tokens(context, ids, rows, length, draw, masked, targets, options=None, **fields):
@@ -6432,29 +6620,6 @@ def metrics_correlation(context, x, y):
     _check(_fst_metrics_correlation(_handle(Context, context), _address(x), _address(y),
             0 if x is None else x.size, ctypes.byref(pearson_out), ctypes.byref(spearman_out)))
     return pearson_out.value, spearman_out.value
-
-
-def dtype_size(dtype):
-    """Bytes of one element.
-    dtype: FST_F32 … FST_BOOL.
-    Returns 0 for any other value.
-    Since 0.1
-    """
-    _result = _fst_dtype_size(_index(dtype))
-    _raise_pending()
-    return _result
-
-
-def dtype_name(dtype):
-    """Name as safetensors writes it: "F32", "BF16", …
-    dtype: FST_F32 … FST_BOOL.
-    Returns static text, "unknown" for any other value.
-    Since 0.1
-    """
-    _result = _fst_dtype_name(_index(dtype))
-    _raise_pending()
-    _result = _to_text(_result)
-    return _result
 
 
 def advantages_gae(layout, rewards, values, final_values, terminated, truncated, truncation_values,
