@@ -1,6 +1,7 @@
 /*
- * Stage two: supervised finetuning, on conversations (the model learns to write the answers) or on
- * labelled texts (a head of the model learns to tell their labels).
+ * Stage two: supervised finetuning, on conversations (the model learns to write the answers), on
+ * labelled texts (a head of the model learns to tell their labels), or on words with tags (a head learns
+ * to tell each word's).
  *
  * What trains is the model's and the optimizer's matter, not the run's: everything, or what
  * fst_model_set_trainable leaves; at a learning rate that falls with depth by layer_decay of
@@ -11,6 +12,7 @@
 #ifndef FOURSTAGE_SFT_H
 #define FOURSTAGE_SFT_H
 
+#include "fourstage/entities.h"
 #include "fourstage/run.h"
 
 #ifdef __cplusplus
@@ -29,10 +31,10 @@ typedef struct fst_sft_options {
     /** Made for this model; kept alive by the run. NULL (default): AdamW with the defaults of
      *  fst_optimizer_options. */
     fst_optimizer *optimizer;
-    const fst_dataset *train;   /**< packed conversations, or labelled; kept alive by the run */
+    const fst_dataset *train;   /**< packed conversations, labelled, or words with tags; kept alive by the run */
     const fst_dataset *validation; /**< of the same kind; NULL (default): none */
     const fst_run_options *run; /**< read during create; NULL (default): defaults */
-    const char *head;           /**< labelled: name of a sequence head of the model; else NULL (default) */
+    const char *head;           /**< labelled: name of a sequence head of the model; words with tags: of a token head; else NULL (default) */
     int64_t rows;               /**< rows or examples of a micro-batch; default 8 */
     int64_t accumulation;       /**< micro-batches of a step; default 1. The gradient is that of one batch of rows·accumulation, normalised by all its targets or labels */
     int64_t evaluation_rows;    /**< first rows or examples of validation to evaluate on; 0 (default): all */
@@ -56,6 +58,8 @@ typedef struct fst_sft_options {
      *  understanding by generative pre-training", 2018, section 3.2, which uses 0.5); default 0. Not in
      *  evaluations. */
     double language_modelling;
+    int32_t tag_scheme;         /**< words with tags: FST_TAGS_ value (entities.h) that the strict figures go by; default FST_TAGS_AUTO */
+    int32_t reserved2;          /**< 0 */
 } fst_sft_options;
 
 /** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
@@ -86,7 +90,20 @@ FST_API fst_status fst_sft_options_init(fst_sft_options *options, size_t size);
  * "validation_mae", "validation_pearson", "validation_spearman" (fst_regression_metrics; correlations
  * are means over the outputs).
  *
- * @param options model and train are needed; labelled: head too.
+ * Words with tags (words.h): as labelled, with the output of a token head of as many outputs as there are
+ * tags, and fst_loss_classes over all its rows, whose labels are the classes that fst_dataset_collate
+ * gives as targets, NaN where that is FST_IGNORE; weights 1 / (ids of the whole step that carry a class,
+ * or the class weights of these).
+ *
+ * Metrics of such runs: "loss", "accuracy" (of the ids with a class), "learning_rate", "gradient_norm",
+ * "clip_factor", "labels", "tokens" of the last step; "epoch", "spikes", "rollbacks" so far; of the last
+ * evaluation "validation_loss" (of the ids with a class, without class weights), "validation_accuracy" (of
+ * words) and of entities, NaN where the tags name none: "validation_f1", "validation_precision",
+ * "validation_recall", counted as conlleval does; "validation_f1_strict", "validation_precision_strict",
+ * "validation_recall_strict", by the scheme, NaN where it is not known. A word is told by its first id;
+ * words without one, and those cut away, are left out.
+ *
+ * @param options model and train are needed; labelled and words with tags: head too.
  * @param run out: the caller owns it.
  * @return FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field, or the label that the objective
  *         does not allow); FST_ERR_NOT_FOUND for a head that the model does not have;
@@ -97,8 +114,9 @@ FST_API fst_status fst_sft_options_init(fst_sft_options *options, size_t size);
 FST_API fst_status fst_sft_create(const fst_sft_options *options, fst_run **run);
 
 /**
- * The counts behind the last evaluation of a labelled run, for fst_metrics_classes and for printing:
- * of FST_SFT_CROSS_ENTROPY [classes, classes], row of the label, column of the prediction; of
+ * The counts behind the last evaluation of a labelled run or one on words with tags, for
+ * fst_metrics_classes and for printing: of FST_SFT_CROSS_ENTROPY and of words with tags
+ * [classes, classes], row of the label, column of the prediction; of
  * FST_SFT_BINARY [outputs, 2, 2] as fst_metrics_labels gives it.
  *
  * @param run made by fst_sft_create.
@@ -112,6 +130,38 @@ FST_API fst_status fst_sft_create(const fst_sft_options *options, fst_run **run)
  */
 FST_API fst_status fst_sft_confusion(const fst_run *run, int64_t *counts, int64_t capacity,
                                      int64_t *count);
+
+/**
+ * The entities of the last evaluation of a run on words with tags, for a table by type.
+ *
+ * @param run made by fst_sft_create.
+ * @param strict 1: by the scheme; 0: as conlleval counts.
+ * @param entities out: a counter with these counts; the caller owns it.
+ * @return FST_OK; FST_ERR_STATE before the first evaluation since create or resume, for a run of another
+ *         kind, and where the tags name no entities or are of no known scheme; FST_ERR_INVALID_ARGUMENT;
+ *         FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_sft_entities(const fst_run *run, int32_t strict, fst_entities **entities);
+
+/**
+ * What a token head says of each word: the class of the largest output for its first id. Without dropout;
+ * memory is taken for the call.
+ *
+ * @param model the model.
+ * @param head name of a token head.
+ * @param dataset of kind FST_EXAMPLES_TOKENS; its tags are not read.
+ * @param rows examples of a batch, at least 1.
+ * @param tags [capacity] out: a class for each word that the dataset, or the one it was split from, was
+ *        made of, in their order; FST_IGNORE for words that are in no example, were cut away, or of which
+ *        the tokenizer leaves nothing; may be NULL where capacity is 0.
+ * @param capacity words that fit.
+ * @param count out: fst_words_info.words.
+ * @return as fst_sft_predict.
+ * @since 0.1
+ */
+FST_API fst_status fst_sft_tag(fst_model *model, const char *head, const fst_dataset *dataset,
+                               int64_t rows, int32_t *tags, int64_t capacity, int64_t *count);
 
 /**
  * What a sequence head says of each example: its outputs, which are logits where it was trained with

@@ -55,3 +55,31 @@ fst_status fst_sft_predict(fst_model *model, const char *head, const fst_dataset
     return status ? status
                   : fst__sft_predict(model, head, dataset, rows, values, capacity, count);
 }
+
+fst_status fst_sft_entities(const fst_run *run, int32_t strict, fst_entities **entities)
+{
+    fst_status status = fst__check_pointer(run, "fst_sft_entities", "run");
+    if (!status)
+        status = fst__check_pointer(entities, "fst_sft_entities", "entities");
+    if (!status && strict != 0 && strict != 1)
+        status = fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_sft_entities: strict is %d, expected 0 or 1",
+                           (int)strict);
+    return status ? status : fst__sft_entities(run, strict, entities);
+}
+
+fst_status fst_sft_tag(fst_model *model, const char *head, const fst_dataset *dataset, int64_t rows,
+                       int32_t *tags, int64_t capacity, int64_t *count)
+{
+    fst_status status = fst__check_pointer(model, "fst_sft_tag", "model");
+    if (!status)
+        status = fst__check_pointer(head, "fst_sft_tag", "head");
+    if (!status)
+        status = fst__check_pointer(dataset, "fst_sft_tag", "dataset");
+    if (!status)
+        status = fst__check_pointer(count, "fst_sft_tag", "count");
+    if (!status && capacity < 0)
+        status = fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_sft_tag: capacity is negative");
+    if (!status && capacity > 0)
+        status = fst__check_pointer(tags, "fst_sft_tag", "tags");
+    return status ? status : fst__sft_tag(model, head, dataset, rows, tags, capacity, count);
+}

@@ -4,6 +4,7 @@
 #include "data/examples.h"
 #include "stages/language/language.h"
 #include "stages/sft/labelled.h"
+#include "stages/sft/tagging.h"
 
 #include <string.h>
 
@@ -59,10 +60,10 @@ static const fst__stage conversations = {
     .destroy = fst__language_destroy,
 };
 
-static bool are_conversations(const fst_dataset *dataset)
+static bool are(const fst_dataset *dataset, int32_t kind)
 {
     const fst__examples *examples = dataset->documents->examples;
-    return examples && examples->kind == FST_EXAMPLES_CONVERSATIONS;
+    return examples && examples->kind == kind;
 }
 
 /* What belongs to labelled data only. */
@@ -78,7 +79,7 @@ static fst_status check_conversations(const fst_sft_options *o)
         return fst__fail(FST_ERR_INVALID_ARGUMENT,
                          "fst_sft_options.%s goes with labelled data, train holds conversations",
                          field);
-    if (o->validation && !are_conversations(o->validation))
+    if (o->validation && !are(o->validation, FST_EXAMPLES_CONVERSATIONS))
         return fst__fail(FST_ERR_STATE,
                          "fst_sft_options.validation holds no conversations, train does");
     return FST_OK;
@@ -120,25 +121,51 @@ fst_status fst__sft_create(const fst_sft_options *options, const fst_run_options
         return fst__fail(FST_ERR_STATE,
                          "fst_sft_options.train holds plain documents; fst_pretrain_create trains on "
                          "these, conversations and labelled texts are in examples.h");
-    return are_conversations(options->train) ? create_conversations(options, run_options, out)
-                                             : fst__labelled_create(options, run_options, out);
+    if (options->reserved2 != 0)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_sft_options.reserved2: expected 0");
+    if (are(options->train, FST_EXAMPLES_TOKENS))
+        return fst__tagging_create(options, run_options, out);
+    if (options->tag_scheme != FST_TAGS_AUTO)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "fst_sft_options.tag_scheme goes with words with tags, train has none");
+    return are(options->train, FST_EXAMPLES_CONVERSATIONS)
+               ? create_conversations(options, run_options, out)
+               : fst__labelled_create(options, run_options, out);
+}
+
+/* The run's own counts; NULL in *counts: not evaluated yet. */
+static fst_status find_confusion(const fst_run *run, const int64_t **counts, int64_t *count)
+{
+    if (run->stage == &fst__tagging_stage) {
+        const fst__tagging *tagging = fst__tagging_of(run);
+        *count = tagging->classes * tagging->classes;
+        *counts = tagging->evaluated ? tagging->confusion : NULL;
+        return FST_OK;
+    }
+    if (run->stage != &fst__labelled_stage)
+        return fst__fail(FST_ERR_STATE, "fst_sft_confusion: the run has no labels to count");
+    const fst__labelled *labelled = fst__labelled_of(run);
+    *count = fst__labelled_confusion_count(labelled);
+    if (*count == 0)
+        return fst__fail(FST_ERR_STATE, "fst_sft_confusion: the labels are numbers, see the metrics");
+    *counts = labelled->evaluated ? labelled->confusion : NULL;
+    return FST_OK;
 }
 
 fst_status fst__sft_confusion(const fst_run *run, int64_t *counts, int64_t capacity, int64_t *count)
 {
-    if (run->stage != &fst__labelled_stage)
-        return fst__fail(FST_ERR_STATE, "fst_sft_confusion: the run has no labels to count");
-    const fst__labelled *labelled = fst__labelled_of(run);
-    int64_t needed = fst__labelled_confusion_count(labelled);
-    if (needed == 0)
-        return fst__fail(FST_ERR_STATE, "fst_sft_confusion: the labels are numbers, see the metrics");
-    if (!labelled->evaluated)
+    const int64_t *found = NULL;
+    int64_t needed = 0;
+    fst_status status = find_confusion(run, &found, &needed);
+    if (status)
+        return status;
+    if (!found)
         return fst__fail(FST_ERR_STATE, "fst_sft_confusion: the run was not evaluated yet");
     *count = needed;
     if (capacity < needed)
         return fst__fail(FST_ERR_BUFFER_TOO_SMALL,
                          "fst_sft_confusion: capacity is %lld, there are %lld counts",
                          (long long)capacity, (long long)needed);
-    memcpy(counts, labelled->confusion, (size_t)needed * sizeof *counts);
+    memcpy(counts, found, (size_t)needed * sizeof *counts);
     return FST_OK;
 }

@@ -17,6 +17,10 @@ fst_status fst__sft_confusion(const fst_run *run, int64_t *counts, int64_t capac
 fst_status fst__sft_predict(fst_model *model, const char *head, const fst_dataset *dataset,
                             int64_t rows, fst__real *outputs, int64_t capacity, int64_t *count);
 
+fst_status fst__sft_tag(fst_model *model, const char *head, const fst_dataset *dataset, int64_t rows,
+                        int32_t *tags, int64_t capacity, int64_t *count);
+fst_status fst__sft_entities(const fst_run *run, bool strict, fst_entities **entities);
+
 /* The options of its steps. */
 fst__steps_options fst__sft_steps(const fst_sft_options *options);
 
