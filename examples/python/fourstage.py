@@ -3221,10 +3221,11 @@ class SftOptions(Struct):
     model: what is trained; kept alive by the run
     optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults
         of fst_optimizer_options.
-    train: packed conversations, or labelled; kept alive by the run
+    train: packed conversations, labelled, or words with tags; kept alive by the run
     validation: of the same kind; NULL (default): none
     run: read during create; NULL (default): defaults
-    head: labelled: name of a sequence head of the model; else NULL (default)
+    head: labelled: name of a sequence head of the model; words with tags: of a token head; else
+        NULL (default)
     rows: rows or examples of a micro-batch; default 8
     accumulation: micro-batches of a step; default 1. The gradient is that of one batch of
         rows·accumulation, normalised by all its targets or labels
@@ -3253,6 +3254,9 @@ class SftOptions(Struct):
         the objective, so that the trunk goes on modelling language and overfits less (Radford et
         al., "Improving language understanding by generative pre-training", 2018, section 3.2, which
         uses 0.5); default 0. Not in evaluations.
+    tag_scheme: words with tags: FST_TAGS_ value (entities.h) that the strict figures go by; default
+        FST_TAGS_AUTO
+    reserved2: 0
     """
     _init_ = "fst_sft_options_init"
     _fields_ = [
@@ -3282,6 +3286,8 @@ class SftOptions(Struct):
         ("spike_patience", ctypes.c_int64),
         ("spike_rollbacks", ctypes.c_int64),
         ("language_modelling", ctypes.c_double),
+        ("tag_scheme", ctypes.c_int32),
+        ("reserved2", ctypes.c_int32),
     ]
     _kinds_ = dict(_fields_)
 
@@ -3902,6 +3908,11 @@ _fst_sft_create = _FUNCTIONS["fst_sft_create"] = _bind("fst_sft_create", ctypes.
         ctypes.c_void_p, ctypes.c_void_p)
 _fst_sft_confusion = _FUNCTIONS["fst_sft_confusion"] = _bind("fst_sft_confusion", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_sft_entities = _FUNCTIONS["fst_sft_entities"] = _bind("fst_sft_entities", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p)
+_fst_sft_tag = _FUNCTIONS["fst_sft_tag"] = _bind("fst_sft_tag", ctypes.c_int32, ctypes.c_void_p,
+        ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_void_p)
 _fst_sft_predict = _FUNCTIONS["fst_sft_predict"] = _bind("fst_sft_predict", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
         ctypes.c_int64, ctypes.c_void_p)
@@ -6920,7 +6931,19 @@ def sft_create(options=None, **fields):
         "validation_subset_accuracy" (fst_label_metrics); "validation_rmse", "validation_mae",
         "validation_pearson", "validation_spearman" (fst_regression_metrics; correlations are means
         over the outputs).
-    options: model and train are needed; labelled: head too.
+    Words with tags (words.h): as labelled, with the output of a token head of as many outputs as
+        there are tags, and fst_loss_classes over all its rows, whose labels are the classes that
+        fst_dataset_collate gives as targets, NaN where that is FST_IGNORE; weights 1 / (ids of the
+        whole step that carry a class, or the class weights of these).
+    Metrics of such runs: "loss", "accuracy" (of the ids with a class), "learning_rate",
+        "gradient_norm", "clip_factor", "labels", "tokens" of the last step; "epoch", "spikes",
+        "rollbacks" so far; of the last evaluation "validation_loss" (of the ids with a class,
+        without class weights), "validation_accuracy" (of words) and of entities, NaN where the tags
+        name none: "validation_f1", "validation_precision", "validation_recall", counted as
+        conlleval does; "validation_f1_strict", "validation_precision_strict",
+        "validation_recall_strict", by the scheme, NaN where it is not known. A word is told by its
+        first id; words without one, and those cut away, are left out.
+    options: model and train are needed; labelled and words with tags: head too.
     Returns run: the caller owns it.
     Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field, or the label that the
         objective does not allow); FST_ERR_NOT_FOUND for a head that the model does not have;
@@ -6938,9 +6961,10 @@ def sft_create(options=None, **fields):
 
 
 def sft_confusion(run):
-    """The counts behind the last evaluation of a labelled run, for fst_metrics_classes and for
-        printing: of FST_SFT_CROSS_ENTROPY [classes, classes], row of the label, column of the
-        prediction; of FST_SFT_BINARY [outputs, 2, 2] as fst_metrics_labels gives it.
+    """The counts behind the last evaluation of a labelled run or one on words with tags, for
+        fst_metrics_classes and for printing: of FST_SFT_CROSS_ENTROPY and of words with tags
+        [classes, classes], row of the label, column of the prediction; of FST_SFT_BINARY [outputs,
+        2, 2] as fst_metrics_labels gives it.
     run: made by fst_sft_create.
     Returns counts: [capacity] may be NULL where capacity is 0.
     Status: FST_OK; FST_ERR_BUFFER_TOO_SMALL with count set; FST_ERR_STATE before the first
@@ -6959,6 +6983,50 @@ def sft_confusion(run):
         _capacity = _count.value
     _check(_status)
     return counts_out[:_count.value]
+
+
+def sft_entities(run, strict):
+    """The entities of the last evaluation of a run on words with tags, for a table by type.
+    run: made by fst_sft_create.
+    strict: 1: by the scheme; 0: as conlleval counts.
+    Returns entities: a counter with these counts; the caller owns it.
+    Status: FST_OK; FST_ERR_STATE before the first evaluation since create or resume, for a run of
+        another kind, and where the tags name no entities or are of no known scheme;
+        FST_ERR_INVALID_ARGUMENT; FST_ERR_NO_MEMORY.
+    Since 0.1
+    """
+    entities_out = ctypes.c_void_p()
+    _keep = (run,)
+    with _guard(run):
+        _check(_fst_sft_entities(_handle(Run, run), _index(strict), ctypes.byref(entities_out)))
+    return Entities._adopt(entities_out.value, _keep)
+
+
+def sft_tag(model, head, dataset, rows):
+    """What a token head says of each word: the class of the largest output for its first id. Without
+        dropout; memory is taken for the call.
+    model: the model.
+    head: name of a token head.
+    dataset: of kind FST_EXAMPLES_TOKENS; its tags are not read.
+    rows: examples of a batch, at least 1.
+    Returns tags: [capacity] a class for each word that the dataset, or the one it was split from,
+        was made of, in their order; FST_IGNORE for words that are in no example, were cut away, or
+        of which the tokenizer leaves nothing; may be NULL where capacity is 0.
+    Status: as fst_sft_predict.
+    Since 0.1
+    """
+    head = _text(head)
+    _capacity = 256
+    _count = ctypes.c_int64()
+    while True:
+        tags_out = numpy.empty(_capacity, 'int32')
+        _status = _fst_sft_tag(_handle(Model, model), head, _handle(Dataset, dataset), _index(rows),
+                _address(tags_out), _capacity, ctypes.byref(_count))
+        if _status != ERR_BUFFER_TOO_SMALL:
+            break
+        _capacity = _count.value
+    _check(_status)
+    return tags_out[:_count.value]
 
 
 def sft_predict(model, head, dataset, rows):
