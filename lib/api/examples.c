@@ -230,7 +230,6 @@ fst_status fst_dataset_select(const fst_dataset *dataset, const int64_t *indices
     return status ? status : fst__examples_select(dataset, indices, count, selected);
 }
 
-/* In the library that computes in double the labels are floats too: they are the dataset's. */
 fst_status fst_dataset_read_labels(const fst_dataset *dataset, const int64_t *indices, int64_t count,
                                    float *labels)
 {

@@ -162,7 +162,6 @@ static fst_status check_indices(const fst_dataset *dataset, const int64_t *indic
     return FST_OK;
 }
 
-/* In the library that computes in double the images are doubles. */
 fst_status fst_dataset_read_images(const fst_dataset *dataset, const int64_t *indices, int64_t count,
                                    const fst_augment_options *augment, int64_t draw, float *images)
 {
@@ -188,8 +187,7 @@ fst_status fst_dataset_read_images(const fst_dataset *dataset, const int64_t *in
         status = fst__augmenter_open(dataset, &ours, "fst_augment_options", &augmenter);
     if (status)
         return status;
-    void *values = images;
-    fst__augmenter_read(augmenter, dataset, indices, count, true, draw, values);
+    fst__augmenter_read(augmenter, dataset, indices, count, true, draw, images);
     fst__augmenter_close(augmenter);
     return FST_OK;
 }

@@ -19,7 +19,7 @@ struct fst__augmenter {
     fst__augment_space *spaces; /* [workers] */
     float *room;                /* of all of them */
     fst__image_scale scale;
-    fst__real table[FST__IMAGE_CHANNELS][BYTES]; /* a byte, normalised */
+    float table[FST__IMAGE_CHANNELS][BYTES]; /* a byte, normalised */
 };
 
 fst_augment_options fst__augment_defaults(void)
@@ -141,7 +141,7 @@ static void fill_table(fst__augmenter *a)
     for (int32_t c = 0; c < FST__IMAGE_CHANNELS; ++c)
         for (int value = 0; value < BYTES; ++value)
             a->table[c][value] =
-                (fst__real)((value / 255.0 - a->scale.mean[c]) / a->scale.std[c]);
+                (float)((value / 255.0 - a->scale.mean[c]) / a->scale.std[c]);
 }
 
 /* Floats of one worker, each part a multiple of 16. */
@@ -253,25 +253,25 @@ typedef struct reading {
     const int64_t *indices;
     int64_t draw;
     bool augment;
-    fst__real *result;
+    float *result;
 } reading;
 
-static void read_plain(const fst__augmenter *a, const void *image, fst__real *result)
+static void read_plain(const fst__augmenter *a, const void *image, float *result)
 {
     int64_t area = (int64_t)a->shape.height * a->shape.width;
     for (int32_t c = 0; c < a->shape.channels; ++c) {
-        const fst__real *table = a->table[c];
+        const float *table = a->table[c];
         double mean = a->scale.mean[c], scale = 1 / a->scale.std[c];
-        fst__real *to = result + c * area;
+        float *to = result + c * area;
         for (int64_t i = 0; i < area; ++i)
             to[i] = a->shape.type == FST_PIXELS_U8
                         ? table[((const uint8_t *)image)[c * area + i]]
-                        : (fst__real)(((double)((const float *)image)[c * area + i] - mean) * scale);
+                        : (float)(((double)((const float *)image)[c * area + i] - mean) * scale);
     }
 }
 
 static void read_augmented(const fst__augmenter *a, const void *image, int64_t draw,
-                           fst__augment_space *space, fst__real *result)
+                           fst__augment_space *space, float *result)
 {
     const fst__image_shape *shape = &a->shape;
     int64_t area = (int64_t)shape->height * shape->width, values = shape->channels * area;
@@ -287,7 +287,7 @@ static void read_augmented(const fst__augmenter *a, const void *image, int64_t d
     for (int32_t c = 0; c < shape->channels; ++c) {
         float mean = (float)a->scale.mean[c], scale = (float)(1 / a->scale.std[c]);
         for (int64_t i = c * area; i < (c + 1) * area; ++i)
-            result[i] = (fst__real)((space->image[i] - mean) * scale);
+            result[i] = (float)((space->image[i] - mean) * scale);
     }
 }
 
@@ -295,7 +295,7 @@ static void read_one(void *context, int64_t index, int32_t worker)
 {
     const reading *r = context;
     const void *image = fst__images_at(r->images, r->indices[index]);
-    fst__real *result = r->result + index * fst__image_values(&r->augmenter->shape);
+    float *result = r->result + index * fst__image_values(&r->augmenter->shape);
     if (r->augment)
         read_augmented(r->augmenter, image, r->draw + index, &r->augmenter->spaces[worker], result);
     else
@@ -304,7 +304,7 @@ static void read_one(void *context, int64_t index, int32_t worker)
 
 void fst__augmenter_read(fst__augmenter *augmenter, const fst_dataset *dataset,
                          const int64_t *indices, int64_t count, bool augment, int64_t draw,
-                         fst__real *images)
+                         float *images)
 {
     reading r = {augmenter, fst__images_of(dataset), indices, draw, augment && augmenter->augments,
                  images};

@@ -6,7 +6,6 @@
 #define FST_DATA_AUGMENT_H
 
 #include "data/images.h"
-#include "tensor/real.h"
 
 enum { FST__JITTER_BRIGHTNESS, FST__JITTER_CONTRAST, FST__JITTER_SATURATION, FST__JITTER_HUE, FST__JITTERS };
 
@@ -59,7 +58,7 @@ int64_t fst__augmenter_bytes(const fst__augmenter *augmenter);
  * augment false: only the scale. One call at a time. */
 void fst__augmenter_read(fst__augmenter *augmenter, const fst_dataset *dataset,
                          const int64_t *indices, int64_t count, bool augment, int64_t draw,
-                         fst__real *images);
+                         float *images);
 
 /* FNV-1a over what decides the images: for checkpoints. */
 uint64_t fst__augmenter_checksum(const fst__augmenter *augmenter);

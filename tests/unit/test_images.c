@@ -280,7 +280,7 @@ START_TEST(test_steady)
     REQUIRE(fst__augmenter_open(dataset, &options, "options", &augmenter));
     int64_t before = tiny_allocations(context);
     for (int i = 0; i < 50; ++i)
-        fst__augmenter_read(augmenter, dataset, indices, 4, true, 4 * i, (void *)images);
+        fst__augmenter_read(augmenter, dataset, indices, 4, true, 4 * i, images);
     ck_assert_int_eq(tiny_allocations(context), before);
     fst__augmenter_close(augmenter);
     fst_dataset_destroy(dataset);
