@@ -62,8 +62,8 @@ FST_API fst_status fst_image_options_init(fst_image_options *options, size_t siz
  * @param channels 1 or 3.
  * @param height 1 … 32768.
  * @param width 1 … 32768.
- * @param labels [images, label_count] finite, or NaN: missing; copied; NULL: none.
- * @param label_count labels of an image, at least 1; not read where labels is NULL.
+ * @param labels [images, per_image] finite, or NaN: missing; copied; NULL: none.
+ * @param per_image labels of an image, at least 1; not read where labels is NULL.
  * @param options NULL for defaults.
  * @param dataset out: the caller owns it.
  * @return FST_OK; FST_ERR_INVALID_ARGUMENT, with the index of the first number refused;
@@ -72,7 +72,7 @@ FST_API fst_status fst_image_options_init(fst_image_options *options, size_t siz
  */
 FST_API fst_status fst_dataset_from_images(fst_context *context, const void *pixels, int64_t images,
                                            int32_t channels, int32_t height, int32_t width,
-                                           const float *labels, int64_t label_count,
+                                           const float *labels, int64_t per_image,
                                            const fst_image_options *options, fst_dataset **dataset);
 
 /**

@@ -1,10 +1,11 @@
 /*
  * Stage two: supervised finetuning, on conversations (the model learns to write the answers), on
- * labelled texts (a head of the model learns to tell their labels), or on words with tags (a head learns
+ * labelled texts or images (a head of the model learns to tell their labels), or on words with tags (a head learns
  * to tell each word's).
  *
  * What trains is the model's and the optimizer's matter, not the run's: everything, or what
- * fst_model_set_trainable leaves; at a learning rate that falls with depth by layer_decay of
+ * fst_model_set_trainable leaves (a head over a frozen trunk is a linear probe, in which a batch norm uses
+ * its running statistics); at a learning rate that falls with depth by layer_decay of
  * fst_optimizer_options; or an adapter, see adapter.h.
  *
  * Threads: see run.h.
@@ -13,6 +14,7 @@
 #define FOURSTAGE_SFT_H
 
 #include "fourstage/entities.h"
+#include "fourstage/images.h"
 #include "fourstage/run.h"
 
 #ifdef __cplusplus
@@ -60,6 +62,9 @@ typedef struct fst_sft_options {
     double language_modelling;
     int32_t tag_scheme;         /**< words with tags: FST_TAGS_ value (entities.h) that the strict figures go by; default FST_TAGS_AUTO */
     int32_t reserved2;          /**< 0 */
+    /** Images: done to them in training only; its mean and std, or the training data's, in evaluations too.
+     *  Read during create. NULL (default): nothing but the data's mean and std. */
+    const fst_augment_options *augment;
 } fst_sft_options;
 
 /** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
@@ -81,6 +86,10 @@ FST_API fst_status fst_sft_options_init(fst_sft_options *options, size_t size);
  * fst_model_backward; a step ends with fst_optimizer_step. A loop of the caller's own that does the
  * same gets the same bits. Labels that are missing (NaN) add nothing.
  *
+ * Images with labels (images.h) likewise: instead of collating, fst_dataset_read_images with `augment`, where
+ * image i of micro-batch n has draw n·rows + i; the batch has images and no ids. In "tokens" an image counts
+ * as one.
+ *
  * Metrics of labelled runs: "loss" (of the labels), "language_loss" (mean cross entropy of the texts' tokens;
  * NaN where language_modelling is 0), "accuracy" (NaN for FST_SFT_MSE), "learning_rate", "gradient_norm",
  * "clip_factor", "labels", "tokens" of the last step; "epoch", "spikes", "rollbacks" so far; of the last
@@ -88,7 +97,8 @@ FST_API fst_status fst_sft_options_init(fst_sft_options *options, size_t size);
  * "validation_accuracy", "validation_f1_macro", "validation_f1_micro", "validation_mcc" (see
  * fst_class_metrics); "validation_subset_accuracy" (fst_label_metrics); "validation_rmse",
  * "validation_mae", "validation_pearson", "validation_spearman" (fst_regression_metrics; correlations
- * are means over the outputs).
+ * are means over the outputs); "validation_top5_accuracy", the share of labels among the five largest
+ * outputs, NaN of fewer than five classes.
  *
  * Words with tags (words.h): as labelled, with the output of a token head of as many outputs as there are
  * tags, and fst_loss_classes over all its rows, whose labels are the classes that fst_dataset_collate
@@ -169,7 +179,8 @@ FST_API fst_status fst_sft_tag(fst_model *model, const char *head, const fst_dat
  *
  * @param model the model.
  * @param head name of a sequence head.
- * @param dataset examples of any kind, not packed; their first sequences are read.
+ * @param dataset examples of any kind, not packed; their first sequences are read, or their images with the
+ *        dataset's own mean and std.
  * @param rows examples of a batch, at least 1.
  * @param outputs [capacity] out: the head's K outputs for each example, [examples, K]; may be NULL where
  *        capacity is 0.

@@ -35,7 +35,7 @@ static fst_status overlay(const fst_image_options *options, fst_image_options *o
 
 fst_status fst_dataset_from_images(fst_context *context, const void *pixels, int64_t images,
                                    int32_t channels, int32_t height, int32_t width,
-                                   const float *labels, int64_t label_count,
+                                   const float *labels, int64_t per_image,
                                    const fst_image_options *options, fst_dataset **dataset)
 {
     static const char function[] = "fst_dataset_from_images";
@@ -54,14 +54,14 @@ fst_status fst_dataset_from_images(fst_context *context, const void *pixels, int
                            "%s: channels is %d, height is %d, width is %d; expected 1 or 3, and sides "
                            "of 1 … %d",
                            function, channels, height, width, FST__IMAGE_MAX_SIDE);
-    if (!status && labels && (label_count < 1 || label_count > INT64_MAX / images))
+    if (!status && labels && (per_image < 1 || per_image > INT64_MAX / images))
         status = fst__fail(FST_ERR_INVALID_ARGUMENT,
-                           "%s: label_count is %" PRId64 ", expected at least 1", function, label_count);
+                           "%s: per_image is %" PRId64 ", expected at least 1", function, per_image);
     if (!status)
         status = overlay(options, &ours);
     return status ? status
                   : fst__dataset_from_images(context, pixels, images, channels, height, width, labels,
-                                             label_count, &ours, dataset);
+                                             per_image, &ours, dataset);
 }
 
 fst_status fst_dataset_load_idx(fst_context *context, const char *images, const char *labels,

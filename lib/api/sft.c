@@ -2,6 +2,7 @@
 
 #include "api/check.h"
 #include "base/options.h"
+#include "data/augment.h"
 #include "stages/sft/sft.h"
 
 fst_status fst_sft_options_init(fst_sft_options *options, size_t size)
@@ -17,10 +18,15 @@ fst_status fst_sft_create(const fst_sft_options *options, fst_run **run)
         status = fst__check_pointer(run, "fst_sft_create", "run");
     fst_sft_options ours = fst__sft_defaults();
     fst_run_options common = fst__run_defaults();
+    fst_augment_options augment = fst__augment_defaults();
     if (!status)
         status = fst__options_overlay(&ours, sizeof ours, options, "fst_sft_options");
     if (!status)
         status = fst__options_overlay(&common, sizeof common, ours.run, "fst_run_options");
+    if (!status && ours.augment) {
+        status = fst__options_overlay(&augment, sizeof augment, ours.augment, "fst_augment_options");
+        ours.augment = &augment;
+    }
     return status ? status : fst__sft_create(&ours, &common, run);
 }
 

@@ -256,7 +256,7 @@ typedef struct reading {
     float *result;
 } reading;
 
-static void read_plain(const fst__augmenter *a, const void *image, float *result)
+static void read_plain(const fst__augmenter *a, int32_t type, const void *image, float *result)
 {
     int64_t area = (int64_t)a->shape.height * a->shape.width;
     for (int32_t c = 0; c < a->shape.channels; ++c) {
@@ -264,13 +264,13 @@ static void read_plain(const fst__augmenter *a, const void *image, float *result
         double mean = a->scale.mean[c], scale = 1 / a->scale.std[c];
         float *to = result + c * area;
         for (int64_t i = 0; i < area; ++i)
-            to[i] = a->shape.type == FST_PIXELS_U8
+            to[i] = type == FST_PIXELS_U8
                         ? table[((const uint8_t *)image)[c * area + i]]
                         : (float)(((double)((const float *)image)[c * area + i] - mean) * scale);
     }
 }
 
-static void read_augmented(const fst__augmenter *a, const void *image, int64_t draw,
+static void read_augmented(const fst__augmenter *a, int32_t type, const void *image, int64_t draw,
                            fst__augment_space *space, float *result)
 {
     const fst__image_shape *shape = &a->shape;
@@ -278,7 +278,7 @@ static void read_augmented(const fst__augmenter *a, const void *image, int64_t d
     fst__augment_draws draws;
     fst__augment_draw(&a->options, a->context->seed, draw, shape->channels, shape->height,
                       shape->width, &draws);
-    if (shape->type == FST_PIXELS_U8)
+    if (type == FST_PIXELS_U8)
         for (int64_t i = 0; i < values; ++i)
             space->image[i] = (float)((const uint8_t *)image)[i] * (1.0f / 255);
     else
@@ -295,11 +295,12 @@ static void read_one(void *context, int64_t index, int32_t worker)
 {
     const reading *r = context;
     const void *image = fst__images_at(r->images, r->indices[index]);
+    int32_t type = r->images->pixels->shape.type; /* of a dataset, not of what the reader was made for */
     float *result = r->result + index * fst__image_values(&r->augmenter->shape);
     if (r->augment)
-        read_augmented(r->augmenter, image, r->draw + index, &r->augmenter->spaces[worker], result);
+        read_augmented(r->augmenter, type, image, r->draw + index, &r->augmenter->spaces[worker], result);
     else
-        read_plain(r->augmenter, image, result);
+        read_plain(r->augmenter, type, image, result);
 }
 
 void fst__augmenter_read(fst__augmenter *augmenter, const fst_dataset *dataset,

@@ -54,7 +54,7 @@ fst_status fst__augmenter_open(const fst_dataset *dataset, const fst_augment_opt
 void fst__augmenter_close(fst__augmenter *augmenter); /* takes NULL */
 int64_t fst__augmenter_bytes(const fst__augmenter *augmenter);
 
-/* Images of `indices` (checked) of a dataset of the same shape and context, as fst_dataset_read_images.
+/* Images of `indices` (checked) of a dataset of the same size and context, bytes or floats, as fst_dataset_read_images.
  * augment false: only the scale. One call at a time. */
 void fst__augmenter_read(fst__augmenter *augmenter, const fst_dataset *dataset,
                          const int64_t *indices, int64_t count, bool augment, int64_t draw,

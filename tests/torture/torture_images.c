@@ -159,9 +159,9 @@ START_TEST(test_idx_packed)
     for (size_t cut = 0; cut < size; ++cut)
         expect(read_idx(packed, cut, "cut.idx.gz"), "packed, cut at", (int64_t)cut);
     for (size_t at = 10; at < size; ++at) { /* behind gzip's own header */
-        packed[at] ^= 0x10;
+        packed[at] ^= 1;
         expect(read_idx(packed, size, "bit.idx.gz"), "packed, byte", (int64_t)at);
-        packed[at] ^= 0x10;
+        packed[at] ^= 1;
     }
     size = pack(bytes, IDX_SIZE - 1, packed, sizeof packed);
     expect(read_idx(packed, size, "short.idx.gz"), "packed, short", 0);

@@ -31,8 +31,27 @@ fst_status fst__labelled_batch_open(fst__labelled_batch *batch, fst__allocator *
     return FST_OK;
 }
 
+fst_status fst__labelled_batch_open_images(fst__labelled_batch *batch, const fst_dataset *dataset,
+                                           int64_t rows, const fst_augment_options *augment,
+                                           const char *name, int64_t *bytes)
+{
+    fst__allocator *allocator = &dataset->context->allocator;
+    size_t image = (size_t)fst__image_values(&fst__images_of(dataset)->pixels->shape) * sizeof(float);
+    *batch = (fst__labelled_batch){.rows = rows};
+    batch->indices = fst__alloc_array(allocator, (size_t)rows, sizeof *batch->indices);
+    batch->images = fst__alloc_array(allocator, (size_t)rows, image);
+    if (!batch->indices || !batch->images)
+        return FST_ERR_NO_MEMORY;
+    fst_status status = fst__augmenter_open(dataset, augment, name, &batch->augmenter);
+    if (!status && bytes)
+        *bytes = rows * (int64_t)(sizeof *batch->indices + image) + fst__augmenter_bytes(batch->augmenter);
+    return status;
+}
+
 void fst__labelled_batch_close(fst__labelled_batch *batch, fst__allocator *allocator)
 {
+    fst__augmenter_close(batch->augmenter);
+    fst__free(allocator, batch->images);
     fst__free(allocator, batch->targets);
     fst__free(allocator, batch->ids);
     fst__free(allocator, batch->lengths);
@@ -56,7 +75,7 @@ static int64_t padded_length(const fst__labelled_batch *batch, const fst_dataset
 int64_t fst__labelled_batch_targets(const fst__labelled_batch *batch, const fst_dataset *dataset)
 {
     int64_t count = 0;
-    for (int64_t b = 0; b < batch->rows; ++b) {
+    for (int64_t b = 0; b < batch->rows && !batch->augmenter; ++b) {
         fst_example example;
         fst__examples_get(dataset, batch->indices[b], 0, &example);
         count += example.length - 1;
@@ -74,9 +93,8 @@ static void fill_targets(fst__labelled_batch *batch, int64_t length)
     }
 }
 
-fst_status fst__labelled_batch_run(fst__labelled_batch *batch, fst_model *model,
-                                   const fst__head *head, const fst_dataset *dataset, bool training,
-                                   int64_t step, const fst__real **outputs)
+static fst_status fill_texts(fst__labelled_batch *batch, const fst_dataset *dataset, bool training,
+                             fst_batch *input)
 {
     int64_t length = padded_length(batch, dataset);
     fst_status status = fst__examples_collate(dataset, batch->indices, NULL, batch->rows, length,
@@ -84,15 +102,35 @@ fst_status fst__labelled_batch_run(fst__labelled_batch *batch, fst_model *model,
     bool language = training && batch->targets && !status;
     if (language)
         fill_targets(batch, length);
-    const fst_batch input = {
-        .struct_size = sizeof input,
+    *input = (fst_batch){
+        .struct_size = sizeof *input,
         .rows = batch->rows,
         .length = length,
         .ids = batch->ids,
         .lengths = batch->lengths,
         .targets = language ? batch->targets : NULL,
     };
+    return status;
+}
+
+static fst_status fill_images(fst__labelled_batch *batch, const fst_dataset *dataset, bool training,
+                              int64_t step, fst_batch *input)
+{
+    fst__augmenter_read(batch->augmenter, dataset, batch->indices, batch->rows, training,
+                        step * batch->rows, batch->images);
+    *input = (fst_batch){
+        .struct_size = sizeof *input, .rows = batch->rows, .images = batch->images};
+    return FST_OK;
+}
+
+fst_status fst__labelled_batch_run(fst__labelled_batch *batch, fst_model *model,
+                                   const fst__head *head, const fst_dataset *dataset, bool training,
+                                   int64_t step, const fst__real **outputs)
+{
+    fst_batch input;
     fst_view view;
+    fst_status status = batch->augmenter ? fill_images(batch, dataset, training, step, &input)
+                                         : fill_texts(batch, dataset, training, &input);
     if (!status)
         status = fst__model_forward(model, &input, training, step);
     if (!status)
@@ -106,7 +144,7 @@ int64_t fst__labelled_batch_tokens(const fst__labelled_batch *batch)
 {
     int64_t tokens = 0;
     for (int64_t b = 0; b < batch->rows; ++b)
-        tokens += batch->lengths[b];
+        tokens += batch->augmenter ? 1 : batch->lengths[b];
     return tokens;
 }
 
@@ -152,7 +190,7 @@ fst_status fst__labelled_find_head(fst_model *model, const char *name, const cha
 fst_status fst__labelled_check_data(const fst_model *model, const fst_dataset *dataset,
                                     const char *what)
 {
-    fst_status status = fst__examples_check(dataset, what);
+    fst_status status = fst__examples_check_any(dataset, what);
     if (status)
         return status;
     const fst__data_length length = {dataset->documents->examples->longest, "a sequence",
@@ -173,7 +211,7 @@ fst_status fst__sft_predict(fst_model *model, const char *name, const fst_datase
         return status;
     const fst__examples *examples = dataset->documents->examples;
     int64_t width = head->options.outputs, needed;
-    if (rows < 1 || rows > INT32_MAX / examples->longest)
+    if (rows < 1 || rows > INT32_MAX / (examples->longest > 0 ? examples->longest : 1))
         return fst__fail(FST_ERR_INVALID_ARGUMENT,
                          "fst_sft_predict: rows is %" PRId64 ", expected at least 1 and a batch of "
                          "less than 2³¹ tokens",
@@ -188,7 +226,9 @@ fst_status fst__sft_predict(fst_model *model, const char *name, const fst_datase
                          capacity, examples->count, width);
     fst__labelled_batch batch;
     rows = rows < examples->count ? rows : examples->count;
-    status = fst__labelled_batch_open(&batch, allocator, rows, examples->longest, false, NULL);
+    status = examples->images
+                 ? fst__labelled_batch_open_images(&batch, dataset, rows, NULL, "fst_augment_options", NULL)
+                 : fst__labelled_batch_open(&batch, allocator, rows, examples->longest, false, NULL);
     for (int64_t i = 0; i < examples->count && !status; i += rows)
         status = fst__labelled_predict(&batch, model, head, dataset, i, examples->count,
                                        outputs + i * width);

@@ -81,7 +81,7 @@ static fst_status check_labels(const fst_dataset *dataset, const char *what, int
 static fst_status check_kind(const fst_dataset *dataset, const char *what)
 {
     int32_t kind = dataset->documents->examples->kind;
-    if (kind == FST_EXAMPLES_LABELLED)
+    if (kind == FST_EXAMPLES_LABELLED || kind == FST_EXAMPLES_IMAGES)
         return FST_OK;
     return fst__fail(FST_ERR_STATE, "%s is not labelled%s", what,
                      kind == FST_EXAMPLES_CONVERSATIONS ? "; conversations are packed, see fst_dataset_pack"
@@ -106,6 +106,8 @@ static fst_status find_length(const fst_sft_options *o, int64_t *length)
                          " ids",
                          o->length, longest);
     *length = o->length > 0 ? o->length : longest;
+    if (longest == 0) /* images, of as many positions as the model makes of them */
+        *length = 1;
     if (*length > o->model->config.context_length)
         return fst__fail(FST_ERR_MISMATCH,
                          "fst_sft_options.length is %" PRId64 ", the model's context_length is %d",
@@ -113,6 +115,20 @@ static fst_status find_length(const fst_sft_options *o, int64_t *length)
     if (!fst__mul_i64(o->rows, o->accumulation, &product) ||
         !fst__mul_i64(product, *length, &product) || product > INT32_MAX)
         return bad("rows, accumulation", "a step of less than 2³¹ tokens");
+    return FST_OK;
+}
+
+/* What goes with texts only, or with images only. */
+static fst_status check_images(const fst_sft_options *o)
+{
+    if (!fst__is_images(o->train))
+        return o->augment ? bad("augment", "NULL with texts") : FST_OK;
+    if (o->train->documents->examples->label_count == 0)
+        return fst__fail(FST_ERR_MISMATCH, "fst_sft_options.train has images without labels");
+    if (o->length != 0)
+        return bad("length", "0 with images");
+    if (o->language_modelling != 0)
+        return bad("language_modelling", "0 with images");
     return FST_OK;
 }
 
@@ -130,6 +146,9 @@ fst_status fst__labelled_check(const fst_sft_options *o, const fst_run_options *
     if (status)
         return status;
     int64_t outputs = (*head)->options.outputs;
+    status = check_images(o);
+    if (status)
+        return status;
     bool classes = o->train->documents->examples->label_count == 1 && outputs > 1;
     *objective = o->objective != FST_SFT_AUTO ? o->objective
                  : classes                    ? FST_SFT_CROSS_ENTROPY

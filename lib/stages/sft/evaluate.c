@@ -47,6 +47,24 @@ static int64_t told_class(const fst__real *logits, int64_t classes)
     return best;
 }
 
+/* Share of labels among the five largest logits, of equal ones the first; NaN of fewer than five classes. */
+static double top_five(const fst__labelled *l)
+{
+    enum { TOP = 5 };
+    int64_t labels = 0, found = 0;
+    for (int64_t i = 0; i < l->evaluated_examples; ++i) {
+        if (isnan(l->truths[i]))
+            continue;
+        const fst__real *logits = l->predictions + i * l->outputs;
+        int64_t label = (int64_t)l->truths[i], before = 0;
+        for (int64_t c = 0; c < l->outputs; ++c)
+            before += logits[c] > logits[label] || (logits[c] == logits[label] && c < label);
+        ++labels;
+        found += before < TOP;
+    }
+    return l->outputs >= TOP && labels > 0 ? (double)found / (double)labels : NAN;
+}
+
 static void measure_classes(fst__labelled *l, double *m)
 {
     memset(l->confusion, 0, (size_t)fst__labelled_confusion_count(l) * sizeof *l->confusion);
@@ -61,6 +79,7 @@ static void measure_classes(fst__labelled *l, double *m)
     m[FST__LABELLED_VALIDATION_F1_MACRO] = found.f1_macro;
     m[FST__LABELLED_VALIDATION_F1_MICRO] = found.f1_micro;
     m[FST__LABELLED_VALIDATION_MCC] = found.mcc;
+    m[FST__LABELLED_VALIDATION_TOP5_ACCURACY] = top_five(l);
 }
 
 static fst_status measure_labels(fst__labelled *l, double *m)

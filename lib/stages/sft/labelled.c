@@ -29,6 +29,7 @@ static const char *const metrics[] = {
     AT(FST__LABELLED_VALIDATION_MAE) = "validation_mae",
     AT(FST__LABELLED_VALIDATION_PEARSON) = "validation_pearson",
     AT(FST__LABELLED_VALIDATION_SPEARMAN) = "validation_spearman",
+    AT(FST__LABELLED_VALIDATION_TOP5_ACCURACY) = "validation_top5_accuracy",
 #undef AT
 };
 
@@ -99,8 +100,12 @@ static fst_status take_arrays(fst__labelled *l, int64_t length)
     l->options.class_weights = l->class_weights;
     l->loss.class_weights = l->class_weights;
     fst_status status =
-        fst__labelled_batch_open(&l->batch, allocator, rows, length,
-                                 l->options.language_modelling > 0, &l->data_bytes);
+        fst__is_images(l->train)
+            ? fst__labelled_batch_open_images(&l->batch, l->train, rows, l->options.augment,
+                                              "fst_sft_options.augment", &l->data_bytes)
+            : fst__labelled_batch_open(&l->batch, allocator, rows, length,
+                                       l->options.language_modelling > 0, &l->data_bytes);
+    l->options.augment = NULL; /* the caller's, and read */
     if (!status)
         status = take(l, rows, l->label_count, &l->labels);
     if (!status)
@@ -197,6 +202,13 @@ static void visit_class_weights(const fst__labelled *l, fst__visitor *visitor)
     fst__visit_setting_text(visitor, "sft.class_weights", text, 0);
 }
 
+static void visit_augmentation(const fst__labelled *l, fst__visitor *visitor)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%016" PRIx64, fst__augmenter_checksum(l->batch.augmenter));
+    fst__visit_setting_text(visitor, "sft.augment", text, 0);
+}
+
 static void visit(fst_run *run, fst__visitor *visitor)
 {
     static const char *const objectives[] = {
@@ -208,6 +220,8 @@ static void visit(fst_run *run, fst__visitor *visitor)
                         l->train->documents->examples);
     fst__visit_settings(visitor, "sft", step_settings, COUNT(step_settings), &l->options);
     visit_class_weights(l, visitor);
+    if (l->batch.augmenter)
+        visit_augmentation(l, visitor);
     fst__visit_doubles(visitor, "sft", "sum_loss", &l->sums.loss, 1);
     if (l->batch.targets)
         fst__visit_doubles(visitor, "sft", "sum_language", &l->sums.language, 1);

@@ -2,6 +2,7 @@
 #ifndef FST_STAGES_SFT_LABELLED_H
 #define FST_STAGES_SFT_LABELLED_H
 
+#include "data/augment.h"
 #include "data/examples.h"
 #include "model/heads.h"
 #include "stages/objectives/objectives.h"
@@ -26,6 +27,7 @@ typedef enum fst__labelled_metric {
     FST__LABELLED_VALIDATION_MAE,
     FST__LABELLED_VALIDATION_PEARSON,
     FST__LABELLED_VALIDATION_SPEARMAN,
+    FST__LABELLED_VALIDATION_TOP5_ACCURACY,
     FST__LABELLED_METRICS_END,
 } fst__labelled_metric;
 
@@ -37,21 +39,27 @@ typedef struct fst__labelled_batch {
     int32_t *ids;         /* [rows, length] */
     int32_t *lengths;     /* [rows] */
     int32_t *targets;     /* [rows, length] the ids that follow, all of them; NULL: not wanted */
+    fst__augmenter *augmenter; /* of images, which have none of the three above; else NULL */
+    float *images;             /* [rows, channels, height, width] */
 } fst__labelled_batch;
 
 /* Close takes one that is all zero. *bytes: what it took; may be NULL. */
 fst_status fst__labelled_batch_open(fst__labelled_batch *batch, fst__allocator *allocator,
                                     int64_t rows, int64_t length, bool targets, int64_t *bytes);
+/* The same for images as `dataset` has them; `name` of the augmentation's options in errors. */
+fst_status fst__labelled_batch_open_images(fst__labelled_batch *batch, const fst_dataset *dataset,
+                                           int64_t rows, const fst_augment_options *augment,
+                                           const char *name, int64_t *bytes);
 void fst__labelled_batch_close(fst__labelled_batch *batch, fst__allocator *allocator);
 
 /* The examples of `indices` through the model; the head's outputs [rows, K], borrowed until the next
- * forward or backward. */
+ * forward or backward. In training image b is augmented with draw step·rows + b. */
 fst_status fst__labelled_batch_run(fst__labelled_batch *batch, fst_model *model,
                                    const fst__head *head, const fst_dataset *dataset, bool training,
                                    int64_t step, const fst__real **outputs);
 /* Ids of the examples in `indices` that follow another one, before a run. */
 int64_t fst__labelled_batch_targets(const fst__labelled_batch *batch, const fst_dataset *dataset);
-/* Ids of the examples in the batch, without padding. */
+/* Ids of the examples in the batch, without padding; images count as one each. */
 int64_t fst__labelled_batch_tokens(const fst__labelled_batch *batch);
 
 /* Examples [from, end) of the dataset, evaluated in the dataset's order; outputs [end − from, K]. */
