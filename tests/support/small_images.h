@@ -9,7 +9,7 @@
 
 enum { SMALL_SIDE = 8, SMALL_CHANNELS = 3, SMALL_VALUES = SMALL_CHANNELS * SMALL_SIDE * SMALL_SIDE, SMALL_CLASSES_OF_IMAGES = 6 };
 
-/* Class c is brighter in rows c, c + 1; the rest is noise. Label `missing` is NaN; −1: none. */
+/* Class c is brighter in one colour and half of the rows; the rest is noise. Label `missing` is NaN; −1: none. */
 static inline fst_dataset *small_images(fst_context *context, int64_t count, uint32_t seed, int64_t missing)
 {
     uint8_t *pixels = malloc((size_t)count * SMALL_VALUES);
@@ -20,8 +20,9 @@ static inline fst_dataset *small_images(fst_context *context, int64_t count, uin
         labels[i] = i == missing ? NAN : (float)c;
         for (int j = 0; j < SMALL_VALUES; ++j) {
             state = state * 1664525u + 1013904223u;
-            int row = j / SMALL_SIDE % SMALL_SIDE;
-            pixels[i * SMALL_VALUES + j] = (uint8_t)((state >> 26) + (row == c || row == c + 1 ? 150 : 0));
+            int row = j / SMALL_SIDE % SMALL_SIDE, channel = j / SMALL_SIDE / SMALL_SIDE;
+            int bright = channel == c % 3 && (row < SMALL_SIDE / 2) == (c < 3);
+            pixels[i * SMALL_VALUES + j] = (uint8_t)((state >> 26) + (bright ? 150 : 0));
         }
     }
     const double mean[] = {.3, .3, .3}, std[] = {.25, .25, .25};
