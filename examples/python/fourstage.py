@@ -3257,6 +3257,8 @@ class SftOptions(Struct):
     tag_scheme: words with tags: FST_TAGS_ value (entities.h) that the strict figures go by; default
         FST_TAGS_AUTO
     reserved2: 0
+    augment: Images: done to them in training only; its mean and std, or the training data's, in
+        evaluations too. Read during create. NULL (default): nothing but the data's mean and std.
     """
     _init_ = "fst_sft_options_init"
     _fields_ = [
@@ -3288,6 +3290,7 @@ class SftOptions(Struct):
         ("language_modelling", ctypes.c_double),
         ("tag_scheme", ctypes.c_int32),
         ("reserved2", ctypes.c_int32),
+        ("augment", ctypes.POINTER(AugmentOptions)),
     ]
     _kinds_ = dict(_fields_)
 
@@ -4576,8 +4579,8 @@ class Dataset(Handle):
                 0 if indices is None else indices.size, _address(labels)))
 
     @staticmethod
-    def from_images(context, pixels, images, channels, height, width, labels=None, options=None,
-            **fields):
+    def from_images(context, pixels, images, channels, height, width, labels=None, per_image=None,
+            options=None, **fields):
         """Makes a dataset of images that the caller has.
         context: the context.
         pixels: an array of count images of [channels, height, width] numbers of options.type.
@@ -4585,7 +4588,8 @@ class Dataset(Handle):
         channels: 1 or 3.
         height: 1 … 32768.
         width: 1 … 32768.
-        labels: [images, label_count] finite, or NaN: missing; copied; NULL: none.
+        labels: [images, per_image] finite, or NaN: missing; copied; NULL: none.
+        per_image: labels of an image, at least 1; not read where labels is NULL.
         options: NULL for defaults.
         Returns dataset: the caller owns it.
         Status: FST_OK; FST_ERR_INVALID_ARGUMENT, with the index of the first number refused;
@@ -4599,8 +4603,7 @@ class Dataset(Handle):
         _keep = (context, pixels, labels, options,)
         _check(_fst_dataset_from_images(_handle(Context, context), _address(pixels), _index(images),
                 _index(channels), _index(height), _index(width), _address(labels),
-                0 if labels is None else labels.size, _reference(options),
-                ctypes.byref(dataset_out)))
+                _index(per_image), _reference(options), ctypes.byref(dataset_out)))
         return Dataset._adopt(dataset_out.value, _keep)
 
     @staticmethod
@@ -6922,6 +6925,9 @@ def sft_create(options=None, **fields):
         class weights of these); fst_model_add_gradient, fst_model_backward; a step ends with
         fst_optimizer_step. A loop of the caller's own that does the same gets the same bits. Labels
         that are missing (NaN) add nothing.
+    Images with labels (images.h) likewise: instead of collating, fst_dataset_read_images with
+        `augment`, where image i of micro-batch n has draw n·rows + i; the batch has images and no
+        ids. In "tokens" an image counts as one.
     Metrics of labelled runs: "loss" (of the labels), "language_loss" (mean cross entropy of the
         texts' tokens; NaN where language_modelling is 0), "accuracy" (NaN for FST_SFT_MSE),
         "learning_rate", "gradient_norm", "clip_factor", "labels", "tokens" of the last step;
@@ -6930,7 +6936,8 @@ def sft_create(options=None, **fields):
         "validation_f1_macro", "validation_f1_micro", "validation_mcc" (see fst_class_metrics);
         "validation_subset_accuracy" (fst_label_metrics); "validation_rmse", "validation_mae",
         "validation_pearson", "validation_spearman" (fst_regression_metrics; correlations are means
-        over the outputs).
+        over the outputs); "validation_top5_accuracy", the share of labels among the five largest
+        outputs, NaN of fewer than five classes.
     Words with tags (words.h): as labelled, with the output of a token head of as many outputs as
         there are tags, and fst_loss_classes over all its rows, whose labels are the classes that
         fst_dataset_collate gives as targets, NaN where that is FST_IGNORE; weights 1 / (ids of the
@@ -7034,7 +7041,8 @@ def sft_predict(model, head, dataset, rows):
         with FST_SFT_CROSS_ENTROPY or FST_SFT_BINARY. Without dropout; memory is taken for the call.
     model: the model.
     head: name of a sequence head.
-    dataset: examples of any kind, not packed; their first sequences are read.
+    dataset: examples of any kind, not packed; their first sequences are read, or their images with
+        the dataset's own mean and std.
     rows: examples of a batch, at least 1.
     Returns outputs: [capacity] the head's K outputs for each example, [examples, K]; may be NULL
         where capacity is 0.
