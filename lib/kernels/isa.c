@@ -6,6 +6,7 @@
 
 #include "kernels/isa_activation.h"
 #include "kernels/isa_attention.h"
+#include "kernels/isa_channels.h"
 #include "kernels/isa_norm.h"
 #include "kernels/isa_product.h"
 #include "kernels/isa_random.h"
@@ -49,6 +50,11 @@ const fst__kernels JOIN(fst__kernels_, FST__ISA) = {
     .rows_dot = rows_dot,
     .rows_add = rows_add,
     .product_few_rows = product_few_rows,
+    .copy_pieces = copy_pieces,
+    .channel_sums = channel_sums,
+    .channel_norm = channel_norm,
+    .channel_gradient_sums = channel_gradient_sums,
+    .channel_gradient = channel_gradient,
     .adamw_update = adamw_update,
     .sgd_update = sgd_update,
     .muon_direction = muon_direction,

@@ -11,6 +11,7 @@
 #ifndef FST_KERNELS_KERNELS_H
 #define FST_KERNELS_KERNELS_H
 
+#include "kernels/channels.h"
 #include "kernels/update.h"
 #include "tensor/bf16.h"
 #include "tensor/real.h"
@@ -106,6 +107,29 @@ typedef struct fst__kernels {
     /* A tile as gemm_provider.h has it, A not transposed, B transposed, for few rows: reads B once.
      * A row's result does not depend on the rows beside it. */
     void (*product_few_rows)(const struct fst__product *tile);
+
+    /* y[i·y_step …] = x[i·x_step …], `bytes` of each; steps in bytes. Nothing overlaps. */
+    void (*copy_pieces)(const void *x, int64_t x_step, void *y, int64_t y_step, int64_t pieces,
+                        int64_t bytes);
+
+    /*
+     * Blocks of rows [rows, columns], contiguous; channels.h has the structs. Sums are added to
+     * those given, in double. `active`, unless NULL, is the output of a ReLU that follows the norm:
+     * the gradient is d = dy where it is above 0, else 0; without it, d = dy.
+     */
+    void (*channel_sums)(const fst__real *x, int64_t rows, int64_t columns, double *sum,
+                         double *sum_squares);
+    /* y = normed + onto (NULL: nothing), through a ReLU if relu; y may be x or onto. */
+    void (*channel_norm)(const fst__channels *channels, const fst__real *x, const fst__real *onto,
+                         bool relu, fst__real *y, int64_t rows);
+    /* sum += Σ d, sum_x += Σ d·x̂ */
+    void (*channel_gradient_sums)(const fst__channels *channels, const fst__real *x,
+                                  const fst__real *active, const fst__real *dy, int64_t rows,
+                                  double *sum, double *sum_x);
+    /* dx as channels.h has it; masked = d, unless NULL. Either may be dy. */
+    void (*channel_gradient)(const fst__channels_gradient *channels, const fst__real *x,
+                             const fst__real *active, const fst__real *dy, fst__real *masked,
+                             fst__real *dx, int64_t rows);
 
     /* Weights from gradients; update.h has the structs. */
     void (*adamw_update)(const fst__update *update, const fst__adamw *adamw);

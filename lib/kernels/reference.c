@@ -305,6 +305,68 @@ static void rows_add(const fst__real *matrix, int64_t rows, int64_t columns,
             y[j] += weights[i] * matrix[i * columns + j];
 }
 
+static void copy_pieces(const void *x, int64_t x_step, void *y, int64_t y_step, int64_t pieces,
+                        int64_t bytes)
+{
+    for (int64_t i = 0; i < pieces; ++i)
+        for (int64_t j = 0; j < bytes; ++j)
+            ((char *)y)[i * y_step + j] = ((const char *)x)[i * x_step + j];
+}
+
+static void channel_sums(const fst__real *x, int64_t rows, int64_t columns, double *sum,
+                         double *sum_squares)
+{
+    for (int64_t r = 0; r < rows; ++r)
+        for (int64_t c = 0; c < columns; ++c) {
+            double value = (double)x[r * columns + c];
+            sum[c] += value;
+            sum_squares[c] += value * value;
+        }
+}
+
+static double channel_normed(const fst__channels *ch, int64_t c, fst__real x)
+{
+    return ((double)x - (double)ch->mean[c]) * (double)ch->rstd[c];
+}
+
+static void channel_norm(const fst__channels *ch, const fst__real *x, const fst__real *onto,
+                         bool relu, fst__real *y, int64_t rows)
+{
+    for (int64_t i = 0; i < rows * ch->columns; ++i) {
+        int64_t c = i % ch->columns;
+        double value = channel_normed(ch, c, x[i]) * (ch->gamma ? (double)ch->gamma[c] : 1) +
+                       (ch->beta ? (double)ch->beta[c] : 0) + (onto ? (double)onto[i] : 0);
+        y[i] = (fst__real)(relu && value < 0 ? 0 : value);
+    }
+}
+
+static void channel_gradient_sums(const fst__channels *ch, const fst__real *x,
+                                  const fst__real *active, const fst__real *dy, int64_t rows,
+                                  double *sum, double *sum_x)
+{
+    for (int64_t i = 0; i < rows * ch->columns; ++i) {
+        int64_t c = i % ch->columns;
+        double d = active && !(active[i] > 0) ? 0 : (double)dy[i];
+        sum[c] += d;
+        sum_x[c] += d * channel_normed(ch, c, x[i]);
+    }
+}
+
+static void channel_gradient(const fst__channels_gradient *ch, const fst__real *x,
+                             const fst__real *active, const fst__real *dy, fst__real *masked,
+                             fst__real *dx, int64_t rows)
+{
+    for (int64_t i = 0; i < rows * ch->columns; ++i) {
+        int64_t c = i % ch->columns;
+        fst__real d = active && !(active[i] > 0) ? 0 : dy[i];
+        if (masked)
+            masked[i] = d;
+        dx[i] = (fst__real)((double)ch->gain[c] * (double)d -
+                            (double)ch->slope[c] * ((double)x[i] - (double)ch->mean[c]) -
+                            (double)ch->offset[c]);
+    }
+}
+
 const fst__kernels fst__kernels_reference = {
     .name = "reference",
     .from_bf16 = from_bf16,
@@ -336,4 +398,9 @@ const fst__kernels fst__kernels_reference = {
     .attention_gradient = attention_gradient,
     .rows_dot = rows_dot,
     .rows_add = rows_add,
+    .copy_pieces = copy_pieces,
+    .channel_sums = channel_sums,
+    .channel_norm = channel_norm,
+    .channel_gradient_sums = channel_gradient_sums,
+    .channel_gradient = channel_gradient,
 };
