@@ -357,6 +357,67 @@ START_TEST(norms)
 }
 END_TEST
 
+/* Blocks of rows of channels; the sums are of doubles, made in the same order or nearly. */
+static void compare_channel_sums(const fst__kernels *k, const char *what, int64_t columns,
+                                 const double *sums, const double *expected, double magnitude)
+{
+    for (int64_t c = 0; c < 2 * columns; ++c)
+        ck_assert_msg(close_to(sums[c], expected[c], 1e-12, 1e-6 * magnitude),
+                      "%s %s [%d]: %.17g, expected %.17g", k->name, what, (int)c, sums[c],
+                      expected[c]);
+}
+
+START_TEST(channels)
+{
+    FOR_EACH_CASE
+    {
+        int64_t columns = lengths[which], rows = columns ? MOST / columns : 0;
+        rows = rows < 9 ? rows : 9;
+        if (columns > MOST)
+            continue;
+        operands *o = draw(600 + (uint64_t)which, 2);
+        double sums[2 * MOST] = {0}, expected[2 * MOST] = {0};
+        const float *mean = o->x[3], *rstd = o->x[4];
+        fst__channels given = {columns, mean, rstd, offset == 1 ? NULL : rstd + 1,
+                               offset == 2 ? NULL : mean + 1};
+        const float *active = offset ? o->x[2] : NULL;
+        k->channel_sums(o->x[0] + offset, rows, columns, sums, sums + columns);
+        reference->channel_sums(o->x[0] + offset, rows, columns, expected, expected + columns);
+        compare_channel_sums(k, "channel_sums", columns, sums, expected, 0);
+        k->channel_gradient_sums(&given, o->x[0], active, o->x[1] + offset, rows, sums,
+                                 sums + columns);
+        reference->channel_gradient_sums(&given, o->x[0], active, o->x[1] + offset, rows, expected,
+                                         expected + columns);
+        compare_channel_sums(k, "channel_gradient_sums", columns, sums, expected, 40);
+        fst__channels_gradient gradient = {columns, mean, rstd, mean + 1, rstd + 2};
+        k->channel_gradient(&gradient, o->x[0], active, o->x[1], offset == 1 ? o->x[1] : NULL,
+                            o->x[2], rows);
+        reference->channel_gradient(&gradient, o->y[0], offset ? o->y[2] : NULL, o->y[1],
+                                    offset == 1 ? o->y[1] : NULL, o->y[2], rows);
+        k->channel_norm(&given, o->x[0] + offset, offset == 2 ? o->x[1] : NULL, offset != 1,
+                        o->x[1], rows);
+        reference->channel_norm(&given, o->y[0] + offset, offset == 2 ? o->y[1] : NULL,
+                                offset != 1, o->y[1], rows);
+        compare(k, "channels", o, columns, 1e-6, 1e-5);
+    }
+}
+END_TEST
+
+START_TEST(pieces)
+{
+    FOR_EACH_CASE
+    {
+        int64_t n = lengths[which], bytes = n * (offset ? 2 : 4) + offset / 2;
+        operands *o = draw(700 + (uint64_t)which, 2);
+        int64_t count = n ? 3 * MOST / (n + 7) / 3 : 4;
+        count = count < 5 ? count : 5;
+        k->copy_pieces(o->x[0], 4 * (n / 2), o->x[1], 4 * (n + 3), count, bytes);
+        reference->copy_pieces(o->y[0], 4 * (n / 2), o->y[1], 4 * (n + 3), count, bytes);
+        compare(k, "pieces", o, n, 0, 0);
+    }
+}
+END_TEST
+
 START_TEST(conversion)
 {
     const fst__kernels *k;
@@ -449,6 +510,8 @@ int main(void)
     tcase_add_test(tests, accuracy);
     tcase_add_test(tests, special_values);
     tcase_add_test(tests, norms);
+    tcase_add_test(tests, channels);
+    tcase_add_test(tests, pieces);
     tcase_add_test(tests, conversion);
     tcase_add_test(tests, random_bits);
     tcase_add_test(tests, dropout_rate);
