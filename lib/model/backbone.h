@@ -52,5 +52,6 @@ const fst__backbone *fst__backbone_of(const fst_model_config *config);
 /* The backbones there are. */
 extern const fst__backbone fst__text_transformer;  /* transformer_text.c */
 extern const fst__backbone fst__image_transformer; /* transformer_image.c */
+extern const fst__backbone fst__image_resnet;      /* resnet.c */
 
 #endif

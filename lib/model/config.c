@@ -1,6 +1,7 @@
 #include "model/config.h"
 
 #include "base/error.h"
+#include "model/resnet.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -233,8 +234,6 @@ static fst_status check_together(const fst_model_config *c)
             return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_model_config.%s: expected %s",
                              rows[i].field, rows[i].expected);
     }
-    if (c->backbone == FST_BACKBONE_RESNET)
-        return fst__fail(FST_ERR_UNSUPPORTED, "fst_model_config.backbone: this value is not supported");
     return FST_OK;
 }
 
@@ -284,6 +283,8 @@ static fst_status resolve_vit(fst_model_config *c)
 fst_status fst__config_resolve(fst_model_config *config)
 {
     fst_status status = config->backbone == FST_BACKBONE_VIT ? resolve_vit(config) : FST_OK;
+    if (config->backbone == FST_BACKBONE_RESNET)
+        status = fst__resnet_resolve(config);
     if (status)
         return status;
     if (config->kv_heads == 0)

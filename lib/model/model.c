@@ -12,10 +12,12 @@
 
 const fst__backbone *fst__backbone_of(const fst_model_config *config)
 {
+    if (config->backbone == FST_BACKBONE_RESNET)
+        return &fst__image_resnet;
     return config->backbone == FST_BACKBONE_VIT ? &fst__image_transformer : &fst__text_transformer;
 }
 
-static fst_status check_options(const fst_model_options *options)
+static fst_status check_options(const fst_model_config *config, const fst_model_options *options)
 {
     if (options->dtype != FST_F32 && options->dtype != FST_BF16)
         return fst__fail(FST_ERR_INVALID_ARGUMENT,
@@ -25,6 +27,8 @@ static fst_status check_options(const fst_model_options *options)
         return fst__fail(FST_ERR_INVALID_ARGUMENT,
                          "fst_model_options.checkpointing is %d, expected 0 or 1",
                          (int)options->checkpointing);
+    if (options->checkpointing && config->backbone == FST_BACKBONE_RESNET)
+        return fst__fail(FST_ERR_UNSUPPORTED, "fst_model_options.checkpointing of a ResNet");
     return FST_OK;
 }
 
@@ -34,7 +38,7 @@ fst_status fst__model_create(fst_context *context, const fst_model_config *confi
     fst_model_config resolved = *config;
     fst_status status = fst__config_resolve(&resolved);
     if (!status)
-        status = check_options(options);
+        status = check_options(&resolved, options);
     if (status)
         return status;
     fst_model *model = fst__alloc_zero(&context->allocator, sizeof *model);

@@ -73,6 +73,8 @@ struct fst_model {
     size_t kept_size;
     double target_weight; /* Σ weights of the last batch's targets */
 
+    struct fst__resnet *resnet; /* resnet.h; NULL: another backbone */
+
     struct fst__adapter *adapter; /* adapter.h; owned; NULL: none */
 
     struct fst__kv_cache *cache; /* of the decode in progress, or NULL */

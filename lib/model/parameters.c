@@ -175,6 +175,18 @@ void fst__parameters_draw(fst__parameters *parameters, const fst__compute *compu
     run_pass(compute, &convert, convert_chunk);
 }
 
+/* Gains of norms and running variances; biases and running means start at 0. */
+static bool starts_at_one(const char *name)
+{
+    static const char *const ends[] = {"norm.weight", "norm1.weight", "norm2.weight",
+                                       "norm3.weight", "running_var"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; ++i) {
+        if (fst__text_ends_with(name, ends[i]))
+            return true;
+    }
+    return false;
+}
+
 void fst__parameters_initialise(fst__parameters *parameters, const fst__compute *compute,
                                 const fst_model_config *config, uint64_t seed)
 {
@@ -182,7 +194,7 @@ void fst__parameters_initialise(fst__parameters *parameters, const fst__compute 
     for (int64_t i = 0; i < parameters->count; ++i) {
         fst__parameter *item = &parameters->items[i];
         if (item->rank == 1) {
-            fst__real value = fst__text_ends_with(item->name, "norm.weight") ? 1 : 0;
+            fst__real value = starts_at_one(item->name) ? 1 : 0;
             for (int64_t j = 0; j < item->columns; ++j)
                 item->value[j] = value;
             continue;

@@ -23,6 +23,8 @@ fst_status fst__model_set_trainable(fst_model *model, const char *pattern, bool 
         if (!fst__text_matches(pattern, parameters->items[i].name))
             continue;
         ++found;
+        if (parameters->items[i].flags & FST__PARAMETER_BUFFER)
+            continue;
         if (is_frozen(&parameters->items[i]) == trainable)
             fst__parameters_freeze(parameters, i, !trainable);
     }

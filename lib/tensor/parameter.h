@@ -11,6 +11,7 @@ enum {
     FST__PARAMETER_DECAY = 1,         /* matrices and embeddings; not norms and biases */
     FST__PARAMETER_HIDDEN_MATRIX = 2, /* between embedding and head: Muon's */
     FST__PARAMETER_FROZEN = 4,        /* never updated, gradient may be NULL */
+    FST__PARAMETER_BUFFER = 8,        /* saved, but no optimizer's: always frozen too */
 };
 
 typedef struct fst__parameter {
