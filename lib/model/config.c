@@ -39,6 +39,7 @@ fst_model_config fst__config_default(void)
         .eos_id = -1,
         .causal = 1,
         .batch_norm_momentum = 0.1,
+        .pad_id = -1,
     };
 }
 

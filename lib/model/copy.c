@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "model/adapter.h"
+#include "model/head_labels.h"
 #include "model/heads.h"
 
 #include <stddef.h>
@@ -113,6 +114,15 @@ fst_status fst__model_copy_weights(fst_model *model, const fst_model *from)
     return status;
 }
 
+static fst_status copy_head(fst_model *copy, const fst__head *from)
+{
+    fst_status status = fst__model_add_head(copy, &from->options, false);
+    if (status || !from->labels)
+        return status;
+    return fst__head_set_labels(copy, &copy->heads[copy->head_count - 1],
+                                (const char *const *)from->labels);
+}
+
 /* Heads and adapter in the order in which `from` got them: sums over all parameters, the gradients'
  * norm among them, then have the same bits. */
 static fst_status copy_additions(fst_model *copy, const fst_model *from)
@@ -122,7 +132,7 @@ static fst_status copy_additions(fst_model *copy, const fst_model *from)
     for (int64_t i = from->parameters.backbone; i < from->parameters.count && !status; ++i) {
         const fst__parameter *p = &from->parameters.items[i];
         if (head < from->head_count && p == fst__head_weight(from, &from->heads[head]))
-            status = fst__model_add_head(copy, &from->heads[head++].options, false);
+            status = copy_head(copy, &from->heads[head++]);
         else if (from->adapter && i == from->adapter->modules[0].a)
             status = fst__model_add_adapter(copy, &from->adapter->options, false);
     }
@@ -149,6 +159,8 @@ fst_status fst__model_copy(const fst_model *from, const fst_model_options *optio
         fst__model_release(copy);
         return status;
     }
+    copy->has_sentence = from->has_sentence;
+    copy->sentence = from->sentence;
     copy_frozen(copy, from);
     copy_values(copy, from);
     *out = copy;

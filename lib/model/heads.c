@@ -196,6 +196,7 @@ fst__parameter *fst__head_bias(const fst_model *model, const fst__head *head)
 void fst__heads_destroy(fst_model *model)
 {
     for (int32_t i = 0; i < model->head_count; ++i) {
+        fst__free(&model->context->allocator, model->heads[i].labels);
         fst__free(&model->context->allocator, model->heads[i].output.data);
         fst__free(&model->context->allocator, model->heads[i].gradient.data);
     }

@@ -4,7 +4,9 @@
 #include "formats/file.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
+#include "model/head_labels.h"
 #include "model/heads.h"
+#include "model/hugging_face_encoder.h"
 
 #include <float.h>
 #include <stdio.h>
@@ -14,7 +16,7 @@ static const char file_name[] = "heads.safetensors";
 static const char *const kinds[] = {[FST_HEAD_SEQUENCE] = "sequence", [FST_HEAD_TOKEN] = "token"};
 static const char *const poolings[] = {
     [FST_POOL_LAST] = "last", [FST_POOL_FIRST] = "first", [FST_POOL_MEAN] = "mean",
-    [FST_POOL_MAX] = "max"};
+    [FST_POOL_MAX] = "max", [FST_POOL_POOLER] = "pooler"};
 static const char *const activations[] = {
     [0] = "", [FST_ACTIVATION_GELU_TANH] = "gelu_tanh", [FST_ACTIVATION_GELU] = "gelu",
     [FST_ACTIVATION_SILU] = "silu", [FST_ACTIVATION_RELU] = "relu", [FST_ACTIVATION_TANH] = "tanh"};
@@ -26,20 +28,33 @@ enum {
 
 /* ---- writing */
 
-static json_t *head_to_json(const fst_head_options *o)
+static bool add_labels(json_t *object, const fst__head *head)
 {
+    if (!head->labels)
+        return true;
+    json_t *labels = json_array();
+    bool added = json_object_set_new(object, "labels", labels) == 0;
+    for (int64_t i = 0; i < head->options.outputs && added; ++i)
+        added = json_array_append_new(labels, json_string(fst__head_label(head, i))) == 0;
+    return added;
+}
+
+static json_t *head_to_json(const fst__head *head)
+{
+    const fst_head_options *o = &head->options;
     json_t *object = json_pack("{s:s, s:s, s:s, s:I, s:b, s:f, s:f}", "name", o->name, "kind",
                                kinds[o->kind], "pooling", poolings[o->pooling], "outputs",
                                (json_int_t)o->outputs, "bias", (int)o->bias, "init_std",
                                o->init_std, "dropout", o->dropout);
-    if (!object || o->hidden_layers == 0)
+    if (!object || (o->hidden_layers == 0 && add_labels(object, head)))
         return object;
     json_t *layers = json_pack(
         "{s:i, s:I, s:s, s:b, s:b, s:b, s:f}", "layers", (int)o->hidden_layers, "size",
         (json_int_t)o->hidden_size, "activation", activations[o->activation], "bias",
         (int)o->hidden_bias, "layer_norm", (int)o->layer_norm, "norm_bias", (int)o->norm_bias,
         "norm_epsilon", o->norm_epsilon);
-    if (json_object_set_new(object, "hidden", layers) == 0)
+    if (o->hidden_layers && json_object_set_new(object, "hidden", layers) == 0 &&
+        add_labels(object, head))
         return object;
     json_decref(object);
     return NULL;
@@ -50,7 +65,7 @@ static fst_status add_metadata(const fst_model *model, fst__safetensors_writer *
     fst__text text = fst__text_create(&model->context->allocator);
     json_t *array = json_array();
     for (int32_t i = 0; i < model->head_count; ++i)
-        json_array_append_new(array, head_to_json(&model->heads[i].options));
+        json_array_append_new(array, head_to_json(&model->heads[i]));
     /* jansson's setters fail only for lack of memory; then an element is missing. */
     fst_status status = array && json_array_size(array) == (size_t)model->head_count
                             ? fst__json_dump(array, 0, &text)
@@ -66,9 +81,13 @@ static fst_status add_metadata(const fst_model *model, fst__safetensors_writer *
     return status;
 }
 
-static bool is_of_head(const fst__parameter *p)
+/* "heads.NAME.…" of that head, or of any if NULL. */
+static bool is_of_head(const char *name, const char *head)
 {
-    return strncmp(p->name, "heads.", 6) == 0;
+    size_t length = head ? strlen(head) : 0;
+    if (strncmp(name, "heads.", 6) != 0)
+        return false;
+    return !head || (strncmp(name + 6, head, length) == 0 && name[6 + length] == '.');
 }
 
 static fst_status add_tensor(fst__safetensors_writer *writer, const fst__parameter *p)
@@ -77,16 +96,33 @@ static fst_status add_tensor(fst__safetensors_writer *writer, const fst__paramet
     return fst__safetensors_writer_add(writer, p->name, FST__REAL_DTYPE, p->rank, shape, p->value);
 }
 
-static fst_status write_file(const fst_model *model, const char *path)
+/* What the model's class has no tensors for. */
+static fst_status add_pieces(const fst_model *model, const fst__piece *pieces, int64_t count,
+                             fst__safetensors_writer *writer)
 {
+    fst_status status = FST_OK;
+    for (int64_t i = 0; i < count && !status; ++i) {
+        if (pieces[i].aside && pieces[i].parameter)
+            status = add_tensor(writer, pieces[i].parameter);
+    }
+    return status;
+}
+
+static fst_status write_file(const fst_model *model, const fst__piece *pieces, int64_t count,
+                             const char *path)
+{
+    const fst__head *own = fst__class_head(model);
     fst__safetensors_writer *writer = NULL;
     fst_status status = fst__safetensors_writer_create(&model->context->allocator, &writer);
     if (!status)
         status = add_metadata(model, writer);
     for (int64_t i = model->parameters.backbone; i < model->parameters.count && !status; ++i) {
-        if (is_of_head(&model->parameters.items[i]))
-            status = add_tensor(writer, &model->parameters.items[i]);
+        const fst__parameter *p = &model->parameters.items[i];
+        if (is_of_head(p->name, NULL) && !(own && is_of_head(p->name, own->name)))
+            status = add_tensor(writer, p);
     }
+    if (!status)
+        status = add_pieces(model, pieces, count, writer);
     if (!status)
         status = fst__safetensors_writer_write(writer, path);
     fst__safetensors_writer_destroy(writer);
@@ -95,11 +131,20 @@ static fst_status write_file(const fst_model *model, const char *path)
 
 fst_status fst__heads_save(const fst_model *model, const char *directory)
 {
-    char *path = fst__path_join(&model->context->allocator, directory, file_name);
-    if (!path)
-        return FST_ERR_NO_MEMORY;
-    fst_status status = model->head_count ? write_file(model, path) : fst__file_remove(path);
-    fst__free(&model->context->allocator, path);
+    fst__allocator *allocator = &model->context->allocator;
+    char *path = fst__path_join(allocator, directory, file_name);
+    fst__piece *pieces =
+        fst__alloc_array(allocator, (size_t)fst__piece_limit(&model->config), sizeof *pieces);
+    fst_status status = path && pieces ? FST_OK : FST_ERR_NO_MEMORY;
+    if (!status) {
+        int64_t count = fst__list_pieces(model, pieces);
+        bool wanted = model->head_count > (fst__class_head(model) ? 1 : 0);
+        for (int64_t i = 0; i < count; ++i)
+            wanted |= pieces[i].aside && pieces[i].parameter;
+        status = wanted ? write_file(model, pieces, count, path) : fst__file_remove(path);
+    }
+    fst__free(allocator, pieces);
+    fst__free(allocator, path);
     return status;
 }
 
@@ -172,11 +217,11 @@ static fst_status read_layers(const json_t *object, const char *path, fst_head_o
 static fst_status read_options(const json_t *object, const char *path, fst_head_options *o)
 {
     static const char *const names[] = {"name", "kind", "pooling", "outputs", "bias", "init_std",
-                                        "dropout", "hidden"};
-    enum { MEMBERS = sizeof names / sizeof *names };
+                                        "dropout", "hidden", "labels"};
+    enum { MEMBERS = sizeof names / sizeof *names, NEEDED = 7 };
     fst_status status = check_members(object, path,
                                       "name, kind, pooling, outputs, bias, init_std, dropout",
-                                      names, MEMBERS - 1, MEMBERS);
+                                      names, NEEDED, MEMBERS);
     if (!status)
         status = fst__json_get_string(object, "name", path, true, &o->name);
     if (!status)
@@ -240,13 +285,37 @@ static fst_status read_tensor(const fst__safetensors *file, fst__parameter *p)
                                                       tensor.elements);
 }
 
+static fst_status read_labels(fst_model *model, fst__head *head, const json_t *object,
+                              const char *path)
+{
+    json_t *array = NULL;
+    fst_status status = fst__json_get_array(object, "labels", path, false, &array);
+    if (status || !array)
+        return status;
+    size_t count = (size_t)head->options.outputs;
+    if (json_array_size(array) != count)
+        return fst__fail(FST_ERR_FORMAT, "%s: metadata \"heads\": %llu labels for %llu outputs", path,
+                         (unsigned long long)json_array_size(array), (unsigned long long)count);
+    const char **labels = fst__alloc_array(&model->context->allocator, count, sizeof *labels);
+    if (!labels)
+        return FST_ERR_NO_MEMORY;
+    for (size_t i = 0; i < count; ++i)
+        labels[i] = json_string_value(json_array_get(array, i));
+    status = fst__head_set_labels(model, head, labels);
+    fst__free(&model->context->allocator, labels);
+    return status ? fst__fail_in(status == FST_ERR_NO_MEMORY ? status : FST_ERR_FORMAT, "%s", path)
+                  : FST_OK;
+}
+
+/* `own`: the head of the directory's class, whose tensors lie with the class's. */
 static fst_status read_head(fst_model *model, const fst__safetensors *file, const json_t *object,
-                            size_t *tensors)
+                            const char *own, size_t *tensors)
 {
     const char *path = fst__safetensors_path(file);
     fst_head_options options = fst__head_defaults();
     fst_status status = read_options(object, path, &options);
-    if (!status)
+    bool elsewhere = !status && own && strcmp(own, options.name) == 0;
+    if (!status && !elsewhere)
         status = check_matrices(model, file, &options);
     if (status)
         return status;
@@ -254,12 +323,22 @@ static fst_status read_head(fst_model *model, const fst__safetensors *file, cons
     status = fst__model_add_head(model, &options, false);
     if (status)
         return fst__fail_in(status == FST_ERR_NO_MEMORY ? status : FST_ERR_FORMAT, "%s", path);
-    for (int64_t i = before; i < model->parameters.count && !status; ++i, ++*tensors)
+    for (int64_t i = before; i < model->parameters.count && !status && !elsewhere; ++i, ++*tensors)
         status = read_tensor(file, &model->parameters.items[i]);
-    return status;
+    return status ? status
+                  : read_labels(model, &model->heads[model->head_count - 1], object, path);
 }
 
-static fst_status read_heads(fst_model *model, const fst__safetensors *file)
+/* Of the backbone, kept here since the class has no place for them; read with its other weights. */
+static size_t count_backbone(const fst_model *model, const fst__safetensors *file)
+{
+    size_t count = 0;
+    for (int64_t i = 0; i < model->parameters.backbone; ++i)
+        count += fst__safetensors_has(file, model->parameters.items[i].name);
+    return count;
+}
+
+fst_status fst__heads_read(fst_model *model, const fst__safetensors *file, const char *own)
 {
     const char *path = fst__safetensors_path(file);
     const char *text = fst__safetensors_metadata(file, "heads");
@@ -271,29 +350,26 @@ static fst_status read_heads(fst_model *model, const fst__safetensors *file)
     if (!status && !json_is_array(array))
         status = fst__fail(FST_ERR_FORMAT, "%s: metadata \"heads\" is not an array", path);
     for (size_t i = 0; !status && i < json_array_size(array); ++i)
-        status = read_head(model, file, json_array_get(array, i), &tensors);
-    if (!status && fst__safetensors_count(file) != tensors)
-        status = fst__fail(FST_ERR_MISMATCH, "%s: %llu tensors, of which its heads have %llu", path,
-                           (unsigned long long)fst__safetensors_count(file),
-                           (unsigned long long)tensors);
+        status = read_head(model, file, json_array_get(array, i), own, &tensors);
+    if (!status) {
+        tensors += count_backbone(model, file);
+        if (fst__safetensors_count(file) != tensors)
+            status = fst__fail(FST_ERR_MISMATCH, "%s: %llu tensors, of which its heads have %llu",
+                               path, (unsigned long long)fst__safetensors_count(file),
+                               (unsigned long long)tensors);
+    }
     json_decref(array);
     return status;
 }
 
-fst_status fst__heads_load(fst_model *model, const char *directory)
+fst_status fst__heads_open(fst__allocator *allocator, const char *directory,
+                           fst__safetensors **file)
 {
-    fst__allocator *allocator = &model->context->allocator;
-    fst__safetensors *file = NULL;
     char *path = fst__path_join(allocator, directory, file_name);
     fst_status status = path ? FST_OK : FST_ERR_NO_MEMORY;
-    if (!status && fst__file_exists(path)) {
-        status = fst__safetensors_open(allocator, path, &file);
-        if (!status)
-            status = read_heads(model, file);
-        if (!status)
-            fst__parameters_refresh_working(&model->parameters, model->context->compute);
-        fst__safetensors_close(file);
-    }
+    *file = NULL;
+    if (!status && fst__file_exists(path))
+        status = fst__safetensors_open(allocator, path, file);
     fst__free(allocator, path);
     return status;
 }

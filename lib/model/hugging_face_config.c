@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 #include "model/config.h"
+#include "model/config_json.h"
+#include "model/hugging_face_encoder.h"
 
 #include <float.h>
 #include <string.h>
@@ -16,17 +18,12 @@ static const struct {
     {"qwen2", "Qwen2ForCausalLM", FST_FAMILY_QWEN2},
     {"qwen3", "Qwen3ForCausalLM", FST_FAMILY_QWEN3},
     {"mistral", "MistralForCausalLM", FST_FAMILY_LLAMA},
+    {"bert", NULL, FST_FAMILY_BERT},
+    {"roberta", NULL, FST_FAMILY_ROBERTA},
+    {"xlm-roberta", NULL, FST_FAMILY_ROBERTA},
+    {"modernbert", NULL, FST_FAMILY_MODERNBERT},
 };
-
-static const struct {
-    const char *name;
-    int32_t activation;
-} activations[] = {
-    {"gelu_new", FST_ACTIVATION_GELU_TANH},  {"gelu_pytorch_tanh", FST_ACTIVATION_GELU_TANH},
-    {"gelu_fast", FST_ACTIVATION_GELU_TANH}, {"gelu", FST_ACTIVATION_GELU},
-    {"silu", FST_ACTIVATION_SILU},           {"swish", FST_ACTIVATION_SILU},
-    {"relu", FST_ACTIVATION_RELU},           {"tanh", FST_ACTIVATION_TANH},
-};
+enum { MISTRAL = 4 };
 
 static const struct {
     const char *name;
@@ -38,82 +35,20 @@ static const struct {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Reading: the first failure is kept and the rest skipped, so that a reader sees the fields. */
-typedef struct reading {
-    const json_t *root;
-    const char *file;
-    fst_status status;
-} reading;
-
-static void read_size(reading *from, const char *key, bool required, int32_t *out)
+static void read_gpt2(fst__config_reading *from, fst_model_config *c)
 {
-    int64_t value = *out;
-    if (!from->status)
-        from->status = fst__json_get_int(from->root, key, from->file, required, &value, 0, INT32_MAX);
-    *out = (int32_t)value;
-}
-
-static void read_real(reading *from, const char *key, double *out)
-{
-    if (!from->status)
-        from->status = fst__json_get_double(from->root, key, from->file, false, out, -DBL_MAX,
-                                            DBL_MAX);
-}
-
-static void read_flag(reading *from, const char *key, int32_t *out)
-{
-    bool value = *out != 0;
-    if (!from->status)
-        from->status = fst__json_get_bool(from->root, key, from->file, false, &value);
-    *out = value;
-}
-
-/* An id, or the first of a list of ids (Llama 3 lists several ends). */
-static void read_id(reading *from, const char *key, int64_t *out)
-{
-    const json_t *value = json_object_get(from->root, key);
-    if (json_is_array(value))
-        value = json_array_get(value, 0);
-    if (from->status || !value || json_is_null(value))
-        return;
-    if (!json_is_integer(value))
-        from->status = fst__fail(FST_ERR_FORMAT, "%s: %s is not an integer", from->file, key);
-    else
-        *out = json_integer_value(value);
-}
-
-static void read_activation(reading *from, const char *key, const char *standard, int32_t *out)
-{
-    const char *name = standard;
-    if (!from->status)
-        from->status = fst__json_get_string(from->root, key, from->file, false, &name);
-    if (from->status)
-        return;
-    for (size_t i = 0; i < COUNT(activations); ++i) {
-        if (strcmp(activations[i].name, name) == 0) {
-            *out = activations[i].activation;
-            return;
-        }
-    }
-    from->status =
-        fst__fail(FST_ERR_UNSUPPORTED, "%s: %s is \"%s\", which this library lacks", from->file,
-                  key, name);
-}
-
-static void read_gpt2(reading *from, fst_model_config *c)
-{
-    read_size(from, "n_layer", true, &c->layers);
-    read_size(from, "n_embd", true, &c->width);
-    read_size(from, "n_head", true, &c->heads);
-    read_size(from, "n_inner", false, &c->hidden_size);
-    read_size(from, "n_positions", true, &c->context_length);
-    read_real(from, "layer_norm_epsilon", &c->norm_epsilon);
-    read_real(from, "resid_pdrop", &c->dropout);
-    read_real(from, "attn_pdrop", &c->attention_dropout);
-    read_activation(from, "activation_function", "gelu_new", &c->activation);
+    fst__config_read_size(from, "n_layer", true, &c->layers);
+    fst__config_read_size(from, "n_embd", true, &c->width);
+    fst__config_read_size(from, "n_head", true, &c->heads);
+    fst__config_read_size(from, "n_inner", false, &c->hidden_size);
+    fst__config_read_size(from, "n_positions", true, &c->context_length);
+    fst__config_read_real(from, "layer_norm_epsilon", &c->norm_epsilon);
+    fst__config_read_real(from, "resid_pdrop", &c->dropout);
+    fst__config_read_real(from, "attn_pdrop", &c->attention_dropout);
+    fst__config_read_activation(from, "activation_function", "gelu_new", &c->activation);
     int32_t inverse_layer = 0, scale = 1;
-    read_flag(from, "scale_attn_by_inverse_layer_idx", &inverse_layer);
-    read_flag(from, "scale_attn_weights", &scale);
+    fst__config_read_flag(from, "scale_attn_by_inverse_layer_idx", &inverse_layer);
+    fst__config_read_flag(from, "scale_attn_weights", &scale);
     if (!from->status && (inverse_layer || !scale))
         from->status = fst__fail(FST_ERR_UNSUPPORTED,
                                  "%s: scale_attn_by_inverse_layer_idx and scale_attn_weights are "
@@ -121,7 +56,7 @@ static void read_gpt2(reading *from, fst_model_config *c)
                                  from->file);
 }
 
-static void read_rope_type(reading *from, const char *key, bool *found, fst_model_config *c)
+static void read_rope_type(fst__config_reading *from, const char *key, bool *found, fst_model_config *c)
 {
     const char *name = NULL;
     if (!from->status)
@@ -140,9 +75,9 @@ static void read_rope_type(reading *from, const char *key, bool *found, fst_mode
 }
 
 /* transformers 4 writes rope_theta and rope_scaling, transformers 5 rope_parameters with both. */
-static void read_rope(reading *from, fst_model_config *c)
+static void read_rope(fst__config_reading *from, fst_model_config *c)
 {
-    read_real(from, "rope_theta", &c->rope_theta);
+    fst__config_read_real(from, "rope_theta", &c->rope_theta);
     json_t *scaling = NULL;
     if (!from->status)
         from->status = fst__json_get_object(from->root, "rope_scaling", from->file, false, &scaling);
@@ -151,42 +86,42 @@ static void read_rope(reading *from, fst_model_config *c)
             fst__json_get_object(from->root, "rope_parameters", from->file, false, &scaling);
     if (from->status || !scaling)
         return;
-    reading inner = {.root = scaling, .file = from->file};
+    fst__config_reading inner = {.root = scaling, .file = from->file};
     bool found = false;
     read_rope_type(&inner, "type", &found, c);
     read_rope_type(&inner, "rope_type", &found, c);
-    read_real(&inner, "rope_theta", &c->rope_theta);
-    read_real(&inner, "factor", &c->rope_factor);
-    read_real(&inner, "low_freq_factor", &c->rope_low_frequency_factor);
-    read_real(&inner, "high_freq_factor", &c->rope_high_frequency_factor);
-    read_real(&inner, "attention_factor", &c->rope_attention_factor);
-    read_real(&inner, "beta_fast", &c->rope_beta_fast);
-    read_real(&inner, "beta_slow", &c->rope_beta_slow);
-    read_size(&inner, "original_max_position_embeddings", false, &c->rope_original_context);
+    fst__config_read_real(&inner, "rope_theta", &c->rope_theta);
+    fst__config_read_real(&inner, "factor", &c->rope_factor);
+    fst__config_read_real(&inner, "low_freq_factor", &c->rope_low_frequency_factor);
+    fst__config_read_real(&inner, "high_freq_factor", &c->rope_high_frequency_factor);
+    fst__config_read_real(&inner, "attention_factor", &c->rope_attention_factor);
+    fst__config_read_real(&inner, "beta_fast", &c->rope_beta_fast);
+    fst__config_read_real(&inner, "beta_slow", &c->rope_beta_slow);
+    fst__config_read_size(&inner, "original_max_position_embeddings", false, &c->rope_original_context);
     from->status = inner.status;
 }
 
-static void read_llama(reading *from, fst_model_config *c)
+static void read_llama(fst__config_reading *from, fst_model_config *c)
 {
-    read_size(from, "num_hidden_layers", true, &c->layers);
-    read_size(from, "hidden_size", true, &c->width);
-    read_size(from, "num_attention_heads", true, &c->heads);
-    read_size(from, "num_key_value_heads", false, &c->kv_heads);
-    read_size(from, "head_dim", false, &c->head_size);
-    read_size(from, "intermediate_size", true, &c->hidden_size);
-    read_size(from, "max_position_embeddings", true, &c->context_length);
-    read_real(from, "rms_norm_eps", &c->norm_epsilon);
-    read_real(from, "attention_dropout", &c->attention_dropout);
-    read_activation(from, "hidden_act", "silu", &c->activation);
+    fst__config_read_size(from, "num_hidden_layers", true, &c->layers);
+    fst__config_read_size(from, "hidden_size", true, &c->width);
+    fst__config_read_size(from, "num_attention_heads", true, &c->heads);
+    fst__config_read_size(from, "num_key_value_heads", false, &c->kv_heads);
+    fst__config_read_size(from, "head_dim", false, &c->head_size);
+    fst__config_read_size(from, "intermediate_size", true, &c->hidden_size);
+    fst__config_read_size(from, "max_position_embeddings", true, &c->context_length);
+    fst__config_read_real(from, "rms_norm_eps", &c->norm_epsilon);
+    fst__config_read_real(from, "attention_dropout", &c->attention_dropout);
+    fst__config_read_activation(from, "hidden_act", "silu", &c->activation);
     if (c->family != FST_FAMILY_QWEN2) {
-        read_flag(from, "attention_bias", &c->attention_bias);
+        fst__config_read_flag(from, "attention_bias", &c->attention_bias);
         c->output_bias = c->attention_bias;
     }
-    read_flag(from, "mlp_bias", &c->mlp_bias);
+    fst__config_read_flag(from, "mlp_bias", &c->mlp_bias);
     int32_t use_window = c->family == FST_FAMILY_LLAMA;
-    read_flag(from, "use_sliding_window", &use_window);
+    fst__config_read_flag(from, "use_sliding_window", &use_window);
     if (use_window)
-        read_size(from, "sliding_window", false, &c->window);
+        fst__config_read_size(from, "sliding_window", false, &c->window);
     read_rope(from, c);
 }
 
@@ -202,19 +137,22 @@ fst_status fst__config_from_json(const json_t *root, const char *file, fst_model
         ++found;
     if (found == COUNT(classes))
         return fst__fail(FST_ERR_UNSUPPORTED,
-                         "%s: model_type is \"%s\", expected gpt2, llama, mistral, qwen2 or qwen3",
+                         "%s: model_type is \"%s\", expected gpt2, llama, mistral, qwen2, qwen3, bert, "
+                         "roberta, xlm-roberta or modernbert",
                          file, type);
     status = fst__config_set_family(config, classes[found].family);
     if (status)
         return status;
-    reading from = {.root = root, .file = file};
-    read_size(&from, "vocab_size", true, &config->vocabulary_size);
-    read_real(&from, "initializer_range", &config->init_std);
-    read_flag(&from, "tie_word_embeddings", &config->tied);
-    read_id(&from, "bos_token_id", &config->bos_id);
-    read_id(&from, "eos_token_id", &config->eos_id);
+    fst__config_reading from = {.root = root, .file = file};
+    fst__config_read_size(&from, "vocab_size", true, &config->vocabulary_size);
+    fst__config_read_real(&from, "initializer_range", &config->init_std);
+    fst__config_read_flag(&from, "tie_word_embeddings", &config->tied);
+    fst__config_read_id(&from, "bos_token_id", &config->bos_id);
+    fst__config_read_id(&from, "eos_token_id", &config->eos_id);
     if (config->family == FST_FAMILY_GPT2)
         read_gpt2(&from, config);
+    else if (fst__is_encoder_family(config->family))
+        fst__encoder_config_read(&from, config);
     else
         read_llama(&from, config);
     return from.status;
@@ -261,98 +199,98 @@ static fst_status check_family(const fst_model_config *c)
     return FST_OK;
 }
 
-static const char *activation_name(int32_t activation)
-{
-    for (size_t i = 0; i < COUNT(activations); ++i) {
-        if (activations[i].activation == activation)
-            return activations[i].name;
-    }
-    return "silu";
-}
-
-static void set(json_t *root, const char *key, json_t *value)
-{
-    json_object_set_new(root, key, value);
-}
-
 static void write_gpt2(json_t *root, const fst_model_config *c)
 {
-    set(root, "n_layer", json_integer(c->layers));
-    set(root, "n_embd", json_integer(c->width));
-    set(root, "n_head", json_integer(c->heads));
-    set(root, "n_inner", json_integer(c->hidden_size));
-    set(root, "n_positions", json_integer(c->context_length));
-    set(root, "n_ctx", json_integer(c->context_length));
-    set(root, "layer_norm_epsilon", json_real(c->norm_epsilon));
-    set(root, "embd_pdrop", json_real(c->dropout));
-    set(root, "resid_pdrop", json_real(c->dropout));
-    set(root, "attn_pdrop", json_real(c->attention_dropout));
-    set(root, "activation_function", json_string(activation_name(c->activation)));
+    fst__config_set(root, "n_layer", json_integer(c->layers));
+    fst__config_set(root, "n_embd", json_integer(c->width));
+    fst__config_set(root, "n_head", json_integer(c->heads));
+    fst__config_set(root, "n_inner", json_integer(c->hidden_size));
+    fst__config_set(root, "n_positions", json_integer(c->context_length));
+    fst__config_set(root, "n_ctx", json_integer(c->context_length));
+    fst__config_set(root, "layer_norm_epsilon", json_real(c->norm_epsilon));
+    fst__config_set(root, "embd_pdrop", json_real(c->dropout));
+    fst__config_set(root, "resid_pdrop", json_real(c->dropout));
+    fst__config_set(root, "attn_pdrop", json_real(c->attention_dropout));
+    fst__config_set(root, "activation_function", json_string(fst__config_activation_name(c->activation)));
 }
 
 static void write_rope(json_t *root, const fst_model_config *c)
 {
-    set(root, "rope_theta", json_real(c->rope_theta));
+    fst__config_set(root, "rope_theta", json_real(c->rope_theta));
     if (c->rope_scaling == FST_ROPE_DEFAULT)
         return;
     json_t *scaling = json_object();
-    set(scaling, "rope_type", json_string(ropes[c->rope_scaling].name));
-    set(scaling, "factor", json_real(c->rope_factor));
+    fst__config_set(scaling, "rope_type", json_string(ropes[c->rope_scaling].name));
+    fst__config_set(scaling, "factor", json_real(c->rope_factor));
     if (c->rope_scaling != FST_ROPE_LINEAR)
-        set(scaling, "original_max_position_embeddings", json_integer(c->rope_original_context));
+        fst__config_set(scaling, "original_max_position_embeddings", json_integer(c->rope_original_context));
     if (c->rope_scaling == FST_ROPE_LLAMA3) {
-        set(scaling, "low_freq_factor", json_real(c->rope_low_frequency_factor));
-        set(scaling, "high_freq_factor", json_real(c->rope_high_frequency_factor));
+        fst__config_set(scaling, "low_freq_factor", json_real(c->rope_low_frequency_factor));
+        fst__config_set(scaling, "high_freq_factor", json_real(c->rope_high_frequency_factor));
     }
     if (c->rope_scaling == FST_ROPE_YARN) {
-        set(scaling, "beta_fast", json_real(c->rope_beta_fast));
-        set(scaling, "beta_slow", json_real(c->rope_beta_slow));
+        fst__config_set(scaling, "beta_fast", json_real(c->rope_beta_fast));
+        fst__config_set(scaling, "beta_slow", json_real(c->rope_beta_slow));
         if (c->rope_attention_factor > 0)
-            set(scaling, "attention_factor", json_real(c->rope_attention_factor));
+            fst__config_set(scaling, "attention_factor", json_real(c->rope_attention_factor));
     }
-    set(root, "rope_scaling", scaling);
+    fst__config_set(root, "rope_scaling", scaling);
 }
 
 static void write_llama(json_t *root, const fst_model_config *c)
 {
-    set(root, "num_hidden_layers", json_integer(c->layers));
-    set(root, "hidden_size", json_integer(c->width));
-    set(root, "num_attention_heads", json_integer(c->heads));
-    set(root, "num_key_value_heads", json_integer(c->kv_heads));
-    set(root, "head_dim", json_integer(c->head_size));
-    set(root, "intermediate_size", json_integer(c->hidden_size));
-    set(root, "max_position_embeddings", json_integer(c->context_length));
-    set(root, "rms_norm_eps", json_real(c->norm_epsilon));
-    set(root, "attention_dropout", json_real(c->attention_dropout));
-    set(root, "hidden_act", json_string(activation_name(c->activation)));
-    set(root, "attention_bias", json_boolean(c->attention_bias));
-    set(root, "mlp_bias", json_boolean(c->mlp_bias));
+    fst__config_set(root, "num_hidden_layers", json_integer(c->layers));
+    fst__config_set(root, "hidden_size", json_integer(c->width));
+    fst__config_set(root, "num_attention_heads", json_integer(c->heads));
+    fst__config_set(root, "num_key_value_heads", json_integer(c->kv_heads));
+    fst__config_set(root, "head_dim", json_integer(c->head_size));
+    fst__config_set(root, "intermediate_size", json_integer(c->hidden_size));
+    fst__config_set(root, "max_position_embeddings", json_integer(c->context_length));
+    fst__config_set(root, "rms_norm_eps", json_real(c->norm_epsilon));
+    fst__config_set(root, "attention_dropout", json_real(c->attention_dropout));
+    fst__config_set(root, "hidden_act", json_string(fst__config_activation_name(c->activation)));
+    fst__config_set(root, "attention_bias", json_boolean(c->attention_bias));
+    fst__config_set(root, "mlp_bias", json_boolean(c->mlp_bias));
     if (c->window) {
-        set(root, "sliding_window", json_integer(c->window));
-        set(root, "use_sliding_window", json_true());
+        fst__config_set(root, "sliding_window", json_integer(c->window));
+        fst__config_set(root, "use_sliding_window", json_true());
     }
     write_rope(root, c);
 }
 
-fst_status fst__config_to_json(const fst_model_config *c, json_t **root)
+static fst_status encoder_to_json(const fst_model *model, json_t **root)
 {
+    json_t *object = json_object();
+    fst_status status = fst__encoder_config_write(model, object);
+    if (status)
+        json_decref(object);
+    else
+        *root = object;
+    return status;
+}
+
+fst_status fst__config_to_json(const fst_model *model, json_t **root)
+{
+    const fst_model_config *c = &model->config;
+    if (fst__is_encoder_family(c->family))
+        return encoder_to_json(model, root);
     fst_status status = check_family(c);
     if (status)
         return status;
     /* A sliding window over Llama's architecture is Mistral. */
-    size_t class = c->family == FST_FAMILY_LLAMA && c->window ? COUNT(classes) - 1
+    size_t class = c->family == FST_FAMILY_LLAMA && c->window ? (size_t)MISTRAL
                                                               : (size_t)c->family;
     json_t *object = json_object(), *names = json_array();
     json_array_append_new(names, json_string(classes[class].class_name));
-    set(object, "architectures", names);
-    set(object, "model_type", json_string(classes[class].model_type));
-    set(object, "vocab_size", json_integer(c->vocabulary_size));
-    set(object, "initializer_range", json_real(c->init_std));
-    set(object, "tie_word_embeddings", json_boolean(c->tied));
-    set(object, "bos_token_id", c->bos_id < 0 ? json_null() : json_integer(c->bos_id));
-    set(object, "eos_token_id", c->eos_id < 0 ? json_null() : json_integer(c->eos_id));
-    set(object, "torch_dtype", json_string("float32"));
-    set(object, "use_cache", json_true());
+    fst__config_set(object, "architectures", names);
+    fst__config_set(object, "model_type", json_string(classes[class].model_type));
+    fst__config_set(object, "vocab_size", json_integer(c->vocabulary_size));
+    fst__config_set(object, "initializer_range", json_real(c->init_std));
+    fst__config_set(object, "tie_word_embeddings", json_boolean(c->tied));
+    fst__config_set(object, "bos_token_id", c->bos_id < 0 ? json_null() : json_integer(c->bos_id));
+    fst__config_set(object, "eos_token_id", c->eos_id < 0 ? json_null() : json_integer(c->eos_id));
+    fst__config_set(object, "torch_dtype", json_string("float32"));
+    fst__config_set(object, "use_cache", json_true());
     if (c->family == FST_FAMILY_GPT2)
         write_gpt2(object, c);
     else

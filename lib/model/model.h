@@ -28,6 +28,7 @@ enum { FST__HEAD_NAME_SIZE = 32, FST__HEAD_MOST = 16 };
 typedef struct fst__head {
     char name[FST__HEAD_NAME_SIZE];
     fst_head_options options; /* its name is ours */
+    char **labels;            /* [K] names of its outputs, one piece of memory, or NULL */
     fst__buffer output;       /* [n, K] */
     fst__buffer gradient;     /* [n, K] of the caller's objective */
     bool has_gradient;
@@ -78,6 +79,9 @@ struct fst_model {
     struct fst__adapter *adapter; /* adapter.h; owned; NULL: none */
 
     struct fst__kv_cache *cache; /* of the decode in progress, or NULL */
+
+    bool has_sentence;
+    fst_sentence_options sentence; /* sentence.h */
 
     fst__head heads[FST__HEAD_MOST];
     int32_t head_count;

@@ -495,7 +495,7 @@ START_TEST(saving_and_loading)
                    _i == FST_FAMILY_GPT2 ? "wte" : "embed_tokens");
     replace(settings, "62,", "61,");
     static const char *const types[][2] = {
-        {"\"gpt2\"", "\"bert\""}, {"\"llama\"", "\"alpac\""}, {"\"qwen2\"", "\"queen\""},
+        {"\"gpt2\"", "\"burt\""}, {"\"llama\"", "\"alpac\""}, {"\"qwen2\"", "\"queen\""},
         {"\"qwen3\"", "\"queen\""}};
     replace(settings, types[_i][0], types[_i][1]);
     assert_refused(context, folder, FST_ERR_UNSUPPORTED, "config.json", "model_type");
