@@ -1563,6 +1563,7 @@ class ModelConfig(Struct):
     blocks_4: of the fourth, likewise
     stage_width: ResNet: channels of the first stage; width follows: that of the last
     batch_norm_momentum: share of the batch in the running statistics; default 0.1
+    pad_id: the tokenizer's padding, for config.json; nothing here reads it. -1: none
     """
     _init_ = "fst_model_config_init"
     _fields_ = [
@@ -1626,6 +1627,7 @@ class ModelConfig(Struct):
         ("blocks_4", ctypes.c_int32),
         ("stage_width", ctypes.c_int32),
         ("batch_norm_momentum", ctypes.c_double),
+        ("pad_id", ctypes.c_int64),
     ]
     _kinds_ = dict(_fields_)
 
@@ -1691,6 +1693,24 @@ class HeadOptions(Struct):
         ("layer_norm", ctypes.c_int32),
         ("norm_bias", ctypes.c_int32),
         ("norm_epsilon", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class SentenceOptions(Struct):
+    """How a model's hidden states become the embedding of a text.
+    Since 0.1
+
+    pooling: FST_POOL_LAST, FIRST, MEAN (default) or MAX over the tokens that count
+    normalize: 1 (default): divided by its Euclidean norm
+    length: most tokens of a text, those behind are cut off; 0 (default): the model's context_length
+    """
+    _init_ = "fst_sentence_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("pooling", ctypes.c_int32),
+        ("normalize", ctypes.c_int32),
+        ("length", ctypes.c_int64),
     ]
     _kinds_ = dict(_fields_)
 
@@ -3452,6 +3472,7 @@ STRUCTS = {
     "fst_model_config": ModelConfig,
     "fst_model_options": ModelOptions,
     "fst_head_options": HeadOptions,
+    "fst_sentence_options": SentenceOptions,
     "fst_forward_options": ForwardOptions,
     "fst_loss_options": LossOptions,
     "fst_loss": Loss,
@@ -3672,6 +3693,15 @@ _fst_model_head_count = _FUNCTIONS["fst_model_head_count"] = _bind("fst_model_he
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 _fst_model_get_head = _FUNCTIONS["fst_model_get_head"] = _bind("fst_model_get_head", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_set_labels = _FUNCTIONS["fst_model_set_labels"] = _bind("fst_model_set_labels",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64)
+_fst_model_get_label = _FUNCTIONS["fst_model_get_label"] = _bind("fst_model_get_label",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_sentence_options_init = _FUNCTIONS["fst_sentence_options_init"] = _bind("fst_sentence_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_get_sentence = _FUNCTIONS["fst_model_get_sentence"] = _bind("fst_model_get_sentence",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_model_set_sentence = _FUNCTIONS["fst_model_set_sentence"] = _bind("fst_model_set_sentence",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 _fst_model_zero_gradients = _FUNCTIONS["fst_model_zero_gradients"] = _bind("fst_model_zero_gradients", ctypes.c_int32, ctypes.c_void_p)
 _fst_model_set_trainable = _FUNCTIONS["fst_model_set_trainable"] = _bind("fst_model_set_trainable",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32)
@@ -4915,7 +4945,13 @@ class Model(Handle):
     def load(context, directory, options=None, **fields):
         """Loads a Hugging Face directory: config.json and model.safetensors, or shards with their
             index. GPT2LMHeadModel, LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM,
-            Qwen3ForCausalLM. Heads come from heads.safetensors, where fst_model_save wrote one.
+            Qwen3ForCausalLM; and of encoders BertModel, RobertaModel, XLMRobertaModel,
+            ModernBertModel and their ForMaskedLM, ForSequenceClassification and
+            ForTokenClassification, BertForPreTraining. A classifier is the head "classifier", with
+            the labels of id2label; the next sentence's "seq_relationship". A pooler and a masked-LM
+            head are there where the file has them. Other heads come from heads.safetensors, where
+            fst_model_save wrote one. What modules.json of sentence-transformers says is kept for
+            fst_model_get_sentence.
         context: kept alive by the model.
         directory: path in the file system's own bytes.
         options: NULL for defaults.
@@ -4937,9 +4973,15 @@ class Model(Handle):
         """Saves a Hugging Face directory: config.json, model.safetensors (float32) and, if a tokenizer
             is given, tokenizer.json; heads go into a file of their own beside them,
             heads.safetensors: tensors by the parameters' names, and in the metadata under "heads" a
-            JSON array of their options. Files that exist are replaced whole or not at all. Of a
-            model with an adapter this is the trunk alone; see fst_model_save_adapter and
-            fst_model_merge_adapter.
+            JSON array of their options. Files that exist are replaced whole or not at all. An
+            encoder is saved as the class that its heads make it, which transformers loads without a
+            tensor missing or left over: with a head "classifier" as …ForTokenClassification where
+            it is of kind FST_HEAD_TOKEN, as …ForSequenceClassification where it reads
+            FST_POOL_POOLER (BERT), or the first token through one hidden layer of the model's width
+            with FST_ACTIVATION_TANH (RoBERTa) or with a LayerNorm (ModernBERT, all its heads); else
+            as …ForMaskedLM with head_transform; else as …Model. What that class lacks goes into
+            heads.safetensors. Of a model with an adapter this is the trunk alone; see
+            fst_model_save_adapter and fst_model_merge_adapter.
         tokenizer: NULL: none.
         directory: created if missing (its parent must exist).
         Status: FST_OK, FST_ERR_UNSUPPORTED (a switch that the family's class cannot have: the text
@@ -5076,6 +5118,55 @@ class Model(Handle):
         object.__setattr__(head_out, 'status', _check(_fst_model_get_head(self._pointer(),
                 _index(index), ctypes.byref(head_out), ctypes.sizeof(head_out))))
         return head_out
+
+    def set_labels(self, head, labels=None):
+        """Names what a head's outputs stand for: classes, tags. They are saved with the model (as
+            id2label in config.json where the directory's class has the head) and copied with it.
+        head: its name.
+        labels: [count] texts, no two the same; copied. NULL: none.
+        Status: FST_OK, FST_ERR_NOT_FOUND (no such head), FST_ERR_INVALID_ARGUMENT,
+            FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        head = _text(head)
+        labels_c, labels_lengths, labels_count = _texts(labels)
+        return _check(_fst_model_set_labels(self._pointer(), head, labels_c, labels_count))
+
+    def get_label(self, head, index):
+        """What an output of a head stands for.
+        head: its name.
+        index: 0 ≤ index < outputs.
+        Returns label: borrowed until the labels change; NULL where the head has none.
+        Status: FST_OK, FST_ERR_NOT_FOUND (no such head) or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        head = _text(head)
+        label_out = ctypes.c_char_p()
+        _check(_fst_model_get_label(self._pointer(), head, _index(index), ctypes.byref(label_out)))
+        return _to_text(label_out.value)
+
+    def get_sentence(self):
+        """How the model's embeddings are made, as the sentence-transformers directory it came from
+            says (modules.json, 1_Pooling/config.json, sentence_bert_config.json), or
+            fst_model_set_sentence.
+        Returns options
+        Status: FST_OK, FST_ERR_NOT_FOUND (the model says nothing), FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        options_out = SentenceOptions()
+        object.__setattr__(options_out, 'status', _check(_fst_model_get_sentence(self._pointer(),
+                ctypes.byref(options_out), ctypes.sizeof(options_out))))
+        return options_out
+
+    def set_sentence(self, options=None, **fields):
+        """Says how the model's embeddings are made; fst_model_save writes it as sentence-transformers
+            does, copies of the model have it too.
+        options: NULL: nothing is said.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT (the text names the field).
+        Since 0.1
+        """
+        options = _filled(SentenceOptions, options, fields)
+        return _check(_fst_model_set_sentence(self._pointer(), _reference(options)))
 
     def zero_gradients(self):
         """Sets all gradients to zero.
