@@ -13,11 +13,15 @@
 extern "C" {
 #endif
 
+/** What the model says itself, if it was loaded from a directory of sentence-transformers (see
+ *  fst_model_get_sentence), else the mean. @since 0.1 */
+#define FST_POOL_AUTO (-1)
+
 /** Options of fst_model_embed. @since 0.1 */
 typedef struct fst_embed_options {
     size_t struct_size; /**< set by fst_embed_options_init */
     const char *head;   /**< name of a sequence head whose outputs are the embeddings; NULL (default): the pooled hidden states */
-    int32_t pooling;    /**< without head: FST_POOL_ value; default FST_POOL_MEAN, as most sentence encoders have it */
+    int32_t pooling;    /**< without head: FST_POOL_ value; default FST_POOL_AUTO */
     int32_t normalise;  /**< 1 (default): scaled to length 1, so that products are cosines; 0: as they are */
     int64_t rows;       /**< examples of a batch; default 32 */
     int64_t sequence;   /**< texts: which sequence of each example; default 0, the first */

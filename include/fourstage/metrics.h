@@ -135,6 +135,47 @@ FST_API fst_status fst_metrics_regression(fst_context *context, const float *lab
 FST_API fst_status fst_metrics_correlation(fst_context *context, const float *x, const float *y,
                                            int64_t count, double *pearson, double *spearman);
 
+/**
+ * Tells classes by the nearest neighbours: those k labelled embeddings with the largest cosine vote, each
+ * with weight exp(cosine/τ) (Wu et al., "Unsupervised feature learning via non-parametric instance
+ * discrimination", arXiv 1805.01978, section 3.4, which has k 200 and τ 0.07). Of equal cosines the
+ * embedding that stands first is nearer; of equal votes the lower class wins.
+ *
+ * @param context whose threads and memory are used during the call.
+ * @param known [examples, width] embeddings with a label; scaled to length 1 here.
+ * @param labels [examples] 0 … classes − 1.
+ * @param examples at least 1.
+ * @param queries [query_count, width] embeddings to tell.
+ * @param query_count at least 1.
+ * @param width at least 1.
+ * @param classes at least 1.
+ * @param k neighbours that vote, 1 … examples.
+ * @param temperature τ > 0; 0: every vote counts the same.
+ * @param predictions [query_count] overwritten.
+ * @return FST_OK; FST_ERR_INVALID_ARGUMENT, naming a label out of range; FST_ERR_NUMERIC for an embedding
+ *         that is not finite; FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_metrics_knn(fst_context *context, const float *known, const int32_t *labels,
+                                   int64_t examples, const float *queries, int64_t query_count,
+                                   int64_t width, int64_t classes, int64_t k, double temperature,
+                                   int32_t *predictions);
+
+/**
+ * How evenly embeddings, scaled to length 1, lie on the sphere: ln of the mean of exp(−2‖a − b‖²) over all
+ * pairs (Wang and Isola, arXiv 2005.10242, t = 2). 0 where all are the same; the lower the more even.
+ *
+ * @param context whose threads and memory are used during the call.
+ * @param embeddings [examples, width] not changed.
+ * @param examples at least 2.
+ * @param width at least 1.
+ * @param uniformity out.
+ * @return FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC, FST_ERR_NO_MEMORY.
+ * @since 0.1
+ */
+FST_API fst_status fst_metrics_uniformity(fst_context *context, const float *embeddings,
+                                          int64_t examples, int64_t width, double *uniformity);
+
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,8 @@ enum { LENGTH_STEP = 16 }; /* a few lengths only, so that products meet shapes t
 fst_status fst__embedding_open(fst_model *model, const char *head, int32_t pooling,
                                const char *what, fst__embedding *out)
 {
+    if (pooling == FST_POOL_AUTO)
+        pooling = FST_POOL_MEAN;
     *out = (fst__embedding){.model = model, .pooling = pooling, .width = model->config.width};
     if (!head) {
         if (pooling < FST_POOL_LAST || pooling > FST_POOL_POOLER)
@@ -85,26 +87,48 @@ fst_status fst__embedding_add_gradient(const fst__embedding *e, int64_t rows, fs
 
 /* ---- sequences into the model ---- */
 
-fst_status fst__embed_batch_open(fst__embed_batch *batch, fst__allocator *allocator, int64_t rows,
-                                 int64_t length, int64_t *bytes)
+static fst_status open_texts(fst__embed_batch *batch, fst__allocator *allocator, int64_t *bytes)
 {
     size_t ids;
-    *batch = (fst__embed_batch){.rows = rows, .length = length};
-    if (!fst__mul_size((size_t)rows, (size_t)length, &ids))
+    if (!fst__mul_size((size_t)batch->rows, (size_t)batch->length, &ids))
         return fst__fail(FST_ERR_NO_MEMORY, "the batch is too large");
+    batch->lengths = fst__alloc_array(allocator, (size_t)batch->rows, sizeof *batch->lengths);
+    batch->ids = fst__alloc_array(allocator, ids, sizeof *batch->ids);
+    *bytes += (int64_t)((size_t)batch->rows * sizeof *batch->lengths + ids * sizeof *batch->ids);
+    return batch->lengths && batch->ids ? FST_OK : FST_ERR_NO_MEMORY;
+}
+
+static fst_status open_images(fst__embed_batch *batch, const fst_dataset *dataset,
+                              const fst_augment_options *augment, const char *name, int64_t *bytes)
+{
+    size_t image = (size_t)fst__image_values(&fst__images_of(dataset)->pixels->shape) * sizeof(float);
+    fst_status status = fst__augmenter_open(dataset, augment, name, &batch->augmenter);
+    if (status)
+        return status;
+    batch->images = fst__alloc_array(&dataset->context->allocator, (size_t)batch->rows, image);
+    *bytes += batch->rows * (int64_t)image + fst__augmenter_bytes(batch->augmenter);
+    return batch->images ? FST_OK : FST_ERR_NO_MEMORY;
+}
+
+fst_status fst__embed_batch_open(fst__embed_batch *batch, const fst_dataset *dataset, int64_t rows,
+                                 int64_t length, const fst_augment_options *augment,
+                                 const char *name, int64_t *bytes)
+{
+    fst__allocator *allocator = &dataset->context->allocator;
+    *batch = (fst__embed_batch){.rows = rows, .length = length};
     batch->examples = fst__alloc_array(allocator, (size_t)rows, sizeof *batch->examples);
     batch->sequences = fst__alloc_array(allocator, (size_t)rows, sizeof *batch->sequences);
-    batch->lengths = fst__alloc_array(allocator, (size_t)rows, sizeof *batch->lengths);
-    batch->ids = fst__alloc_array(allocator, ids, sizeof *batch->ids);
-    if (!batch->examples || !batch->sequences || !batch->lengths || !batch->ids)
+    if (!batch->examples || !batch->sequences)
         return FST_ERR_NO_MEMORY;
-    *bytes += rows * (int64_t)(2 * sizeof *batch->examples + sizeof *batch->lengths) +
-              (int64_t)(ids * sizeof *batch->ids);
-    return FST_OK;
+    *bytes += 2 * rows * (int64_t)sizeof *batch->examples;
+    return fst__is_images(dataset) ? open_images(batch, dataset, augment, name, bytes)
+                                   : open_texts(batch, allocator, bytes);
 }
 
 void fst__embed_batch_close(fst__embed_batch *batch, fst__allocator *allocator)
 {
+    fst__free(allocator, batch->images);
+    fst__augmenter_close(batch->augmenter);
     fst__free(allocator, batch->ids);
     fst__free(allocator, batch->lengths);
     fst__free(allocator, batch->sequences);
@@ -124,29 +148,41 @@ static int64_t padded_length(const fst__embed_batch *batch, const fst_dataset *d
     return rounded < batch->length ? rounded : batch->length;
 }
 
-fst_status fst__embed_batch_forward(fst__embed_batch *batch, fst_model *model,
-                                    const fst_dataset *dataset, int64_t rows, bool training,
-                                    int64_t step, int64_t *tokens)
+static fst_status fill_texts(fst__embed_batch *batch, const fst_dataset *dataset, int64_t rows,
+                             int64_t *tokens, fst_batch *input)
 {
     int64_t length = padded_length(batch, dataset, rows);
     fst_status status = fst__examples_collate(dataset, batch->examples, batch->sequences, rows,
                                               length, batch->ids, NULL, batch->lengths);
-    const fst_batch input = {
-        .struct_size = sizeof input,
-        .rows = rows,
-        .length = length,
-        .ids = batch->ids,
-        .lengths = batch->lengths,
-    };
+    input->length = length;
+    input->ids = batch->ids;
+    input->lengths = batch->lengths;
     for (int64_t b = 0; !status && tokens && b < rows; ++b)
         *tokens += batch->lengths[b];
-    return status ? status : fst__model_forward(model, &input, training, step);
+    return status;
+}
+
+fst_status fst__embed_batch_forward(fst__embed_batch *batch, fst_model *model, int64_t rows,
+                                    const fst__embed_pass *pass, int64_t *tokens)
+{
+    fst_batch input = {.struct_size = sizeof input, .rows = rows};
+    fst_status status = FST_OK;
+    if (!batch->augmenter) {
+        status = fill_texts(batch, pass->dataset, rows, tokens, &input);
+    } else {
+        fst__augmenter_read(batch->augmenter, pass->dataset, batch->examples, rows, true,
+                            pass->draw, batch->images);
+        input.images = batch->images;
+        if (tokens)
+            *tokens += rows;
+    }
+    return status ? status : fst__model_forward(model, &input, pass->training, pass->step);
 }
 
 fst_status fst__embed_check_data(const fst_model *model, const fst_dataset *dataset,
                                  const char *what)
 {
-    fst_status status = fst__examples_check(dataset, what);
+    fst_status status = fst__examples_check_any(dataset, what);
     if (status)
         return status;
     const fst__data_length length = {dataset->documents->examples->longest, "a sequence",
@@ -160,7 +196,7 @@ fst_status fst__embed_check_data(const fst_model *model, const fst_dataset *data
 fst_embed_options fst__embed_defaults(void)
 {
     return (fst_embed_options){.struct_size = sizeof(fst_embed_options),
-                               .pooling = FST_POOL_MEAN, .normalise = 1, .rows = 32};
+                               .pooling = FST_POOL_AUTO, .normalise = 1, .rows = 32};
 }
 
 static fst_status scale_rows(fst__real *embeddings, int64_t rows, int64_t width, int64_t first,
@@ -185,9 +221,11 @@ static fst_status embed_all(const fst__embedding *e, const fst_dataset *dataset,
 {
     fst__allocator *allocator = &e->model->context->allocator;
     const fst__examples *examples = dataset->documents->examples;
+    const fst__embed_pass pass = {.dataset = dataset};
     int64_t rows = o->rows < examples->count ? o->rows : examples->count, bytes = 0;
     fst__embed_batch batch;
-    fst_status status = fst__embed_batch_open(&batch, allocator, rows, examples->longest, &bytes);
+    fst_status status = fst__embed_batch_open(&batch, dataset, rows, examples->longest, NULL,
+                                              "fst_augment_options", &bytes);
     for (int64_t first = 0; first < examples->count && !status; first += rows) {
         int64_t n = examples->count - first < rows ? examples->count - first : rows;
         for (int64_t b = 0; b < n; ++b) {
@@ -195,7 +233,8 @@ static fst_status embed_all(const fst__embedding *e, const fst_dataset *dataset,
             batch.sequences[b] = o->sequence;
         }
         fst__real *to = embeddings + first * e->width;
-        status = fst__embed_batch_forward(&batch, e->model, dataset, n, false, 0, NULL);
+        if (!status)
+            status = fst__embed_batch_forward(&batch, e->model, n, &pass, NULL);
         if (!status)
             status = fst__embedding_read(e, n, to);
         if (!status)
@@ -215,7 +254,7 @@ static fst_status check(const fst_embed_options *o, const fst_dataset *dataset)
                          o->rows);
     if (o->normalise != 0 && o->normalise != 1)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_embed_options.normalise: expected 0 or 1");
-    for (int64_t i = 0; i < examples->count; ++i) {
+    for (int64_t i = 0; i < examples->count && !examples->images; ++i) {
         int64_t sequences = examples->first[i + 1] - examples->first[i];
         if (o->sequence < 0 || o->sequence >= sequences)
             return fst__fail(FST_ERR_INVALID_ARGUMENT,

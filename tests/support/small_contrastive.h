@@ -6,10 +6,12 @@
 #include "fourstage/contrastive.h"
 #include "fourstage/embed.h"
 #include "fourstage/examples.h"
+#include "fourstage/images.h"
 #include "fourstage/optimizer.h"
 #include "fourstage/tokenizer.h"
 #include "tiny_model.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 enum { CONTRASTIVE_TEXTS = 20, CONTRASTIVE_HELD_OUT = 8 };
@@ -18,6 +20,7 @@ typedef enum small_views {
     SMALL_DROPOUT,
     SMALL_PAIRS,
     SMALL_TRIPLETS,
+    SMALL_IMAGES,
 } small_views;
 
 typedef struct small_contrastive_config {
@@ -63,6 +66,37 @@ static inline void small_contrastive_tokenizer(small_contrastive *s)
     REQUIRE(fst_tokenizer_train_texts(s->context, texts, NULL, 1, &options, &s->tokenizer));
 }
 
+enum { CONTRASTIVE_SIDE = 8 };
+
+/* A bright bar on a dark ground, or beside it. */
+static inline fst_dataset *small_contrastive_images(const small_contrastive *s, int32_t first,
+                                                    int32_t count)
+{
+    enum { AREA = CONTRASTIVE_SIDE * CONTRASTIVE_SIDE };
+    static uint8_t pixels[(CONTRASTIVE_TEXTS + CONTRASTIVE_HELD_OUT) * AREA];
+    for (int32_t i = 0; i < count * AREA; ++i) {
+        int32_t n = first + i / AREA, x = i % CONTRASTIVE_SIDE, y = i % AREA / CONTRASTIVE_SIDE;
+        pixels[i] = (uint8_t)((n % 2 ? x : y) == n / 2 % CONTRASTIVE_SIDE ? 255 - n : n * 4 + x);
+    }
+    fst_image_options options;
+    fst_dataset *dataset;
+    REQUIRE(fst_image_options_init(&options, sizeof options));
+    options.copy = 1;
+    REQUIRE(fst_dataset_from_images(s->context, pixels, count, 1, CONTRASTIVE_SIDE,
+                                    CONTRASTIVE_SIDE, NULL, 0, &options, &dataset));
+    return dataset;
+}
+
+static inline fst_model_config small_contrastive_vit(void)
+{
+    fst_model_config config = tiny_config(FST_FAMILY_VIT);
+    config.image_channels = 1;
+    config.image_height = config.image_width = CONTRASTIVE_SIDE;
+    config.patch_size = 4;
+    config.kv_heads = 0;
+    return config;
+}
+
 /* Views: sequences of an example; 1: dropout. */
 static inline fst_dataset *small_contrastive_data(const small_contrastive *s, int32_t first,
                                                   int32_t count, int32_t views, int32_t labelled)
@@ -98,9 +132,12 @@ static inline fst_dataset *small_contrastive_data(const small_contrastive *s, in
 static inline fst_model *small_contrastive_model(const small_contrastive *s,
                                                  const small_contrastive_config *c)
 {
-    fst_model_config config = tiny_config(c->family);
-    config.vocabulary_size = 61; /* more than letters */
-    config.context_length = 32;
+    bool images = c->views == SMALL_IMAGES;
+    fst_model_config config = images ? small_contrastive_vit() : tiny_config(c->family);
+    if (!images) {
+        config.vocabulary_size = 61; /* more than letters */
+        config.context_length = 32;
+    }
     config.dropout = config.attention_dropout = c->model_dropout;
     fst_model *model = tiny_model(s->context, &config, c->dtype, c->checkpointing);
     if (c->hidden_layers < 0)
@@ -123,9 +160,14 @@ static inline void small_contrastive_prepare(small_contrastive *s, const small_c
     REQUIRE(fst_context_create(&c->context, &s->context));
     small_contrastive_tokenizer(s);
     int32_t views = 1 + (int32_t)c->views;
-    s->train = small_contrastive_data(s, 0, CONTRASTIVE_TEXTS, views, 0);
-    s->validation = small_contrastive_data(s, CONTRASTIVE_TEXTS, CONTRASTIVE_HELD_OUT,
-                                           c->scored ? 2 : views, c->scored);
+    if (c->views == SMALL_IMAGES) {
+        s->train = small_contrastive_images(s, 0, CONTRASTIVE_TEXTS);
+        s->validation = small_contrastive_images(s, CONTRASTIVE_TEXTS, CONTRASTIVE_HELD_OUT);
+    } else {
+        s->train = small_contrastive_data(s, 0, CONTRASTIVE_TEXTS, views, 0);
+        s->validation = small_contrastive_data(s, CONTRASTIVE_TEXTS, CONTRASTIVE_HELD_OUT,
+                                               c->scored ? 2 : views, c->scored);
+    }
     s->model = small_contrastive_model(s, c);
     REQUIRE(fst_optimizer_create(s->model, &c->optimizer, &s->optimizer));
 }

@@ -46,7 +46,9 @@ static fst_status live(void *test)
 START_TEST(test_each_allocation)
 {
     small_memory memory = {0};
-    small_contrastive_config config = small_contrastive_defaults(_i ? SMALL_TRIPLETS : SMALL_DROPOUT);
+    small_contrastive_config config = small_contrastive_defaults(_i == 0   ? SMALL_DROPOUT
+                                                                 : _i == 1 ? SMALL_TRIPLETS
+                                                                           : SMALL_IMAGES);
     config.contrastive.chunk = _i ? 2 : 0;
     config.scored = !_i;
     config.hidden_layers = _i ? 1 : -1;
@@ -65,7 +67,7 @@ int main(void)
 {
     TCase *test = tcase_create("memory");
     tcase_set_timeout(test, 300);
-    tcase_add_loop_test(test, test_each_allocation, 0, 2);
+    tcase_add_loop_test(test, test_each_allocation, 0, 3);
     Suite *suite = suite_create("memory of a contrastive run");
     suite_add_tcase(suite, test);
     SRunner *runner = srunner_create(suite);

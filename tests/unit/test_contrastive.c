@@ -54,7 +54,8 @@ START_TEST(test_chunks_change_nothing)
 {
     static float whole[WEIGHTS], chunked[WEIGHTS];
     double loss, again;
-    small_contrastive_config config = small_contrastive_defaults(_i < 2 ? SMALL_PAIRS : SMALL_TRIPLETS);
+    small_contrastive_config config = small_contrastive_defaults(
+        _i == 4 ? SMALL_IMAGES : _i < 2 ? SMALL_PAIRS : SMALL_TRIPLETS);
     config.model_dropout = 0;
     config.hidden_layers = _i % 2 ? 1 : -1;
     config.contrastive.pooling = _i < 2 ? FST_POOL_MEAN : FST_POOL_LAST;
@@ -173,11 +174,17 @@ END_TEST
 START_TEST(test_learns)
 {
     small_contrastive s;
-    small_contrastive_config config = small_contrastive_defaults((small_views)(_i % 3));
+    small_contrastive_config config = small_contrastive_defaults((small_views)_i);
     config.run.total_steps = 30;
     config.contrastive.temperature = 0.2;
-    config.dtype = _i < 3 ? FST_F32 : FST_BF16;
+    config.dtype = _i < 2 ? FST_F32 : FST_BF16;
     config.hidden_layers = _i % 2 ? 0 : -1;
+    fst_augment_options augment;
+    REQUIRE(fst_augment_options_init(&augment, sizeof augment));
+    if (config.views == SMALL_IMAGES) { /* views that are the same, to be told from the others */
+        config.contrastive.augment = &augment;
+        config.model_dropout = 0;
+    }
     small_contrastive_create(&s, &config);
     REQUIRE(fst_run_evaluate(s.run));
     double before = small_contrastive_metric(s.run, "validation_loss");
@@ -219,9 +226,9 @@ END_TEST
 START_TEST(test_steady_step_allocates_nothing)
 {
     small_contrastive s;
-    small_contrastive_config config = small_contrastive_defaults((small_views)(_i % 3));
-    config.contrastive.chunk = _i < 3 ? 0 : 2;
-    config.hidden_layers = _i < 3 ? -1 : 1;
+    small_contrastive_config config = small_contrastive_defaults((small_views)(_i % 4));
+    config.contrastive.chunk = _i < 4 ? 0 : 2;
+    config.hidden_layers = _i < 4 ? -1 : 1;
     config.run.total_steps = 0;
     small_contrastive_create(&s, &config);
     REQUIRE(fst_run_step(s.run, NULL, 0)); /* products meet their shapes */
@@ -377,6 +384,82 @@ START_TEST(test_refusals)
 }
 END_TEST
 
+/* What goes with images only, and with texts only. */
+START_TEST(test_image_refusals)
+{
+    small_contrastive s;
+    small_contrastive_config config = small_contrastive_defaults(SMALL_IMAGES);
+    fst_augment_options augment;
+    REQUIRE(fst_augment_options_init(&augment, sizeof augment));
+    small_contrastive_prepare(&s, &config);
+    fst_contrastive_options *o = &config.contrastive;
+    REFUSED_WITH(views, FST_VIEWS_DROPOUT, FST_ERR_INVALID_ARGUMENT, "FST_VIEWS_AUGMENT");
+    REFUSED_WITH(length, 4, FST_ERR_INVALID_ARGUMENT, "length");
+    augment.flip = 7;
+    REFUSED_WITH(augment, &augment, FST_ERR_INVALID_ARGUMENT, "augment.flip");
+    augment.struct_size = 3;
+    REFUSED_WITH(augment, &augment, FST_ERR_INVALID_ARGUMENT, "fst_augment_options");
+    REQUIRE(fst_augment_options_init(&augment, sizeof augment));
+    o->augment = &augment; /* nothing is done, which is allowed */
+    REQUIRE(small_contrastive_start(&s, &config));
+    REQUIRE(fst_run_step(s.run, NULL, 0));
+    ck_assert_double_eq(small_contrastive_metric(s.run, "tokens"), 2 * (double)o->rows);
+    float embeddings[CONTRASTIVE_TEXTS * 32];
+    int64_t count;
+    REQUIRE(fst_model_embed(s.model, s.train, NULL, embeddings, CONTRASTIVE_TEXTS * 32, &count));
+    fst_dataset *texts = small_contrastive_data(&s, 0, 4, 1, 0);
+    REFUSED(fst_model_embed(s.model, texts, NULL, embeddings, CONTRASTIVE_TEXTS * 32, &count),
+            FST_ERR_MISMATCH, "reads images");
+    fst_dataset_destroy(texts);
+    small_contrastive_destroy(&s);
+
+    config = small_contrastive_defaults(SMALL_DROPOUT);
+    small_contrastive_prepare(&s, &config);
+    REFUSED_WITH(augment, &augment, FST_ERR_INVALID_ARGUMENT, "augment");
+    REFUSED_WITH(views, FST_VIEWS_AUGMENT, FST_ERR_INVALID_ARGUMENT, "views");
+    small_contrastive_destroy(&s);
+}
+END_TEST
+
+/* ---- neighbours ---- */
+
+START_TEST(test_neighbours)
+{
+    const float known[] = {1, 0, 2, 0.1f, 0, 3, -1, 0.2f}, queries[] = {5, 0, 0.1f, 1, -4, 0.1f};
+    const int32_t labels[] = {0, 1, 2, 1}, wrong[] = {0, 1, 3, 1};
+    int32_t told[3];
+    fst_context *context = tiny_context(2);
+    REQUIRE(fst_metrics_knn(context, known, labels, 4, queries, 3, 2, 3, 1, 0, told));
+    ck_assert(told[0] == 0 && told[1] == 2 && told[2] == 1);
+    /* Two of three votes are for class 1, but the nearest weighs more. */
+    REQUIRE(fst_metrics_knn(context, known, labels, 4, queries, 3, 2, 3, 4, 0, told));
+    ck_assert_int_eq(told[0], 1);
+    REQUIRE(fst_metrics_knn(context, known, labels, 4, queries, 3, 2, 3, 4, 0.0001, told));
+    ck_assert_int_eq(told[0], 0);
+    REFUSED(fst_metrics_knn(context, known, wrong, 4, queries, 3, 2, 3, 1, 0, told),
+            FST_ERR_INVALID_ARGUMENT, "labels[2] is 3");
+    REFUSED(fst_metrics_knn(context, known, labels, 4, queries, 3, 2, 3, 5, 0, told),
+            FST_ERR_INVALID_ARGUMENT, "k is 5");
+    const float bad[] = {1, NAN};
+    REFUSED(fst_metrics_knn(context, known, labels, 4, bad, 1, 2, 3, 1, 0, told), FST_ERR_NUMERIC,
+            "not finite");
+    double uniformity;
+    REQUIRE(fst_metrics_uniformity(context, queries, 3, 2, &uniformity));
+    double expected = 0;
+    for (int i = 0; i < 3; ++i)
+        for (int j = 0; j < i; ++j) {
+            const float *a = queries + 2 * i, *b = queries + 2 * j;
+            double cosine = (double)(a[0] * b[0] + a[1] * b[1]) /
+                            sqrt((double)((a[0] * a[0] + a[1] * a[1]) * (b[0] * b[0] + b[1] * b[1])));
+            expected += exp(4 * cosine - 4) / 3;
+        }
+    ck_assert_double_eq_tol(uniformity, log(expected), 1e-5);
+    REFUSED(fst_metrics_uniformity(context, queries, 1, 2, &uniformity), FST_ERR_INVALID_ARGUMENT,
+            "examples is 1");
+    fst_context_destroy(context);
+}
+END_TEST
+
 /* A weight that is not a number: caught in the step, named, nothing changed. */
 START_TEST(test_not_finite)
 {
@@ -402,14 +485,16 @@ int main(void)
 {
     TCase *tcase = tcase_create("contrastive");
     tcase_set_timeout(tcase, 60);
-    tcase_add_loop_test(tcase, test_chunks_change_nothing, 0, 4);
+    tcase_add_loop_test(tcase, test_chunks_change_nothing, 0, 5);
     tcase_add_loop_test(tcase, test_by_hand, 0, 2);
     tcase_add_loop_test(tcase, test_learns, 0, 4);
     tcase_add_test(tcase, test_same_bits_for_any_threads);
-    tcase_add_loop_test(tcase, test_steady_step_allocates_nothing, 0, 6);
+    tcase_add_loop_test(tcase, test_steady_step_allocates_nothing, 0, 8);
     tcase_add_test(tcase, test_scored);
     tcase_add_test(tcase, test_embed);
     tcase_add_test(tcase, test_refusals);
+    tcase_add_test(tcase, test_image_refusals);
+    tcase_add_test(tcase, test_neighbours);
     tcase_add_test(tcase, test_not_finite);
     Suite *suite = suite_create("contrastive runs");
     suite_add_tcase(suite, tcase);

@@ -14,7 +14,7 @@ fst_contrastive_options fst__contrastive_defaults(void)
     fst__steps_options steps = fst__steps_defaults();
     return (fst_contrastive_options){
         .struct_size = sizeof(fst_contrastive_options),
-        .pooling = FST_POOL_MEAN,
+        .pooling = FST_POOL_AUTO,
         .shuffle = 1,
         .rows = 64,
         .spike_warmup = steps.spike_warmup,
@@ -46,7 +46,7 @@ static fst_status check_values(const fst_contrastive_options *o)
 {
     if (o->objective < FST_CONTRASTIVE_AUTO || o->objective > FST_CONTRASTIVE_INFONCE)
         return bad("objective", "an FST_CONTRASTIVE_ value");
-    if (o->views < FST_VIEWS_AUTO || o->views > FST_VIEWS_PAIRS)
+    if (o->views < FST_VIEWS_AUTO || o->views > FST_VIEWS_AUGMENT)
         return bad("views", "an FST_VIEWS_ value");
     if (o->shuffle != 0 && o->shuffle != 1)
         return bad("shuffle", "0 or 1");
@@ -104,16 +104,22 @@ static fst_status find_views(fst__contrastive *c)
 {
     fst_contrastive_options *o = &c->options;
     bool pairs = o->train->documents->examples->kind == FST_EXAMPLES_PAIRS;
+    bool images = fst__is_images(o->train);
     if (o->views == FST_VIEWS_AUTO)
-        o->views = pairs ? FST_VIEWS_PAIRS : FST_VIEWS_DROPOUT;
+        o->views = images ? FST_VIEWS_AUGMENT : pairs ? FST_VIEWS_PAIRS : FST_VIEWS_DROPOUT;
     c->views = 2;
+    if (images != (o->views == FST_VIEWS_AUGMENT))
+        return bad("views", "FST_VIEWS_AUGMENT for images, another for texts");
+    if (!images && o->augment)
+        return bad("augment", "NULL for texts");
     fst_status status = o->views == FST_VIEWS_PAIRS
                             ? check_pairs(o->train, train, &c->views)
-                            : check_dropout(o->model, c->embedding.head);
+                        : images ? FST_OK
+                                 : check_dropout(o->model, c->embedding.head);
     if (status)
         return status;
     if (o->objective == FST_CONTRASTIVE_AUTO)
-        o->objective = FST_CONTRASTIVE_INFONCE;
+        o->objective = images ? FST_CONTRASTIVE_NTXENT : FST_CONTRASTIVE_INFONCE;
     if (o->objective == FST_CONTRASTIVE_NTXENT && c->views > 2)
         return bad("objective", "FST_CONTRASTIVE_INFONCE for pairs with hard negatives");
     return FST_OK;
@@ -150,6 +156,10 @@ static fst_status find_length(const fst__contrastive *c, int64_t *length)
     int64_t longest = o->train->documents->examples->longest, product;
     if (o->validation && o->validation->documents->examples->longest > longest)
         longest = o->validation->documents->examples->longest;
+    if (fst__is_images(o->train)) {
+        *length = 0;
+        return o->length ? bad("length", "0 for images") : FST_OK;
+    }
     if (o->length > 0 && o->length < longest)
         return fst__fail(FST_ERR_MISMATCH,
                          "fst_contrastive_options.length is %" PRId64
@@ -195,6 +205,7 @@ fst_status fst__contrastive_check(const fst_contrastive_options *options,
         status = fst__embedding_open(o->model, NULL, o->pooling, name, &c->trunk);
     if (!status)
         status = fst__embedding_open(o->model, o->head, o->pooling, name, &c->embedding);
+    o->pooling = c->trunk.pooling;
     if (!status)
         status = fst__embed_check_data(o->model, o->train, train);
     if (!status && o->validation)
@@ -206,7 +217,7 @@ fst_status fst__contrastive_check(const fst_contrastive_options *options,
     if (!status)
         status = check_chunks(c);
     if (o->temperature == 0)
-        o->temperature = 0.05;
+        o->temperature = o->views == FST_VIEWS_AUGMENT ? 0.1 : 0.05;
     c->loss = fst__contrastive_loss_defaults();
     c->loss.temperature = o->temperature;
     c->loss.hard_negative_logit = o->hard_negative_logit;

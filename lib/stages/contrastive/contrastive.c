@@ -2,9 +2,12 @@
 #include "stages/contrastive/contrastive.h"
 
 #include "base/error.h"
+#include "base/options.h"
 #include "stages/spread.h"
 
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 
 static const char *const metrics[] = {
 #define AT(metric) [metric - FST__METRIC_OWN]
@@ -89,6 +92,23 @@ static fst_status take_evaluation(fst__contrastive *c)
     return status ? status : take(c, count, 4, &c->ranks);
 }
 
+/* Views of images are made as `augment` says, or as SimCLR makes them of small ones. */
+static fst_status open_batch(fst__contrastive *c, int64_t length)
+{
+    fst_augment_options augment = fst__augment_simclr(0.5);
+    const fst_augment_options *asked = c->options.augment;
+    fst_status status = FST_OK;
+    if (asked) {
+        augment = fst__augment_defaults();
+        status = fst__options_overlay(&augment, sizeof augment, asked, "fst_augment_options");
+    }
+    c->options.augment = NULL; /* the caller's */
+    if (!status)
+        status = fst__embed_batch_open(&c->batch, c->train, c->options.chunk * c->views, length,
+                                       &augment, "fst_contrastive_options.augment", &c->data_bytes);
+    return status;
+}
+
 static fst_status take_arrays(fst__contrastive *c, int64_t length)
 {
     fst__allocator *allocator = &c->context->allocator;
@@ -97,7 +117,7 @@ static fst_status take_arrays(fst__contrastive *c, int64_t length)
     c->data_bytes += rows * (int64_t)sizeof *c->indices;
     fst_status status = c->indices ? FST_OK : FST_ERR_NO_MEMORY;
     if (!status)
-        status = fst__embed_batch_open(&c->batch, allocator, at_once, length, &c->data_bytes);
+        status = open_batch(c, length);
     if (!status)
         status = take(c, at_once, c->embedding.width, &c->rows);
     if (!status)
@@ -177,6 +197,11 @@ static void visit(fst_run *run, fst__visitor *visitor)
     fst__contrastive *c = fst__contrastive_of(run);
     const fst__head *head = c->embedding.head;
     fst__visit_setting_text(visitor, "contrastive.head", head ? head->name : "", 1);
+    if (c->batch.augmenter) {
+        char text[32];
+        snprintf(text, sizeof text, "%016" PRIx64, fst__augmenter_checksum(c->batch.augmenter));
+        fst__visit_setting_text(visitor, "contrastive.augment", text, 1);
+    }
     fst__visit_settings(visitor, "data", data_settings, COUNT(data_settings),
                         c->train->documents->examples);
     fst__visit_settings(visitor, "contrastive", step_settings, COUNT(step_settings), &c->options);

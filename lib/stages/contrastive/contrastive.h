@@ -95,6 +95,7 @@ typedef struct fst__chunk_pass {
     int64_t rows, chunk;    /* examples of the batch; number of the chunk */
     bool training;
     int64_t step;           /* of the dropout */
+    int64_t draw;           /* images: of the batch's first view */
 } fst__chunk_pass;
 
 /* Examples of a chunk. */

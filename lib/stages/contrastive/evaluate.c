@@ -26,6 +26,7 @@ static fst_status embed_batch(fst__contrastive *c, int64_t number, int64_t rows)
             .chunk = chunk,
             .training = c->options.views == FST_VIEWS_DROPOUT,
             .step = FIRST_DRAW + number * chunks + chunk,
+            .draw = FIRST_DRAW + number * rows * c->views,
         };
         fst_status status = fst__chunk_forward(c, &pass, NULL);
         if (status)
@@ -73,6 +74,7 @@ static fst_status embed_sentences(fst_run *run, int64_t view)
 {
     fst__contrastive *c = fst__contrastive_of(run);
     int64_t count = c->evaluated_examples, room = c->batch.rows;
+    const fst__embed_pass pass = {.dataset = c->validation};
     fst_status status = FST_OK;
     for (int64_t first = 0; first < count && !status; first += room) {
         int64_t n = count - first < room ? count - first : room;
@@ -82,8 +84,7 @@ static fst_status embed_sentences(fst_run *run, int64_t view)
             c->batch.examples[b] = first + b;
             c->batch.sequences[b] = view;
         }
-        status = fst__embed_batch_forward(&c->batch, c->steps.training.model, c->validation, n,
-                                          false, 0, NULL);
+        status = fst__embed_batch_forward(&c->batch, c->steps.training.model, n, &pass, NULL);
         if (!status)
             status = fst__embedding_read(&c->trunk, n, c->sentences +
                                                            (view * count + first) * c->trunk.width);

@@ -19,6 +19,7 @@ static fst__chunk_pass pass_of(const fst__contrastive *c, int64_t chunk)
         .chunk = chunk,
         .training = true,
         .step = c->steps.position * c->chunks + chunk,
+        .draw = fst__steps_first(&c->steps, c->steps.position) * c->views,
     };
 }
 

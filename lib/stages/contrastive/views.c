@@ -17,8 +17,13 @@ fst_status fst__chunk_forward(fst__contrastive *c, const fst__chunk_pass *pass, 
         c->batch.examples[r] = pass->indices[pass->chunk * c->options.chunk + r / c->views];
         c->batch.sequences[r] = c->options.views == FST_VIEWS_PAIRS ? r % c->views : 0;
     }
-    fst_status status = fst__embed_batch_forward(&c->batch, model, pass->dataset, rows,
-                                                 pass->training, pass->step, tokens);
+    const fst__embed_pass through = {
+        .dataset = pass->dataset,
+        .training = pass->training,
+        .step = pass->step,
+        .draw = pass->draw + pass->chunk * c->options.chunk * c->views,
+    };
+    fst_status status = fst__embed_batch_forward(&c->batch, model, rows, &through, tokens);
     return status ? status : fst__embedding_read(&c->embedding, rows, c->rows);
 }
 
