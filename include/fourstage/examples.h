@@ -42,7 +42,7 @@ extern "C" {
 #define FST_TOO_LONG_ERROR 0     /**< a sequence longer than max_length is refused. @since 0.1 */
 #define FST_TOO_LONG_DROP 1      /**< its example is left out and counted. @since 0.1 */
 #define FST_TOO_LONG_CUT_START 2 /**< ids at the beginning are cut away, of preferences the same number from each sequence's prompt first; a begin token stays. Counted. @since 0.1 */
-#define FST_TOO_LONG_CUT_END 3   /**< ids at the end are cut away. Counted. @since 0.1 */
+#define FST_TOO_LONG_CUT_END 3   /**< ids at the end are cut away; an end token of add_eos stays. Counted. @since 0.1 */
 #define FST_TOO_LONG_WINDOWS 4   /**< words with tags (words.h): several examples are made of it. @since 0.1 */
 
 /** How records become examples. Texts are borrowed during the call that takes the options. @since 0.1 */

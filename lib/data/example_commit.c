@@ -62,12 +62,16 @@ static void cut_start(pending *p, int64_t excess)
     }
 }
 
+/* An end token that add_eos put there stays, as a begin token does. */
 static void cut_end(pending *p)
 {
-    int64_t maximum = p->builder->options.max_length;
+    const fst__example_builder *builder = p->builder;
+    int64_t maximum = builder->options.max_length;
+    int64_t kept = builder->eos_id >= 0 && maximum > 1 ? 1 : 0;
     for (int64_t s = 0; s < p->count; ++s) {
-        if (length_of(p, s) > maximum)
-            remove_ids(p, s, maximum, length_of(p, s) - maximum);
+        int64_t over = length_of(p, s) - maximum;
+        if (over > 0)
+            remove_ids(p, s, maximum - kept, over);
     }
 }
 

@@ -3,13 +3,13 @@
 #include "interrupted.h"
 #include "small_run.h"
 
-enum { CONFIGS = 5 };
+enum { CONFIGS = 6 };
 static small_contrastive_config configs[CONFIGS];
 
 static void make_configs(void)
 {
     static const small_views views[CONFIGS] = {SMALL_DROPOUT, SMALL_PAIRS, SMALL_TRIPLETS,
-                                               SMALL_DROPOUT, SMALL_IMAGES};
+                                               SMALL_DROPOUT, SMALL_IMAGES, SMALL_IMAGES};
     for (int i = 0; i < CONFIGS; ++i) {
         configs[i] = small_contrastive_defaults(views[i]);
         configs[i].run.evaluate_every = 2;
@@ -26,6 +26,7 @@ static void make_configs(void)
     configs[3].contrastive.spike_loss_z = 4;
     configs[4].contrastive.chunk = 3;
     configs[4].hidden_layers = 1;
+    configs[5].family = FST_FAMILY_RESNET;
 }
 
 typedef struct making {

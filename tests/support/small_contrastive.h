@@ -87,12 +87,17 @@ static inline fst_dataset *small_contrastive_images(const small_contrastive *s, 
     return dataset;
 }
 
-static inline fst_model_config small_contrastive_vit(void)
+static inline fst_model_config small_contrastive_net(int32_t family)
 {
-    fst_model_config config = tiny_config(FST_FAMILY_VIT);
+    fst_model_config config = tiny_config(family == FST_FAMILY_RESNET ? family : FST_FAMILY_VIT);
+    if (family == FST_FAMILY_RESNET) {
+        config.stage_width = 16;
+        config.blocks_1 = config.blocks_2 = 1;
+        config.width = config.layers = config.heads = config.hidden_size = 0;
+    }
     config.image_channels = 1;
     config.image_height = config.image_width = CONTRASTIVE_SIDE;
-    config.patch_size = 4;
+    config.patch_size = family == FST_FAMILY_RESNET ? 0 : 4;
     config.kv_heads = 0;
     return config;
 }
@@ -133,7 +138,7 @@ static inline fst_model *small_contrastive_model(const small_contrastive *s,
                                                  const small_contrastive_config *c)
 {
     bool images = c->views == SMALL_IMAGES;
-    fst_model_config config = images ? small_contrastive_vit() : tiny_config(c->family);
+    fst_model_config config = images ? small_contrastive_net(c->family) : tiny_config(c->family);
     if (!images) {
         config.vocabulary_size = 61; /* more than letters */
         config.context_length = 32;

@@ -421,6 +421,63 @@ START_TEST(test_image_refusals)
 }
 END_TEST
 
+/* ---- batch norm ---- */
+
+/* Running statistics, one behind the other. */
+static int64_t copy_statistics(fst_model *model, float *out)
+{
+    int64_t count, at = 0;
+    REQUIRE(fst_model_parameter_count(model, &count));
+    for (int64_t i = 0; i < count; ++i) {
+        const char *name;
+        fst_view view;
+        REQUIRE(fst_model_parameter_name(model, i, &name));
+        if (!strstr(name, ".running_"))
+            continue;
+        REQUIRE(fst_model_parameter(model, name, &view));
+        memcpy(out + at, view.data, (size_t)view.shape[0] * sizeof *out);
+        at += view.shape[0];
+    }
+    return at;
+}
+
+/* Chunks are refused unless asked for; a forward that is only looked at leaves the statistics alone: they
+ * move once a chunk, and by no evaluation. */
+START_TEST(test_batch_norm)
+{
+    static float before[WEIGHTS], after[WEIGHTS];
+    small_contrastive s;
+    small_contrastive_config config = small_contrastive_defaults(SMALL_IMAGES);
+    config.family = FST_FAMILY_RESNET;
+    config.contrastive.chunk = 2;
+    small_contrastive_prepare(&s, &config);
+    REFUSED(small_contrastive_start(&s, &config), FST_ERR_INVALID_ARGUMENT, "chunk_statistics");
+    config.contrastive.chunk_statistics = 1;
+    REQUIRE(small_contrastive_start(&s, &config));
+    int64_t count = copy_statistics(s.model, before);
+    ck_assert_int_gt(count, 0);
+    REQUIRE(fst_run_evaluate(s.run));
+    copy_statistics(s.model, after);
+    ck_assert_mem_eq(before, after, (size_t)count * sizeof *before);
+    REQUIRE(fst_run_step(s.run, NULL, 0));
+    copy_statistics(s.model, after);
+    int64_t moved = 0;
+    for (int64_t i = 0; i < count; ++i)
+        moved += before[i] != after[i];
+    ck_assert_int_gt(moved, count / 2);
+    fst_view view;
+    REQUIRE(fst_model_parameter(s.model, "stem.conv.weight", &view));
+    float weight = ((float *)view.data)[3];
+    ((float *)view.data)[3] = NAN; /* a step that fails leaves them alone too */
+    REFUSED(fst_run_step(s.run, NULL, 0), FST_ERR_NUMERIC, "stem.conv.weight");
+    copy_statistics(s.model, before);
+    ck_assert_mem_eq(before, after, (size_t)count * sizeof *before);
+    ((float *)view.data)[3] = weight;
+    REQUIRE(fst_run_step(s.run, NULL, 0));
+    small_contrastive_destroy(&s);
+}
+END_TEST
+
 /* ---- neighbours ---- */
 
 START_TEST(test_neighbours)
@@ -494,6 +551,7 @@ int main(void)
     tcase_add_test(tcase, test_embed);
     tcase_add_test(tcase, test_refusals);
     tcase_add_test(tcase, test_image_refusals);
+    tcase_add_test(tcase, test_batch_norm);
     tcase_add_test(tcase, test_neighbours);
     tcase_add_test(tcase, test_not_finite);
     Suite *suite = suite_create("contrastive runs");

@@ -374,7 +374,15 @@ START_TEST(test_pairs)
     ck_assert_str_eq(spell(dataset, 1, 0), "<bos>r one");
     ck_assert_str_eq(spell(dataset, 1, 2), "<bos>bat");
     fst_dataset_destroy(dataset);
-    options.add_bos = 0;
+    options.add_eos = 1;
+    options.too_long = FST_TOO_LONG_CUT_END;
+    ck_assert_int_eq(fst_dataset_from_pairs(context, tokenizer, anchors, same, hard, NULL, 2,
+                                            &options, &dataset),
+                     FST_OK);
+    ck_assert_str_eq(spell(dataset, 0, 0), "<bos>cat$");
+    ck_assert_str_eq(spell(dataset, 1, 0), "<bos>a lo$");
+    fst_dataset_destroy(dataset);
+    options.add_bos = options.add_eos = 0;
     options.drop_useless = 1;
     ck_assert_int_eq(fst_dataset_from_pairs(context, tokenizer, anchors, same, NULL, labels, 2,
                                             &options, &dataset),
