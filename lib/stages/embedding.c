@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "model/sentence.h"
 #include "stages/data_checks.h"
 
 #include <inttypes.h>
@@ -15,8 +16,9 @@ enum { LENGTH_STEP = 16 }; /* a few lengths only, so that products meet shapes t
 fst_status fst__embedding_open(fst_model *model, const char *head, int32_t pooling,
                                const char *what, fst__embedding *out)
 {
+    const fst_sentence_options *sentence = fst__model_sentence(model);
     if (pooling == FST_POOL_AUTO)
-        pooling = FST_POOL_MEAN;
+        pooling = sentence ? sentence->pooling : FST_POOL_MEAN;
     *out = (fst__embedding){.model = model, .pooling = pooling, .width = model->config.width};
     if (!head) {
         if (pooling < FST_POOL_LAST || pooling > FST_POOL_POOLER)
