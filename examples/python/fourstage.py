@@ -626,34 +626,6 @@ CHAT_PLAIN = 0
 CHAT_CHATML = 1
 CHAT_LLAMA3 = 2
 CHAT_ALPACA = 3
-SPIKE_NONE = 0
-SPIKE_SKIP = 1
-SPIKE_ROLL_BACK = 2
-CONTRASTIVE_AUTO = 0
-CONTRASTIVE_NTXENT = 1
-CONTRASTIVE_INFONCE = 2
-VIEWS_AUTO = 0
-VIEWS_DROPOUT = 1
-VIEWS_PAIRS = 2
-DOCUMENT_FILE = 0
-DOCUMENT_LINE = 1
-DOCUMENT_BLOCK = 2
-TOKENS_I32 = 0
-TOKENS_U16 = 1
-TOKENS_I64 = 2
-SPLIT_TAIL = 0
-SPLIT_DOCUMENTS = 1
-PACK_WRAPPED = 0
-PACK_BEST_FIT = 1
-PACK_RANDOM = 2
-DPO_SIGMOID = 0
-DPO_IPO = 1
-DPO_HINGE = 2
-DPO_KTO = 3
-REFERENCE_AUTO = 0
-REFERENCE_MODEL = 1
-REFERENCE_TRUNK = 2
-REFERENCE_COPY = 3
 F32 = 0
 F64 = 1
 BF16 = 2
@@ -703,13 +675,18 @@ POOL_MAX = 3
 POOL_POOLER = 4
 FORWARD_EVALUATE = 0
 FORWARD_TRAIN = 1
-TAGS_AUTO = 0
-TAGS_IOB1 = 1
-TAGS_IOB2 = 2
-TAGS_IOE1 = 3
-TAGS_IOE2 = 4
-TAGS_IOBES = 5
-TAGS_BILOU = 6
+POOL_AUTO = -1
+DOCUMENT_FILE = 0
+DOCUMENT_LINE = 1
+DOCUMENT_BLOCK = 2
+TOKENS_I32 = 0
+TOKENS_U16 = 1
+TOKENS_I64 = 2
+SPLIT_TAIL = 0
+SPLIT_DOCUMENTS = 1
+PACK_WRAPPED = 0
+PACK_BEST_FIT = 1
+PACK_RANDOM = 2
 EXAMPLES_CONVERSATIONS = 0
 EXAMPLES_LABELLED = 1
 EXAMPLES_PREFERENCES = 2
@@ -730,6 +707,31 @@ TOO_LONG_CUT_END = 3
 TOO_LONG_WINDOWS = 4
 PIXELS_U8 = 0
 PIXELS_F32 = 1
+SPIKE_NONE = 0
+SPIKE_SKIP = 1
+SPIKE_ROLL_BACK = 2
+CONTRASTIVE_AUTO = 0
+CONTRASTIVE_NTXENT = 1
+CONTRASTIVE_INFONCE = 2
+VIEWS_AUTO = 0
+VIEWS_DROPOUT = 1
+VIEWS_PAIRS = 2
+VIEWS_AUGMENT = 3
+DPO_SIGMOID = 0
+DPO_IPO = 1
+DPO_HINGE = 2
+DPO_KTO = 3
+REFERENCE_AUTO = 0
+REFERENCE_MODEL = 1
+REFERENCE_TRUNK = 2
+REFERENCE_COPY = 3
+TAGS_AUTO = 0
+TAGS_IOB1 = 1
+TAGS_IOB2 = 2
+TAGS_IOE1 = 3
+TAGS_IOE2 = 4
+TAGS_IOBES = 5
+TAGS_BILOU = 6
 TOKEN_IS_SPECIAL = 1
 TOKEN_CONTINUES_WORD = 2
 TOKEN_ENDS_WORD = 4
@@ -1087,390 +1089,6 @@ class ChatTemplate(Struct):
     _kinds_ = dict(_fields_)
 
 
-class RunProgress(Struct):
-    """Where a run stands; handed to the progress callback and filled by fst_run_step. What was not
-        measured yet is NaN.
-    Since 0.1
-
-    step: steps done
-    total_steps: 0: without an end
-    tokens: targets trained on so far
-    loss: of the last step, per token, in nats
-    learning_rate: of the last step
-    gradient_norm: of the last step, before clipping
-    validation_loss: of the last evaluation
-    tokens_per_second: of the last steps, evaluation and saving left out
-    seconds_left: to total_steps at that speed
-    evaluated: 1: validation_loss is of this step
-    finished: 1: total_steps are done, or the run stopped early
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("step", ctypes.c_int64),
-        ("total_steps", ctypes.c_int64),
-        ("tokens", ctypes.c_int64),
-        ("loss", ctypes.c_double),
-        ("learning_rate", ctypes.c_double),
-        ("gradient_norm", ctypes.c_double),
-        ("validation_loss", ctypes.c_double),
-        ("tokens_per_second", ctypes.c_double),
-        ("seconds_left", ctypes.c_double),
-        ("evaluated", ctypes.c_int32),
-        ("finished", ctypes.c_int32),
-    ]
-    _kinds_ = dict(_fields_)
-
-_fst_run_options_progress = _callback_type(ctypes.c_int32, (_from_pointer,), True,
-        ctypes.POINTER(RunProgress), ctypes.c_void_p)
-
-class RunOptions(Struct):
-    """What all stages have in common; handed to a stage's create function.
-    Since 0.1
-
-    total_steps: where the run ends; 0 (default): nowhere
-    evaluate_every: evaluate after so many steps, and at the end; 0 (default): never by itself
-    patience: stop early after so many evaluations without a better one; 0 (default): never
-    save_every: save into directory after so many steps; 0 (default): at the end only
-    keep: newest checkpoints to keep in directory, older ones are removed; 0: all; default 2
-    directory: Folder for checkpoints, created when first needed; NULL (default): nothing is saved
-        by itself. Copied.
-    save_best: 1: the state with the best evaluation is saved as best.safetensors too; default 0
-    reserved: 0
-    progress: Called after each step, with its evaluation and saving done; progress is borrowed for
-        the call. 0 goes on; > 0 stops the verb with FST_STOPPED; < 0 ends it with that value.
-    progress_user: handed to progress
-    """
-    _init_ = "fst_run_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("total_steps", ctypes.c_int64),
-        ("evaluate_every", ctypes.c_int64),
-        ("patience", ctypes.c_int64),
-        ("save_every", ctypes.c_int64),
-        ("keep", ctypes.c_int64),
-        ("directory", ctypes.c_char_p),
-        ("save_best", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
-        ("progress", _fst_run_options_progress),
-        ("progress_user", ctypes.c_void_p),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class RunInfo(Struct):
-    """The state of a run; filled by fst_run_get_info.
-    Since 0.1
-
-    stage: "pretrain", "sft" and so on; static text
-    step: steps done
-    total_steps: 0: without an end
-    micro_step: micro-batches of the present step that are done
-    micro_steps: micro-batches of a step
-    tokens: targets trained on so far
-    seconds: spent in steps since the run was created, evaluation and saving left out
-    best: best evaluation that counted; NaN: none
-    best_step: its step; 0: none
-    finished: 1: total_steps are done, or the run stopped early
-    stopped_early: 1: for want of better evaluations
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("stage", ctypes.c_char_p),
-        ("step", ctypes.c_int64),
-        ("total_steps", ctypes.c_int64),
-        ("micro_step", ctypes.c_int64),
-        ("micro_steps", ctypes.c_int64),
-        ("tokens", ctypes.c_int64),
-        ("seconds", ctypes.c_double),
-        ("best", ctypes.c_double),
-        ("best_step", ctypes.c_int64),
-        ("finished", ctypes.c_int32),
-        ("stopped_early", ctypes.c_int32),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class Memory(Struct):
-    """Memory a run works with, in bytes; filled by fst_run_memory.
-    Since 0.1
-
-    weights: float32 weights
-    working: bfloat16 copies of the weights; 0 in a float32 model
-    gradients: float32
-    moments: the optimizer's state
-    activations: of a training step or an evaluation, whichever is more, scratch included
-    data: the batch
-    total: all of these: the planned peak
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("weights", ctypes.c_int64),
-        ("working", ctypes.c_int64),
-        ("gradients", ctypes.c_int64),
-        ("moments", ctypes.c_int64),
-        ("activations", ctypes.c_int64),
-        ("data", ctypes.c_int64),
-        ("total", ctypes.c_int64),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class ContrastiveOptions(Struct):
-    """Options of fst_contrastive_create.
-    Since 0.1
-
-    model: what is trained; kept alive by the run
-    optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults
-        of fst_optimizer_options.
-    train: texts of any kind, not packed; kept alive by the run
-    validation: As train; or pairs with one label each, how alike the two are (STS); kept alive by
-        the run. NULL (default): none.
-    run: read during create; NULL (default): defaults
-    head: Name of a sequence head whose outputs the loss compares, a projection head; validation by
-        labels does without. NULL (default): the pooled hidden states themselves.
-    pooling: FST_POOL_ value of embeddings without head; default FST_POOL_MEAN
-    objective: FST_CONTRASTIVE_ value; default FST_CONTRASTIVE_AUTO
-    views: FST_VIEWS_ value; default FST_VIEWS_AUTO
-    shuffle: 1 (default): each epoch in an order of its own
-    temperature: τ > 0; 0 (default): 0.05 for texts
-    hard_negative_logit: see fst_contrastive_loss_options; default 0
-    rows: examples of a step, each other's negatives, at least 2; default 64
-    chunk: Examples that pass through the model at once. 0 (default): all. Less than rows: the batch
-        may be larger than what memory holds of activations, at the price of a second forward
-        (gradient caching; Gao et al., arXiv 2101.06983). The gradient is that of the whole batch.
-    evaluation_rows: first examples of validation to evaluate on; 0 (default): all
-    length: longest sequence that memory is planned for; 0 (default): the longest of train and
-        validation
-    chunk_statistics: 1: chunk < rows is allowed for a model with batch norm, whose statistics are
-        then those of each chunk, no longer those of the batch; default 0
-    spike_action: FST_SPIKE_ value; default FST_SPIKE_NONE
-    spike_loss_z: deviations above the running mean at which a loss is a spike; 0 (default): not
-        watched
-    spike_gradient_z: the same for the gradient's norm; 0 (default): not watched
-    spike_warmup: steps that only fill the running statistics; default 100
-    spike_patience: spikes in a row before a roll back; default 10
-    spike_rollbacks: roll backs before the run gives up with FST_ERR_NUMERIC; default 3
-    """
-    _init_ = "fst_contrastive_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("model", ctypes.c_void_p),
-        ("optimizer", ctypes.c_void_p),
-        ("train", ctypes.c_void_p),
-        ("validation", ctypes.c_void_p),
-        ("run", ctypes.POINTER(RunOptions)),
-        ("head", ctypes.c_char_p),
-        ("pooling", ctypes.c_int32),
-        ("objective", ctypes.c_int32),
-        ("views", ctypes.c_int32),
-        ("shuffle", ctypes.c_int32),
-        ("temperature", ctypes.c_double),
-        ("hard_negative_logit", ctypes.c_double),
-        ("rows", ctypes.c_int64),
-        ("chunk", ctypes.c_int64),
-        ("evaluation_rows", ctypes.c_int64),
-        ("length", ctypes.c_int64),
-        ("chunk_statistics", ctypes.c_int32),
-        ("spike_action", ctypes.c_int32),
-        ("spike_loss_z", ctypes.c_double),
-        ("spike_gradient_z", ctypes.c_double),
-        ("spike_warmup", ctypes.c_int64),
-        ("spike_patience", ctypes.c_int64),
-        ("spike_rollbacks", ctypes.c_int64),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class DatasetTextOptions(Struct):
-    """How texts become documents of ids.
-    Since 0.1
-
-    documents: text files: FST_DOCUMENT_ value; default FST_DOCUMENT_FILE
-    add_bos: 1: each document begins with bos_id; default 0. A document that begins with it anyway
-        is refused
-    add_eos: 1: each document ends with eos_id; default 0
-    bos_id: −1 (default): the tokenizer's
-    eos_id: −1 (default): the tokenizer's
-    special_tokens: 1: the text of a special token in a document becomes that token; 0 (default): it
-        is text like any other
-    keep_invalid_utf8: 1: bytes that are not UTF-8 are handed to the tokenizer as they are; 0
-        (default): refused with file and byte
-    reserved: 0
-    field: JSONL: name of the string member that holds the text; NULL (default): "text"
-    maximum_documents: stop after so many; 0 (default): all
-    """
-    _init_ = "fst_dataset_text_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("documents", ctypes.c_int32),
-        ("add_bos", ctypes.c_int32),
-        ("add_eos", ctypes.c_int32),
-        ("bos_id", ctypes.c_int32),
-        ("eos_id", ctypes.c_int32),
-        ("special_tokens", ctypes.c_int32),
-        ("keep_invalid_utf8", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
-        ("field", ctypes.c_char_p),
-        ("maximum_documents", ctypes.c_int64),
-    ]
-    _kinds_ = dict(_fields_)
-
-_fst_dataset_token_options_release = _callback_type(None, (), True, ctypes.c_void_p)
-
-class DatasetTokenOptions(Struct):
-    """How an array of ids becomes a dataset.
-    Since 0.1
-
-    type: FST_TOKENS_ value; default FST_TOKENS_I32
-    copy: 1: the ids are copied during the call; 0 (default): borrowed until release is called
-    vocabulary_size: ids at or above it are refused; 0 (default): any id ≥ 0 that fits an int32_t
-    release: Called once, from whichever thread lets go of the ids last; NULL (default): the caller
-        keeps them until every handle made from this dataset is destroyed. Not called when create
-        fails.
-    release_user: handed to release
-    token_bytes: [vocabulary_size] bytes of text each id stands for, 0 for special tokens; copied;
-        NULL (default): unknown, and fst_dataset_info's byte counts are 0. Needs vocabulary_size.
-    word_continues: [count] 1 where an id goes on with the word of the id before it, for whole-word
-        masking; copied; NULL (default): not known. A document begins a word whatever it says.
-    """
-    _init_ = "fst_dataset_token_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("type", ctypes.c_int32),
-        ("copy", ctypes.c_int32),
-        ("vocabulary_size", ctypes.c_int64),
-        ("release", _fst_dataset_token_options_release),
-        ("release_user", ctypes.c_void_p),
-        ("token_bytes", ctypes.POINTER(ctypes.c_int32)),
-        ("word_continues", ctypes.POINTER(ctypes.c_uint8)),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class SplitOptions(Struct):
-    """Options of fst_dataset_split.
-    Since 0.1
-
-    mode: FST_SPLIT_ value; default FST_SPLIT_TAIL
-    reserved: 0
-    fraction: part that goes to validation, 0 < fraction < 1; default 0.1
-    """
-    _init_ = "fst_split_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("mode", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
-        ("fraction", ctypes.c_double),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class PackOptions(Struct):
-    """Options of fst_dataset_pack.
-    Since 0.1
-
-    length: ids of a row, 1 … 2²⁴; default 256
-    mode: FST_PACK_ value; default FST_PACK_WRAPPED
-    cross_documents: 1 (default): documents in a row see each other, positions run through the row
-        and the first id of a document is predicted from the document before it. 0: they do not;
-        positions begin at 0 with each document, and its last id has no target.
-    pad_id: id that fills a row up; its target is FST_IGNORE; default 0
-    drop_last: wrapped: 1 leaves out a last row that is not full; default 0
-    """
-    _init_ = "fst_pack_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("length", ctypes.c_int64),
-        ("mode", ctypes.c_int32),
-        ("cross_documents", ctypes.c_int32),
-        ("pad_id", ctypes.c_int32),
-        ("drop_last", ctypes.c_int32),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class DatasetInfo(Struct):
-    """What a dataset holds; filled by fst_dataset_get_info.
-    Since 0.1
-
-    documents: documents, cut ones included
-    tokens: ids in them
-    bytes: bytes of text they stand for; 0 if unknown
-    rows: rows of an epoch; 0 if not packed. Random windows: ⌊tokens / length⌋, at least 1
-    length: ids of a row; 0 if not packed
-    targets: targets of an epoch that are not ignored; random windows: rows·length
-    target_bytes: bytes of text that those stand for, so that bits per byte = summed loss / (ln 2 ·
-        target_bytes); 0 if unknown, and for random windows
-    maximum_id: largest id there is
-    cross_documents: as packed; 1 if not packed
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("documents", ctypes.c_int64),
-        ("tokens", ctypes.c_int64),
-        ("bytes", ctypes.c_int64),
-        ("rows", ctypes.c_int64),
-        ("length", ctypes.c_int64),
-        ("targets", ctypes.c_int64),
-        ("target_bytes", ctypes.c_int64),
-        ("maximum_id", ctypes.c_int32),
-        ("cross_documents", ctypes.c_int32),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class DpoOptions(Struct):
-    """Options of fst_dpo_create.
-    Since 0.1
-
-    model: the policy that is trained; kept alive by the run
-    optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults
-        of fst_optimizer_options, whose learning rate is far too high for a large model.
-    reference_model: kept alive by the run and not to be changed while it lives; NULL (default):
-        none
-    train: FST_EXAMPLES_PREFERENCES, not packed; kept alive by the run
-    validation: the same; NULL (default): none
-    run: read during create; NULL (default): defaults
-    kind: FST_DPO_ value; default FST_DPO_SIGMOID
-    reference: FST_REFERENCE_ value; default FST_REFERENCE_AUTO
-    rows: pairs of a micro-batch; default 4
-    accumulation: micro-batches of a step; default 1. The gradient is that of one batch of
-        rows·accumulation pairs, but for KTO's reference point, which is a micro-batch's own
-    evaluation_pairs: first pairs of validation to evaluate on; 0 (default): all
-    shuffle: 1 (default): each epoch in an order of its own
-    dropout: 1: the policy's forward has the model's dropout; 0 (default): none, as TRL
-    beta: β > 0; default 0.1
-    label_smoothing: FST_DPO_SIGMOID: 0 ≤ ε < 0.5; default 0
-    desirable_weight: KTO's λ_D; default 1
-    undesirable_weight: KTO's λ_U; default 1
-    sft: α ≥ 0: adds α·(−log π(chosen)/tokens of the chosen answer) (Pang et al., arXiv 2404.19733,
-        equation 2); default 0
-    """
-    _init_ = "fst_dpo_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("model", ctypes.c_void_p),
-        ("optimizer", ctypes.c_void_p),
-        ("reference_model", ctypes.c_void_p),
-        ("train", ctypes.c_void_p),
-        ("validation", ctypes.c_void_p),
-        ("run", ctypes.POINTER(RunOptions)),
-        ("kind", ctypes.c_int32),
-        ("reference", ctypes.c_int32),
-        ("rows", ctypes.c_int64),
-        ("accumulation", ctypes.c_int64),
-        ("evaluation_pairs", ctypes.c_int64),
-        ("shuffle", ctypes.c_int32),
-        ("dropout", ctypes.c_int32),
-        ("beta", ctypes.c_double),
-        ("label_smoothing", ctypes.c_double),
-        ("desirable_weight", ctypes.c_double),
-        ("undesirable_weight", ctypes.c_double),
-        ("sft", ctypes.c_double),
-    ]
-    _kinds_ = dict(_fields_)
-
-
 class View(Struct):
     """An array in memory. Element (i0, i1, …) stands at data + (i0·strides[0] + i1·strides[1] + …)
         elements. The layout of this struct is fixed for good.
@@ -1783,7 +1401,7 @@ class EmbedOptions(Struct):
 
     head: name of a sequence head whose outputs are the embeddings; NULL (default): the pooled
         hidden states
-    pooling: without head: FST_POOL_ value; default FST_POOL_MEAN, as most sentence encoders have it
+    pooling: without head: FST_POOL_ value; default FST_POOL_AUTO
     normalise: 1 (default): scaled to length 1, so that products are cosines; 0: as they are
     rows: examples of a batch; default 32
     sequence: texts: which sequence of each example; default 0, the first
@@ -1800,69 +1418,140 @@ class EmbedOptions(Struct):
     _kinds_ = dict(_fields_)
 
 
-class EntityMetrics(Struct):
-    """What was counted so far. A ratio whose denominator is 0 is 0. Macro and weighted means are over
-        the types that occur among true or predicted entities; weights are the true entities.
+class DatasetTextOptions(Struct):
+    """How texts become documents of ids.
     Since 0.1
 
-    sequences: sequences added
-    tokens: tokens of these that were not left out
-    right_tokens: of which the class was told
-    labelled: true entities
-    predicted: predicted entities
-    right: predicted entities that are true ones
-    precision: right / predicted
-    recall: right / labelled
-    f1: 2·precision·recall / (precision + recall)
-    precision_macro: mean over types
-    recall_macro: mean over types
-    f1_macro: mean over types
-    precision_weighted: weighted mean over types
-    recall_weighted: weighted mean over types
-    f1_weighted: weighted mean over types
+    documents: text files: FST_DOCUMENT_ value; default FST_DOCUMENT_FILE
+    add_bos: 1: each document begins with bos_id; default 0. A document that begins with it anyway
+        is refused
+    add_eos: 1: each document ends with eos_id; default 0
+    bos_id: −1 (default): the tokenizer's
+    eos_id: −1 (default): the tokenizer's
+    special_tokens: 1: the text of a special token in a document becomes that token; 0 (default): it
+        is text like any other
+    keep_invalid_utf8: 1: bytes that are not UTF-8 are handed to the tokenizer as they are; 0
+        (default): refused with file and byte
+    reserved: 0
+    field: JSONL: name of the string member that holds the text; NULL (default): "text"
+    maximum_documents: stop after so many; 0 (default): all
     """
+    _init_ = "fst_dataset_text_options_init"
     _fields_ = [
         ("struct_size", ctypes.c_size_t),
-        ("sequences", ctypes.c_int64),
-        ("tokens", ctypes.c_int64),
-        ("right_tokens", ctypes.c_int64),
-        ("labelled", ctypes.c_int64),
-        ("predicted", ctypes.c_int64),
-        ("right", ctypes.c_int64),
-        ("precision", ctypes.c_double),
-        ("recall", ctypes.c_double),
-        ("f1", ctypes.c_double),
-        ("precision_macro", ctypes.c_double),
-        ("recall_macro", ctypes.c_double),
-        ("f1_macro", ctypes.c_double),
-        ("precision_weighted", ctypes.c_double),
-        ("recall_weighted", ctypes.c_double),
-        ("f1_weighted", ctypes.c_double),
+        ("documents", ctypes.c_int32),
+        ("add_bos", ctypes.c_int32),
+        ("add_eos", ctypes.c_int32),
+        ("bos_id", ctypes.c_int32),
+        ("eos_id", ctypes.c_int32),
+        ("special_tokens", ctypes.c_int32),
+        ("keep_invalid_utf8", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("field", ctypes.c_char_p),
+        ("maximum_documents", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+_fst_dataset_token_options_release = _callback_type(None, (), True, ctypes.c_void_p)
+
+class DatasetTokenOptions(Struct):
+    """How an array of ids becomes a dataset.
+    Since 0.1
+
+    type: FST_TOKENS_ value; default FST_TOKENS_I32
+    copy: 1: the ids are copied during the call; 0 (default): borrowed until release is called
+    vocabulary_size: ids at or above it are refused; 0 (default): any id ≥ 0 that fits an int32_t
+    release: Called once, from whichever thread lets go of the ids last; NULL (default): the caller
+        keeps them until every handle made from this dataset is destroyed. Not called when create
+        fails.
+    release_user: handed to release
+    token_bytes: [vocabulary_size] bytes of text each id stands for, 0 for special tokens; copied;
+        NULL (default): unknown, and fst_dataset_info's byte counts are 0. Needs vocabulary_size.
+    word_continues: [count] 1 where an id goes on with the word of the id before it, for whole-word
+        masking; copied; NULL (default): not known. A document begins a word whatever it says.
+    """
+    _init_ = "fst_dataset_token_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("type", ctypes.c_int32),
+        ("copy", ctypes.c_int32),
+        ("vocabulary_size", ctypes.c_int64),
+        ("release", _fst_dataset_token_options_release),
+        ("release_user", ctypes.c_void_p),
+        ("token_bytes", ctypes.POINTER(ctypes.c_int32)),
+        ("word_continues", ctypes.POINTER(ctypes.c_uint8)),
     ]
     _kinds_ = dict(_fields_)
 
 
-class EntityType(Struct):
-    """The entities of one type.
+class SplitOptions(Struct):
+    """Options of fst_dataset_split.
     Since 0.1
 
-    name: borrowed while the counter lives; "_" where a tag has no type
-    labelled: true entities: the support
-    predicted: predicted entities
-    right: predicted entities that are true ones
-    precision: right / predicted; 0 without any, as the next two
-    recall: right / labelled
-    f1: 2·precision·recall / (precision + recall)
+    mode: FST_SPLIT_ value; default FST_SPLIT_TAIL
+    reserved: 0
+    fraction: part that goes to validation, 0 < fraction < 1; default 0.1
+    """
+    _init_ = "fst_split_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("mode", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("fraction", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class PackOptions(Struct):
+    """Options of fst_dataset_pack.
+    Since 0.1
+
+    length: ids of a row, 1 … 2²⁴; default 256
+    mode: FST_PACK_ value; default FST_PACK_WRAPPED
+    cross_documents: 1 (default): documents in a row see each other, positions run through the row
+        and the first id of a document is predicted from the document before it. 0: they do not;
+        positions begin at 0 with each document, and its last id has no target.
+    pad_id: id that fills a row up; its target is FST_IGNORE; default 0
+    drop_last: wrapped: 1 leaves out a last row that is not full; default 0
+    """
+    _init_ = "fst_pack_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("length", ctypes.c_int64),
+        ("mode", ctypes.c_int32),
+        ("cross_documents", ctypes.c_int32),
+        ("pad_id", ctypes.c_int32),
+        ("drop_last", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class DatasetInfo(Struct):
+    """What a dataset holds; filled by fst_dataset_get_info.
+    Since 0.1
+
+    documents: documents, cut ones included
+    tokens: ids in them
+    bytes: bytes of text they stand for; 0 if unknown
+    rows: rows of an epoch; 0 if not packed. Random windows: ⌊tokens / length⌋, at least 1
+    length: ids of a row; 0 if not packed
+    targets: targets of an epoch that are not ignored; random windows: rows·length
+    target_bytes: bytes of text that those stand for, so that bits per byte = summed loss / (ln 2 ·
+        target_bytes); 0 if unknown, and for random windows
+    maximum_id: largest id there is
+    cross_documents: as packed; 1 if not packed
     """
     _fields_ = [
         ("struct_size", ctypes.c_size_t),
-        ("name", ctypes.c_char_p),
-        ("labelled", ctypes.c_int64),
-        ("predicted", ctypes.c_int64),
-        ("right", ctypes.c_int64),
-        ("precision", ctypes.c_double),
-        ("recall", ctypes.c_double),
-        ("f1", ctypes.c_double),
+        ("documents", ctypes.c_int64),
+        ("tokens", ctypes.c_int64),
+        ("bytes", ctypes.c_int64),
+        ("rows", ctypes.c_int64),
+        ("length", ctypes.c_int64),
+        ("targets", ctypes.c_int64),
+        ("target_bytes", ctypes.c_int64),
+        ("maximum_id", ctypes.c_int32),
+        ("cross_documents", ctypes.c_int32),
     ]
     _kinds_ = dict(_fields_)
 
@@ -2135,6 +1824,322 @@ class AugmentOptions(Struct):
         ("mean", ctypes.POINTER(ctypes.c_double)),
         ("std", ctypes.POINTER(ctypes.c_double)),
         ("channel_count", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class RunProgress(Struct):
+    """Where a run stands; handed to the progress callback and filled by fst_run_step. What was not
+        measured yet is NaN.
+    Since 0.1
+
+    step: steps done
+    total_steps: 0: without an end
+    tokens: targets trained on so far
+    loss: of the last step, per token, in nats
+    learning_rate: of the last step
+    gradient_norm: of the last step, before clipping
+    validation_loss: of the last evaluation
+    tokens_per_second: of the last steps, evaluation and saving left out
+    seconds_left: to total_steps at that speed
+    evaluated: 1: validation_loss is of this step
+    finished: 1: total_steps are done, or the run stopped early
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("step", ctypes.c_int64),
+        ("total_steps", ctypes.c_int64),
+        ("tokens", ctypes.c_int64),
+        ("loss", ctypes.c_double),
+        ("learning_rate", ctypes.c_double),
+        ("gradient_norm", ctypes.c_double),
+        ("validation_loss", ctypes.c_double),
+        ("tokens_per_second", ctypes.c_double),
+        ("seconds_left", ctypes.c_double),
+        ("evaluated", ctypes.c_int32),
+        ("finished", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+_fst_run_options_progress = _callback_type(ctypes.c_int32, (_from_pointer,), True,
+        ctypes.POINTER(RunProgress), ctypes.c_void_p)
+
+class RunOptions(Struct):
+    """What all stages have in common; handed to a stage's create function.
+    Since 0.1
+
+    total_steps: where the run ends; 0 (default): nowhere
+    evaluate_every: evaluate after so many steps, and at the end; 0 (default): never by itself
+    patience: stop early after so many evaluations without a better one; 0 (default): never
+    save_every: save into directory after so many steps; 0 (default): at the end only
+    keep: newest checkpoints to keep in directory, older ones are removed; 0: all; default 2
+    directory: Folder for checkpoints, created when first needed; NULL (default): nothing is saved
+        by itself. Copied.
+    save_best: 1: the state with the best evaluation is saved as best.safetensors too; default 0
+    reserved: 0
+    progress: Called after each step, with its evaluation and saving done; progress is borrowed for
+        the call. 0 goes on; > 0 stops the verb with FST_STOPPED; < 0 ends it with that value.
+    progress_user: handed to progress
+    """
+    _init_ = "fst_run_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("total_steps", ctypes.c_int64),
+        ("evaluate_every", ctypes.c_int64),
+        ("patience", ctypes.c_int64),
+        ("save_every", ctypes.c_int64),
+        ("keep", ctypes.c_int64),
+        ("directory", ctypes.c_char_p),
+        ("save_best", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("progress", _fst_run_options_progress),
+        ("progress_user", ctypes.c_void_p),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class RunInfo(Struct):
+    """The state of a run; filled by fst_run_get_info.
+    Since 0.1
+
+    stage: "pretrain", "sft" and so on; static text
+    step: steps done
+    total_steps: 0: without an end
+    micro_step: micro-batches of the present step that are done
+    micro_steps: micro-batches of a step
+    tokens: targets trained on so far
+    seconds: spent in steps since the run was created, evaluation and saving left out
+    best: best evaluation that counted; NaN: none
+    best_step: its step; 0: none
+    finished: 1: total_steps are done, or the run stopped early
+    stopped_early: 1: for want of better evaluations
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("stage", ctypes.c_char_p),
+        ("step", ctypes.c_int64),
+        ("total_steps", ctypes.c_int64),
+        ("micro_step", ctypes.c_int64),
+        ("micro_steps", ctypes.c_int64),
+        ("tokens", ctypes.c_int64),
+        ("seconds", ctypes.c_double),
+        ("best", ctypes.c_double),
+        ("best_step", ctypes.c_int64),
+        ("finished", ctypes.c_int32),
+        ("stopped_early", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class Memory(Struct):
+    """Memory a run works with, in bytes; filled by fst_run_memory.
+    Since 0.1
+
+    weights: float32 weights
+    working: bfloat16 copies of the weights; 0 in a float32 model
+    gradients: float32
+    moments: the optimizer's state
+    activations: of a training step or an evaluation, whichever is more, scratch included
+    data: the batch
+    total: all of these: the planned peak
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("weights", ctypes.c_int64),
+        ("working", ctypes.c_int64),
+        ("gradients", ctypes.c_int64),
+        ("moments", ctypes.c_int64),
+        ("activations", ctypes.c_int64),
+        ("data", ctypes.c_int64),
+        ("total", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ContrastiveOptions(Struct):
+    """Options of fst_contrastive_create.
+    Since 0.1
+
+    model: what is trained; kept alive by the run
+    optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults
+        of fst_optimizer_options.
+    train: texts of any kind, not packed, or images; kept alive by the run
+    validation: As train; or pairs with one label each, how alike the two are (STS); kept alive by
+        the run. NULL (default): none.
+    run: read during create; NULL (default): defaults
+    head: Name of a sequence head whose outputs the loss compares, a projection head; validation by
+        labels does without. NULL (default): the pooled hidden states themselves.
+    pooling: FST_POOL_ value of embeddings without head; default FST_POOL_AUTO
+    objective: FST_CONTRASTIVE_ value; default FST_CONTRASTIVE_AUTO
+    views: FST_VIEWS_ value; default FST_VIEWS_AUTO
+    shuffle: 1 (default): each epoch in an order of its own
+    temperature: τ > 0; 0 (default): 0.05 for texts, 0.1 for images
+    hard_negative_logit: see fst_contrastive_loss_options; default 0
+    rows: examples of a step, each other's negatives, at least 2; default 64
+    chunk: Examples that pass through the model at once. 0 (default): all. Less than rows: the batch
+        may be larger than what memory holds of activations, at the price of a second forward
+        (gradient caching; Gao et al., arXiv 2101.06983). The gradient is that of the whole batch.
+    evaluation_rows: first examples of validation to evaluate on; 0 (default): all
+    length: longest sequence that memory is planned for; 0 (default): the longest of train and
+        validation
+    chunk_statistics: 1: chunk < rows is allowed for a model with batch norm, whose statistics are
+        then those of each chunk, no longer those of the batch; default 0
+    spike_action: FST_SPIKE_ value; default FST_SPIKE_NONE
+    spike_loss_z: deviations above the running mean at which a loss is a spike; 0 (default): not
+        watched
+    spike_gradient_z: the same for the gradient's norm; 0 (default): not watched
+    spike_warmup: steps that only fill the running statistics; default 100
+    spike_patience: spikes in a row before a roll back; default 10
+    spike_rollbacks: roll backs before the run gives up with FST_ERR_NUMERIC; default 3
+    augment: Images: what makes views of them; read during create. NULL (default): SimCLR's with
+        strength 0.5, fst_augment_options_simclr.
+    """
+    _init_ = "fst_contrastive_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("model", ctypes.c_void_p),
+        ("optimizer", ctypes.c_void_p),
+        ("train", ctypes.c_void_p),
+        ("validation", ctypes.c_void_p),
+        ("run", ctypes.POINTER(RunOptions)),
+        ("head", ctypes.c_char_p),
+        ("pooling", ctypes.c_int32),
+        ("objective", ctypes.c_int32),
+        ("views", ctypes.c_int32),
+        ("shuffle", ctypes.c_int32),
+        ("temperature", ctypes.c_double),
+        ("hard_negative_logit", ctypes.c_double),
+        ("rows", ctypes.c_int64),
+        ("chunk", ctypes.c_int64),
+        ("evaluation_rows", ctypes.c_int64),
+        ("length", ctypes.c_int64),
+        ("chunk_statistics", ctypes.c_int32),
+        ("spike_action", ctypes.c_int32),
+        ("spike_loss_z", ctypes.c_double),
+        ("spike_gradient_z", ctypes.c_double),
+        ("spike_warmup", ctypes.c_int64),
+        ("spike_patience", ctypes.c_int64),
+        ("spike_rollbacks", ctypes.c_int64),
+        ("augment", ctypes.POINTER(AugmentOptions)),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class DpoOptions(Struct):
+    """Options of fst_dpo_create.
+    Since 0.1
+
+    model: the policy that is trained; kept alive by the run
+    optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults
+        of fst_optimizer_options, whose learning rate is far too high for a large model.
+    reference_model: kept alive by the run and not to be changed while it lives; NULL (default):
+        none
+    train: FST_EXAMPLES_PREFERENCES, not packed; kept alive by the run
+    validation: the same; NULL (default): none
+    run: read during create; NULL (default): defaults
+    kind: FST_DPO_ value; default FST_DPO_SIGMOID
+    reference: FST_REFERENCE_ value; default FST_REFERENCE_AUTO
+    rows: pairs of a micro-batch; default 4
+    accumulation: micro-batches of a step; default 1. The gradient is that of one batch of
+        rows·accumulation pairs, but for KTO's reference point, which is a micro-batch's own
+    evaluation_pairs: first pairs of validation to evaluate on; 0 (default): all
+    shuffle: 1 (default): each epoch in an order of its own
+    dropout: 1: the policy's forward has the model's dropout; 0 (default): none, as TRL
+    beta: β > 0; default 0.1
+    label_smoothing: FST_DPO_SIGMOID: 0 ≤ ε < 0.5; default 0
+    desirable_weight: KTO's λ_D; default 1
+    undesirable_weight: KTO's λ_U; default 1
+    sft: α ≥ 0: adds α·(−log π(chosen)/tokens of the chosen answer) (Pang et al., arXiv 2404.19733,
+        equation 2); default 0
+    """
+    _init_ = "fst_dpo_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("model", ctypes.c_void_p),
+        ("optimizer", ctypes.c_void_p),
+        ("reference_model", ctypes.c_void_p),
+        ("train", ctypes.c_void_p),
+        ("validation", ctypes.c_void_p),
+        ("run", ctypes.POINTER(RunOptions)),
+        ("kind", ctypes.c_int32),
+        ("reference", ctypes.c_int32),
+        ("rows", ctypes.c_int64),
+        ("accumulation", ctypes.c_int64),
+        ("evaluation_pairs", ctypes.c_int64),
+        ("shuffle", ctypes.c_int32),
+        ("dropout", ctypes.c_int32),
+        ("beta", ctypes.c_double),
+        ("label_smoothing", ctypes.c_double),
+        ("desirable_weight", ctypes.c_double),
+        ("undesirable_weight", ctypes.c_double),
+        ("sft", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class EntityMetrics(Struct):
+    """What was counted so far. A ratio whose denominator is 0 is 0. Macro and weighted means are over
+        the types that occur among true or predicted entities; weights are the true entities.
+    Since 0.1
+
+    sequences: sequences added
+    tokens: tokens of these that were not left out
+    right_tokens: of which the class was told
+    labelled: true entities
+    predicted: predicted entities
+    right: predicted entities that are true ones
+    precision: right / predicted
+    recall: right / labelled
+    f1: 2·precision·recall / (precision + recall)
+    precision_macro: mean over types
+    recall_macro: mean over types
+    f1_macro: mean over types
+    precision_weighted: weighted mean over types
+    recall_weighted: weighted mean over types
+    f1_weighted: weighted mean over types
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("sequences", ctypes.c_int64),
+        ("tokens", ctypes.c_int64),
+        ("right_tokens", ctypes.c_int64),
+        ("labelled", ctypes.c_int64),
+        ("predicted", ctypes.c_int64),
+        ("right", ctypes.c_int64),
+        ("precision", ctypes.c_double),
+        ("recall", ctypes.c_double),
+        ("f1", ctypes.c_double),
+        ("precision_macro", ctypes.c_double),
+        ("recall_macro", ctypes.c_double),
+        ("f1_macro", ctypes.c_double),
+        ("precision_weighted", ctypes.c_double),
+        ("recall_weighted", ctypes.c_double),
+        ("f1_weighted", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class EntityType(Struct):
+    """The entities of one type.
+    Since 0.1
+
+    name: borrowed while the counter lives; "_" where a tag has no type
+    labelled: true entities: the support
+    predicted: predicted entities
+    right: predicted entities that are true ones
+    precision: right / predicted; 0 without any, as the next two
+    recall: right / labelled
+    f1: 2·precision·recall / (precision + recall)
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("name", ctypes.c_char_p),
+        ("labelled", ctypes.c_int64),
+        ("predicted", ctypes.c_int64),
+        ("right", ctypes.c_int64),
+        ("precision", ctypes.c_double),
+        ("recall", ctypes.c_double),
+        ("f1", ctypes.c_double),
     ]
     _kinds_ = dict(_fields_)
 
@@ -3457,17 +3462,6 @@ STRUCTS = {
     "fst_encode_options": EncodeOptions,
     "fst_added_token_options": AddedTokenOptions,
     "fst_chat_template": ChatTemplate,
-    "fst_run_progress": RunProgress,
-    "fst_run_options": RunOptions,
-    "fst_run_info": RunInfo,
-    "fst_memory": Memory,
-    "fst_contrastive_options": ContrastiveOptions,
-    "fst_dataset_text_options": DatasetTextOptions,
-    "fst_dataset_token_options": DatasetTokenOptions,
-    "fst_split_options": SplitOptions,
-    "fst_pack_options": PackOptions,
-    "fst_dataset_info": DatasetInfo,
-    "fst_dpo_options": DpoOptions,
     "fst_view": View,
     "fst_model_config": ModelConfig,
     "fst_model_options": ModelOptions,
@@ -3477,14 +3471,25 @@ STRUCTS = {
     "fst_loss_options": LossOptions,
     "fst_loss": Loss,
     "fst_embed_options": EmbedOptions,
-    "fst_entity_metrics": EntityMetrics,
-    "fst_entity_type": EntityType,
+    "fst_dataset_text_options": DatasetTextOptions,
+    "fst_dataset_token_options": DatasetTokenOptions,
+    "fst_split_options": SplitOptions,
+    "fst_pack_options": PackOptions,
+    "fst_dataset_info": DatasetInfo,
     "fst_example_options": ExampleOptions,
     "fst_examples_info": ExamplesInfo,
     "fst_example": Example,
     "fst_image_options": ImageOptions,
     "fst_images_info": ImagesInfo,
     "fst_augment_options": AugmentOptions,
+    "fst_run_progress": RunProgress,
+    "fst_run_options": RunOptions,
+    "fst_run_info": RunInfo,
+    "fst_memory": Memory,
+    "fst_contrastive_options": ContrastiveOptions,
+    "fst_dpo_options": DpoOptions,
+    "fst_entity_metrics": EntityMetrics,
+    "fst_entity_type": EntityType,
     "fst_mask_options": MaskOptions,
     "fst_class_metrics": ClassMetrics,
     "fst_label_metrics": LabelMetrics,
@@ -3592,69 +3597,6 @@ _fst_chat_template_preset = _FUNCTIONS["fst_chat_template_preset"] = _bind("fst_
 _fst_chat_encode = _FUNCTIONS["fst_chat_encode"] = _bind("fst_chat_encode", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_fst_run_options_init = _FUNCTIONS["fst_run_options_init"] = _bind("fst_run_options_init",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_destroy = _FUNCTIONS["fst_run_destroy"] = _bind("fst_run_destroy", None, ctypes.c_void_p)
-_fst_run_step = _FUNCTIONS["fst_run_step"] = _bind("fst_run_step", ctypes.c_int32, ctypes.c_void_p,
-        ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_advance = _FUNCTIONS["fst_run_advance"] = _bind("fst_run_advance", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p)
-_fst_run_until = _FUNCTIONS["fst_run_until"] = _bind("fst_run_until", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_int64)
-_fst_run_evaluate = _FUNCTIONS["fst_run_evaluate"] = _bind("fst_run_evaluate", ctypes.c_int32,
-        ctypes.c_void_p)
-_fst_run_cancel = _FUNCTIONS["fst_run_cancel"] = _bind("fst_run_cancel", ctypes.c_int32,
-        ctypes.c_void_p)
-_fst_run_metric = _FUNCTIONS["fst_run_metric"] = _bind("fst_run_metric", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
-_fst_run_metric_count = _FUNCTIONS["fst_run_metric_count"] = _bind("fst_run_metric_count",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_run_metric_name = _FUNCTIONS["fst_run_metric_name"] = _bind("fst_run_metric_name",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_fst_run_get_info = _FUNCTIONS["fst_run_get_info"] = _bind("fst_run_get_info", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_memory = _FUNCTIONS["fst_run_memory"] = _bind("fst_run_memory", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_run_save = _FUNCTIONS["fst_run_save"] = _bind("fst_run_save", ctypes.c_int32, ctypes.c_void_p,
-        ctypes.c_char_p)
-_fst_run_resume = _FUNCTIONS["fst_run_resume"] = _bind("fst_run_resume", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_char_p)
-_fst_contrastive_options_init = _FUNCTIONS["fst_contrastive_options_init"] = _bind("fst_contrastive_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_contrastive_create = _FUNCTIONS["fst_contrastive_create"] = _bind("fst_contrastive_create",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_dataset_text_options_init = _FUNCTIONS["fst_dataset_text_options_init"] = _bind("fst_dataset_text_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_dataset_from_text_files = _FUNCTIONS["fst_dataset_from_text_files"] = _bind("fst_dataset_from_text_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-_fst_dataset_from_jsonl_files = _FUNCTIONS["fst_dataset_from_jsonl_files"] = _bind("fst_dataset_from_jsonl_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-_fst_dataset_from_texts = _FUNCTIONS["fst_dataset_from_texts"] = _bind("fst_dataset_from_texts",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
-        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-_fst_dataset_token_options_init = _FUNCTIONS["fst_dataset_token_options_init"] = _bind("fst_dataset_token_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_dataset_from_tokens = _FUNCTIONS["fst_dataset_from_tokens"] = _bind("fst_dataset_from_tokens",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
-        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-_fst_dataset_destroy = _FUNCTIONS["fst_dataset_destroy"] = _bind("fst_dataset_destroy", None,
-        ctypes.c_void_p)
-_fst_split_options_init = _FUNCTIONS["fst_split_options_init"] = _bind("fst_split_options_init",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_dataset_split = _FUNCTIONS["fst_dataset_split"] = _bind("fst_dataset_split", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_pack_options_init = _FUNCTIONS["fst_pack_options_init"] = _bind("fst_pack_options_init",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_dataset_pack = _FUNCTIONS["fst_dataset_pack"] = _bind("fst_dataset_pack", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_dataset_read = _FUNCTIONS["fst_dataset_read"] = _bind("fst_dataset_read", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_dataset_read_words = _FUNCTIONS["fst_dataset_read_words"] = _bind("fst_dataset_read_words",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32,
-        ctypes.c_void_p)
-_fst_dataset_get_info = _FUNCTIONS["fst_dataset_get_info"] = _bind("fst_dataset_get_info",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_dataset_get_document = _FUNCTIONS["fst_dataset_get_document"] = _bind("fst_dataset_get_document", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_fst_dpo_options_init = _FUNCTIONS["fst_dpo_options_init"] = _bind("fst_dpo_options_init",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_dpo_create = _FUNCTIONS["fst_dpo_create"] = _bind("fst_dpo_create", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p)
 _fst_dtype_size = _FUNCTIONS["fst_dtype_size"] = _bind("fst_dtype_size", ctypes.c_size_t,
         ctypes.c_int32)
 _fst_dtype_name = _FUNCTIONS["fst_dtype_name"] = _bind("fst_dtype_name", ctypes.c_char_p,
@@ -3725,22 +3667,35 @@ _fst_embed_options_init = _FUNCTIONS["fst_embed_options_init"] = _bind("fst_embe
 _fst_model_embed = _FUNCTIONS["fst_model_embed"] = _bind("fst_model_embed", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
         ctypes.c_void_p)
-_fst_entities_create = _FUNCTIONS["fst_entities_create"] = _bind("fst_entities_create",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32,
-        ctypes.c_int32, ctypes.c_void_p)
-_fst_entities_destroy = _FUNCTIONS["fst_entities_destroy"] = _bind("fst_entities_destroy", None,
+_fst_dataset_text_options_init = _FUNCTIONS["fst_dataset_text_options_init"] = _bind("fst_dataset_text_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_from_text_files = _FUNCTIONS["fst_dataset_from_text_files"] = _bind("fst_dataset_from_text_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_from_jsonl_files = _FUNCTIONS["fst_dataset_from_jsonl_files"] = _bind("fst_dataset_from_jsonl_files", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_from_texts = _FUNCTIONS["fst_dataset_from_texts"] = _bind("fst_dataset_from_texts",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_token_options_init = _FUNCTIONS["fst_dataset_token_options_init"] = _bind("fst_dataset_token_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_from_tokens = _FUNCTIONS["fst_dataset_from_tokens"] = _bind("fst_dataset_from_tokens",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
+        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_destroy = _FUNCTIONS["fst_dataset_destroy"] = _bind("fst_dataset_destroy", None,
         ctypes.c_void_p)
-_fst_entities_add = _FUNCTIONS["fst_entities_add"] = _bind("fst_entities_add", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-_fst_entities_clear = _FUNCTIONS["fst_entities_clear"] = _bind("fst_entities_clear", ctypes.c_int32,
+_fst_split_options_init = _FUNCTIONS["fst_split_options_init"] = _bind("fst_split_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_split = _FUNCTIONS["fst_dataset_split"] = _bind("fst_dataset_split", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_pack_options_init = _FUNCTIONS["fst_pack_options_init"] = _bind("fst_pack_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_pack = _FUNCTIONS["fst_dataset_pack"] = _bind("fst_dataset_pack", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_read = _FUNCTIONS["fst_dataset_read"] = _bind("fst_dataset_read", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_read_words = _FUNCTIONS["fst_dataset_read_words"] = _bind("fst_dataset_read_words",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32,
         ctypes.c_void_p)
-_fst_entities_get_metrics = _FUNCTIONS["fst_entities_get_metrics"] = _bind("fst_entities_get_metrics", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_entities_get_type_count = _FUNCTIONS["fst_entities_get_type_count"] = _bind("fst_entities_get_type_count", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_entities_get_type = _FUNCTIONS["fst_entities_get_type"] = _bind("fst_entities_get_type",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
-_fst_entities_find = _FUNCTIONS["fst_entities_find"] = _bind("fst_entities_find", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p,
-        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_dataset_get_info = _FUNCTIONS["fst_dataset_get_info"] = _bind("fst_dataset_get_info",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dataset_get_document = _FUNCTIONS["fst_dataset_get_document"] = _bind("fst_dataset_get_document", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_example_options_init = _FUNCTIONS["fst_example_options_init"] = _bind("fst_example_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_load_examples = _FUNCTIONS["fst_dataset_load_examples"] = _bind("fst_dataset_load_examples", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 _fst_dataset_from_conversations = _FUNCTIONS["fst_dataset_from_conversations"] = _bind("fst_dataset_from_conversations", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
@@ -3781,6 +3736,56 @@ _fst_augment_options_simclr = _FUNCTIONS["fst_augment_options_simclr"] = _bind("
 _fst_dataset_read_images = _FUNCTIONS["fst_dataset_read_images"] = _bind("fst_dataset_read_images",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
         ctypes.c_int64, ctypes.c_void_p)
+_fst_run_options_init = _FUNCTIONS["fst_run_options_init"] = _bind("fst_run_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_destroy = _FUNCTIONS["fst_run_destroy"] = _bind("fst_run_destroy", None, ctypes.c_void_p)
+_fst_run_step = _FUNCTIONS["fst_run_step"] = _bind("fst_run_step", ctypes.c_int32, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_advance = _FUNCTIONS["fst_run_advance"] = _bind("fst_run_advance", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_run_until = _FUNCTIONS["fst_run_until"] = _bind("fst_run_until", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64)
+_fst_run_evaluate = _FUNCTIONS["fst_run_evaluate"] = _bind("fst_run_evaluate", ctypes.c_int32,
+        ctypes.c_void_p)
+_fst_run_cancel = _FUNCTIONS["fst_run_cancel"] = _bind("fst_run_cancel", ctypes.c_int32,
+        ctypes.c_void_p)
+_fst_run_metric = _FUNCTIONS["fst_run_metric"] = _bind("fst_run_metric", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_fst_run_metric_count = _FUNCTIONS["fst_run_metric_count"] = _bind("fst_run_metric_count",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_run_metric_name = _FUNCTIONS["fst_run_metric_name"] = _bind("fst_run_metric_name",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_run_get_info = _FUNCTIONS["fst_run_get_info"] = _bind("fst_run_get_info", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_memory = _FUNCTIONS["fst_run_memory"] = _bind("fst_run_memory", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_run_save = _FUNCTIONS["fst_run_save"] = _bind("fst_run_save", ctypes.c_int32, ctypes.c_void_p,
+        ctypes.c_char_p)
+_fst_run_resume = _FUNCTIONS["fst_run_resume"] = _bind("fst_run_resume", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p)
+_fst_contrastive_options_init = _FUNCTIONS["fst_contrastive_options_init"] = _bind("fst_contrastive_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_contrastive_create = _FUNCTIONS["fst_contrastive_create"] = _bind("fst_contrastive_create",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dpo_options_init = _FUNCTIONS["fst_dpo_options_init"] = _bind("fst_dpo_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dpo_create = _FUNCTIONS["fst_dpo_create"] = _bind("fst_dpo_create", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_entities_create = _FUNCTIONS["fst_entities_create"] = _bind("fst_entities_create",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32,
+        ctypes.c_int32, ctypes.c_void_p)
+_fst_entities_destroy = _FUNCTIONS["fst_entities_destroy"] = _bind("fst_entities_destroy", None,
+        ctypes.c_void_p)
+_fst_entities_add = _FUNCTIONS["fst_entities_add"] = _bind("fst_entities_add", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+_fst_entities_clear = _FUNCTIONS["fst_entities_clear"] = _bind("fst_entities_clear", ctypes.c_int32,
+        ctypes.c_void_p)
+_fst_entities_get_metrics = _FUNCTIONS["fst_entities_get_metrics"] = _bind("fst_entities_get_metrics", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_entities_get_type_count = _FUNCTIONS["fst_entities_get_type_count"] = _bind("fst_entities_get_type_count", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_entities_get_type = _FUNCTIONS["fst_entities_get_type"] = _bind("fst_entities_get_type",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
+_fst_entities_find = _FUNCTIONS["fst_entities_find"] = _bind("fst_entities_find", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_tokenizer_token_flags = _FUNCTIONS["fst_tokenizer_token_flags"] = _bind("fst_tokenizer_token_flags", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 _fst_mask_options_init = _FUNCTIONS["fst_mask_options_init"] = _bind("fst_mask_options_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
@@ -3802,6 +3807,13 @@ _fst_metrics_regression = _FUNCTIONS["fst_metrics_regression"] = _bind("fst_metr
 _fst_metrics_correlation = _FUNCTIONS["fst_metrics_correlation"] = _bind("fst_metrics_correlation",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
         ctypes.c_void_p, ctypes.c_void_p)
+_fst_metrics_knn = _FUNCTIONS["fst_metrics_knn"] = _bind("fst_metrics_knn", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
+        ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_double,
+        ctypes.c_void_p)
+_fst_metrics_uniformity = _FUNCTIONS["fst_metrics_uniformity"] = _bind("fst_metrics_uniformity",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
+        ctypes.c_void_p)
 _fst_trajectories_init = _FUNCTIONS["fst_trajectories_init"] = _bind("fst_trajectories_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_gae_options_init = _FUNCTIONS["fst_gae_options_init"] = _bind("fst_gae_options_init",
@@ -6502,23 +6514,48 @@ def abi_version():
     return _result
 
 
+def dtype_size(dtype):
+    """Bytes of one element.
+    dtype: FST_F32 … FST_BOOL.
+    Returns 0 for any other value.
+    Since 0.1
+    """
+    _result = _fst_dtype_size(_index(dtype))
+    _raise_pending()
+    return _result
+
+
+def dtype_name(dtype):
+    """Name as safetensors writes it: "F32", "BF16", …
+    dtype: FST_F32 … FST_BOOL.
+    Returns static text, "unknown" for any other value.
+    Since 0.1
+    """
+    _result = _fst_dtype_name(_index(dtype))
+    _raise_pending()
+    _result = _to_text(_result)
+    return _result
+
+
 def contrastive_create(options=None, **fields):
     """Makes a run of contrastive pretraining. It takes all memory of a step.
     A step is fst_dataset_order of `rows` examples; for each chunk of them fst_dataset_collate (row
         v + V·i of the chunk's batch is view v of its example i, V views), fst_model_forward with
-        dropout, number step·chunks + chunk as the dropout's step, the embeddings; the loss over all
-        of them; and, where there is more than one chunk, each forward once more with the same
-        masks, before its backward; then fst_optimizer_step.
+        dropout, number step·chunks + chunk as the dropout's step (images: fst_dataset_read_images,
+        view v of example i of all that training has read with draw 2·i + v), the embeddings; the
+        loss over all of them; and, where there is more than one chunk, each forward once more with
+        the same masks, before its backward; then fst_optimizer_step.
     Validation without labels is the training's loss over batches of `rows` in the dataset's order
-        (a rest smaller than that is left away), by pairs without dropout, by dropout with the same
-        masks each time. With labels it is the correlation of the two embeddings' cosine with the
-        label, without head and dropout, and the evaluation's score is −Spearman.
+        (a rest smaller than that is left away), by pairs without dropout, by dropout and
+        augmentation with the same draws each time. With labels it is the correlation of the two
+        embeddings' cosine with the label, without head and dropout, and the evaluation's score is
+        −Spearman.
     Metrics: "loss", "accuracy", "alignment", "uniformity" (fst_contrastive_loss), "learning_rate",
-        "gradient_norm", "clip_factor", "tokens" of the last step; "epoch", "spikes", "rollbacks" so
-        far; of the last evaluation "validation_loss" (with labels −Spearman), "validation_accuracy"
-        (without labels), "validation_alignment" (with labels: over the pairs with at least four
-        fifths of the greatest label, as SimCSE measures it), "validation_uniformity",
-        "validation_spearman", "validation_pearson" (with labels).
+        "gradient_norm", "clip_factor", "tokens" (of images their views) of the last step; "epoch",
+        "spikes", "rollbacks" so far; of the last evaluation "validation_loss" (with labels
+        −Spearman), "validation_accuracy" (without labels), "validation_alignment" (with labels:
+        over the pairs with at least four fifths of the greatest label, as SimCSE measures it),
+        "validation_uniformity", "validation_spearman", "validation_pearson" (with labels).
     options: model and train are needed.
     Returns run: the caller owns it.
     Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field; also for views by dropout of
@@ -6573,29 +6610,6 @@ def dpo_create(options=None, **fields):
     with _guard(options):
         _check(_fst_dpo_create(_reference(options), ctypes.byref(run_out)))
     return Run._adopt(run_out.value, _keep)
-
-
-def dtype_size(dtype):
-    """Bytes of one element.
-    dtype: FST_F32 … FST_BOOL.
-    Returns 0 for any other value.
-    Since 0.1
-    """
-    _result = _fst_dtype_size(_index(dtype))
-    _raise_pending()
-    return _result
-
-
-def dtype_name(dtype):
-    """Name as safetensors writes it: "F32", "BF16", …
-    dtype: FST_F32 … FST_BOOL.
-    Returns static text, "unknown" for any other value.
-    Since 0.1
-    """
-    _result = _fst_dtype_name(_index(dtype))
-    _raise_pending()
-    _result = _to_text(_result)
-    return _result
 
 
 def mask_tokens(context, ids, rows, length, draw, masked, targets, options=None, **fields):
@@ -6725,6 +6739,56 @@ def metrics_correlation(context, x, y):
     _check(_fst_metrics_correlation(_handle(Context, context), _address(x), _address(y),
             0 if x is None else x.size, ctypes.byref(pearson_out), ctypes.byref(spearman_out)))
     return pearson_out.value, spearman_out.value
+
+
+def metrics_knn(context, known, labels, examples, queries, query_count, width, classes, k,
+        temperature, predictions):
+    """Tells classes by the nearest neighbours: those k labelled embeddings with the largest cosine
+        vote, each with weight exp(cosine/τ) (Wu et al., "Unsupervised feature learning via
+        non-parametric instance discrimination", arXiv 1805.01978, section 3.4, which has k 200 and
+        τ 0.07). Of equal cosines the embedding that stands first is nearer; of equal votes the
+        lower class wins.
+    context: whose threads and memory are used during the call.
+    known: [examples, width] embeddings with a label; scaled to length 1 here.
+    labels: [examples] 0 … classes − 1.
+    examples: at least 1.
+    queries: [query_count, width] embeddings to tell.
+    query_count: at least 1.
+    width: at least 1.
+    classes: at least 1.
+    k: neighbours that vote, 1 … examples.
+    temperature: τ > 0; 0: every vote counts the same.
+    predictions: [query_count] overwritten.
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT, naming a label out of range; FST_ERR_NUMERIC for an
+        embedding that is not finite; FST_ERR_NO_MEMORY.
+    Since 0.1
+    """
+    known = _input(known, 'float32')
+    labels = _input(labels, 'int32')
+    queries = _input(queries, 'float32')
+    predictions = _output(predictions, 'int32')
+    return _check(_fst_metrics_knn(_handle(Context, context), _address(known), _address(labels),
+            _index(examples), _address(queries), _index(query_count), _index(width),
+            _index(classes), _index(k), float(temperature), _address(predictions)))
+
+
+def metrics_uniformity(context, embeddings, examples, width):
+    """How evenly embeddings, scaled to length 1, lie on the sphere: ln of the mean of exp(−2‖a − b‖²)
+        over all pairs (Wang and Isola, arXiv 2005.10242, t = 2). 0 where all are the same; the
+        lower the more even.
+    context: whose threads and memory are used during the call.
+    embeddings: [examples, width] not changed.
+    examples: at least 2.
+    width: at least 1.
+    Returns uniformity
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC, FST_ERR_NO_MEMORY.
+    Since 0.1
+    """
+    embeddings = _input(embeddings, 'float32')
+    uniformity_out = ctypes.c_double()
+    _check(_fst_metrics_uniformity(_handle(Context, context), _address(embeddings),
+            _index(examples), _index(width), ctypes.byref(uniformity_out)))
+    return uniformity_out.value
 
 
 def advantages_gae(layout, rewards, values, final_values, terminated, truncated, truncation_values,
