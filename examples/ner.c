@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char HEAD[] = "classifier";
+
 typedef struct settings {
     const char *model, *train, *validation, *output, *sentence;
     int32_t layers, heads, width, vocabulary; /* from scratch */
@@ -50,7 +52,7 @@ static void usage(FILE *to)
 {
     fputs("ner (--model DIR | --layers N) --train FILE --validation FILE\n"
           "  --tag SENTENCE        words between spaces, tagged at the end\n"
-          "  --output DIR          where the model and the names of its tags are left\n"
+          "  --output DIR          where the model is left, with the names of its tags\n"
           "  --word-column N  --tag-column N   from 0, or from the end with -1 (0, -1)\n"
           "  --id-column N         of CoNLL-U's ids; lines with \"#\" are then comments\n"
           "  --epochs N            over the training sentences (3)\n"
@@ -206,15 +208,21 @@ static fst_model *make_model(fst_context *context, const fst_tokenizer *tokenize
     return model;
 }
 
-static void add_head(fst_model *model, int64_t tags)
+/* The head is called as that of BertForTokenClassification is, so that transformers loads what is saved. */
+static void add_head(fst_model *model, const fst_dataset *train, int64_t tags)
 {
     fst_head_options head;
+    const char **names = take((size_t)tags, sizeof *names);
     check(fst_head_options_init(&head, sizeof head));
-    head.name = "tags";
+    head.name = HEAD;
     head.kind = FST_HEAD_TOKEN;
     head.outputs = tags;
     head.dropout = 0.1;
     check(fst_model_add_head(model, &head));
+    for (int64_t i = 0; i < tags; ++i)
+        check(fst_dataset_get_tag(train, i, &names[i]));
+    check(fst_model_set_labels(model, HEAD, names, tags));
+    free(names);
 }
 
 /* ---- training ---- */
@@ -259,7 +267,7 @@ static fst_run *make_run(fst_model *model, fst_optimizer *optimizer, const fst_d
     options.train = train;
     options.validation = validation;
     options.run = &common;
-    options.head = "tags";
+    options.head = HEAD;
     options.rows = s->batch;
     check(fst_sft_create(&options, &run));
     return run;
@@ -311,7 +319,7 @@ static void tag_sentence(fst_context *context, fst_model *model, const fst_token
     options.tags_of = train;
     check(fst_dataset_from_words(context, tokenizer, words, NULL, offsets, 1, &options, &dataset));
     int32_t *tags = take((size_t)offsets[1], sizeof *tags);
-    check(fst_sft_tag(model, "tags", dataset, 1, tags, offsets[1], &told));
+    check(fst_sft_tag(model, HEAD, dataset, 1, tags, offsets[1], &told));
     putchar('\n');
     for (int64_t i = 0; i < offsets[1]; ++i) {
         const char *name = "-"; /* a word of which the tokenizer leaves nothing */
@@ -323,24 +331,6 @@ static void tag_sentence(fst_context *context, fst_model *model, const fst_token
     free(tags);
     free(words);
     free(text);
-}
-
-static void save(fst_model *model, fst_tokenizer *tokenizer, const fst_dataset *train, int64_t tags,
-                 const char *directory)
-{
-    char path[4096];
-    check(fst_model_save(model, tokenizer, directory));
-    snprintf(path, sizeof path, "%s/tags.txt", directory);
-    FILE *file = fopen(path, "w");
-    for (int64_t i = 0; file && i < tags; ++i) {
-        const char *name;
-        check(fst_dataset_get_tag(train, i, &name));
-        fprintf(file, "%s\n", name);
-    }
-    if (!file || fclose(file)) {
-        perror(path);
-        exit(1);
-    }
 }
 
 int main(int argc, char **argv)
@@ -368,7 +358,7 @@ int main(int argc, char **argv)
     options.tags_of = train; /* a class is the same tag in both */
     fst_dataset *validation = read_sentences(context, tokenizer, s.validation, &options, "validation");
     check(fst_dataset_get_words_info(train, &info, sizeof info));
-    add_head(model, info.tags);
+    add_head(model, train, info.tags);
     int64_t steps = s.steps > 0 ? s.steps : (info.examples * s.epochs + s.batch - 1) / s.batch;
     fst_optimizer *optimizer = make_optimizer(model, &s, steps);
     fst_run *run = make_run(model, optimizer, train, validation, &s, steps);
@@ -382,7 +372,7 @@ int main(int argc, char **argv)
     if (s.sentence)
         tag_sentence(context, model, tokenizer, train, &s);
     if (s.output)
-        save(model, tokenizer, train, info.tags, s.output);
+        check(fst_model_save(model, tokenizer, s.output));
 
     fst_run_destroy(run);
     fst_optimizer_destroy(optimizer);

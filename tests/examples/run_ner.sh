@@ -29,7 +29,12 @@ tagger() { # LOG OPTION...
 }
 
 tagger scratch --layers 1 --heads 2 --width 32 --vocabulary 80 --length 16 --batch 8 --steps 60 \
-    --learning-rate 5e-3 --tag 'eva bob knows new oslo .' || fail 'from scratch: failed'
+    --learning-rate 5e-3 --output "$folder/model" --tag 'eva bob knows new oslo .' || fail 'from scratch: failed'
+for file in config.json model.safetensors tokenizer.json; do
+    [ -s "$folder/model/$file" ] || fail "no $file"
+done
+grep -q BertForTokenClassification "$folder/model/config.json" || fail 'the model is of another class'
+grep -q '"0": *"O"' "$folder/model/config.json" || fail 'the first tag is not O'
 [ "$(grep -c '^  all  ' "$folder/scratch.log")" = 2 ] || fail 'not counted both ways'
 awk '$1 == "all" { ++rows; if ($4 < 0.9) low = 1 } END { exit !(rows == 2 && !low) }' "$folder/scratch.log" ||
     fail 'names that follow from the words were not found'
