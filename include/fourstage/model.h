@@ -443,6 +443,7 @@ FST_API fst_status fst_model_forward(fst_model *model, const fst_batch *batch,
  *   where ignored; and "entropy" [rows, length] of that distribution, likewise. Both come from one
  *   pass by row blocks that never holds all logits; asking for the second costs nothing more. The
  *   same batch gives the same bits in either mode, unless dropout is on;
+ * - "pooled" [rows, width], of a model with a pooler;
  * - a head's name: [rows, outputs] of a sequence head, [rows, length, outputs] of a token head.
  *
  * @param model the model.

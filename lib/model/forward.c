@@ -9,6 +9,7 @@ static void begin(fst_model *model, const fst_forward_options *options)
     model->phase = FST__PHASE_IDLE;
     model->has_output = model->has_loss = model->has_gradient = false;
     model->outputs.has_distribution = false;
+    model->outputs.has_pooled = model->outputs.has_d_pooled = false;
     model->outputs.has_d_log_probabilities = model->outputs.has_d_entropies = false;
     for (int32_t i = 0; i < model->head_count; ++i)
         model->heads[i].has_gradient = false;

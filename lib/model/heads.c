@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "kernels/rows.h"
 #include "model/head_layers.h"
+#include "model/pooler.h"
 #include "model/transformer.h"
 #include "nn/linear.h"
 
@@ -38,7 +39,8 @@ static bool is_name(const char *name)
 
 static fst_status check_name(fst_model *model, const char *name)
 {
-    static const char *const taken[] = {"logits", "hidden", "log_probabilities", "entropy"};
+    static const char *const taken[] = {"logits", "hidden", "log_probabilities", "entropy",
+                                        "pooled"};
     if (!is_name(name))
         return bad("name", "1 to 31 of a-z, 0-9 and _");
     bool is_taken = fst__head_find(model, name) != NULL;
@@ -86,8 +88,10 @@ static fst_status check(fst_model *model, const fst_head_options *o)
         return status;
     if (o->kind != FST_HEAD_SEQUENCE && o->kind != FST_HEAD_TOKEN)
         return bad("kind", "an FST_HEAD_ value");
-    if (o->pooling < FST_POOL_LAST || o->pooling > FST_POOL_MAX)
+    if (o->pooling < FST_POOL_LAST || o->pooling > FST_POOL_POOLER)
         return bad("pooling", "an FST_POOL_ value");
+    if (o->pooling == FST_POOL_POOLER && !model->config.pooler)
+        return bad("pooling", "another than FST_POOL_POOLER of a model without a pooler");
     if (o->outputs < 1 || o->outputs > INT32_MAX)
         return bad("outputs", "at least 1");
     if (!is_flag(o->bias))
@@ -210,6 +214,8 @@ typedef struct input_run {
     const fst__head *head;
     const fst__kernels *kernels;
     fst__dropout dropout;
+    fst__matrix to;     /* [R, C] the gradient of that */
+    fst__matrix source; /* [R, C] the hidden states, or the pooler's output */
     fst__matrix input; /* [n, C] of the hidden states' type, or the real gradient of it */
 } input_run;
 
@@ -237,6 +243,12 @@ static bool reads_hidden(const input_run *run)
     return run->head->options.kind == FST_HEAD_TOKEN && !fst__dropout_on(&run->dropout);
 }
 
+/* Its rows are the model's "pooled" output. */
+static bool reads_pooler(const fst__head *head)
+{
+    return head->options.kind == FST_HEAD_SEQUENCE && head->options.pooling == FST_POOL_POOLER;
+}
+
 static bool is_max(const input_run *run)
 {
     return run->head->options.kind == FST_HEAD_SEQUENCE &&
@@ -248,7 +260,7 @@ static int64_t pooled(const input_run *run, int64_t index, int64_t *first)
 {
     const fst__activations *a = &run->model->activations;
     *first = index;
-    if (run->head->options.kind == FST_HEAD_TOKEN)
+    if (run->head->options.kind == FST_HEAD_TOKEN || reads_pooler(run->head))
         return 1;
     int64_t length = a->row_lengths[index];
     *first = index * a->length;
@@ -274,7 +286,7 @@ static void keep_larger(const fst__real *h, fst__real *largest, int32_t *at, int
 static void input_row(void *context, int64_t index, int32_t worker)
 {
     const input_run *run = context;
-    fst__matrix hidden = run->model->activations.hidden;
+    fst__matrix hidden = run->source;
     int64_t first, count = pooled(run, index, &first), width = hidden.columns;
     (void)worker;
     for (int64_t c = 0; c < width; c += FST__CHUNK) {
@@ -309,6 +321,10 @@ static fst_status gather_input(input_run *run, fst__arena *scratch)
         run->input = hidden;
         return FST_OK;
     }
+    run->source = hidden;
+    if (reads_pooler(run->head))
+        run->source = fst__matrix_of(run->model->outputs.pooled.data, rows, hidden.columns,
+                                     FST__REAL_DTYPE);
     fst_status status = take(scratch, rows, hidden.columns, hidden.dtype, &run->input);
     if (!status)
         fst__pool_run(run->model->context->compute->pool, rows, input_row, run);
@@ -358,6 +374,10 @@ fst_status fst__head_forward(fst_model *model, fst__head *head)
                                          (size_t)(rows * head->options.outputs));
     if (status)
         return status;
+    if (reads_pooler(head))
+        status = fst__pooler_forward(model);
+    if (status)
+        return status;
     fst__arena *scratch = &model->activations.scratch;
     size_t mark = fst__arena_mark(scratch);
     input_run run = run_of(model, head);
@@ -376,7 +396,7 @@ fst_status fst__head_forward(fst_model *model, fst__head *head)
 static void add_to_row(const input_run *run, int64_t row, int64_t c, int64_t n, fst__real factor,
                        const fst__real *given)
 {
-    fst__matrix to = run->model->activations.d_normed;
+    fst__matrix to = run->to;
     fst__real piece[FST__CHUNK], sum[FST__CHUNK];
     memcpy(sum, fst__row_read(run->kernels, to, row, c, n, piece), (size_t)n * sizeof *sum);
     run->kernels->axpy(factor, given, sum, n);
@@ -405,7 +425,7 @@ static void spread_row(void *context, int64_t index, int32_t worker)
 {
     const input_run *run = context;
     int64_t first, count = pooled(run, index, &first);
-    int64_t width = run->model->activations.d_normed.columns;
+    int64_t width = run->to.columns;
     (void)worker;
     for (int64_t c = 0; c < width; c += FST__CHUNK) {
         int64_t n = fst__chunk(width, c);
@@ -456,6 +476,22 @@ static fst_status last_backward(fst_model *model, fst__head *head, fst__matrix f
     return status;
 }
 
+/* What a head's input is made of, and whether its gradient is wanted. */
+static fst_status prepare_input(fst_model *model, const fst__head *head, input_run *run,
+                                bool *with_input)
+{
+    run->to = model->activations.d_normed;
+    if (!reads_pooler(head))
+        return FST_OK;
+    *with_input = *with_input || fst__pooler_trains(model);
+    fst_status status = fst__pooler_forward(model);
+    if (!status && *with_input)
+        status = fst__pooler_want_gradient(model);
+    run->to = fst__matrix_of(model->outputs.d_pooled.data, model->activations.rows,
+                             model->config.width, FST__REAL_DTYPE);
+    return status;
+}
+
 fst_status fst__head_backward(fst_model *model, fst__head *head, bool with_input)
 {
     fst__arena *scratch = &model->activations.scratch;
@@ -463,8 +499,10 @@ fst_status fst__head_backward(fst_model *model, fst__head *head, bool with_input
     input_run run = run_of(model, head);
     fst__head_layer layers[FST__HEAD_LAYERS_MOST];
     fst__matrix features, dx;
+    fst_status status = prepare_input(model, head, &run, &with_input);
     bool further = with_input || head->options.hidden_layers;
-    fst_status status = features_of(&run, scratch, layers, &features);
+    if (!status)
+        status = features_of(&run, scratch, layers, &features);
     if (!status)
         status = last_backward(model, head, features, further ? &dx : NULL, scratch);
     if (!status && head->options.hidden_layers)

@@ -7,6 +7,7 @@
 #include "model/backbone.h"
 #include "model/heads.h"
 #include "model/outputs.h"
+#include "model/pooler.h"
 
 #include <string.h>
 
@@ -139,7 +140,9 @@ static size_t scratch_size(const fst_model *model, int64_t rows, int64_t length,
 {
     size_t adapter = fst__adapter_scratch(model, rows * length, training);
     size_t heads = fst__heads_scratch(model, rows, length, training);
+    size_t pooler = fst__pooler_scratch(model, rows, training);
     asked = adapter > asked ? adapter : asked;
+    asked = pooler > asked ? pooler : asked;
     return heads > asked ? heads : asked;
 }
 

@@ -41,6 +41,8 @@ typedef struct fst__outputs {
     bool has_distribution;                       /* both are those of the last forward */
     fst__buffer d_log_probabilities, d_entropies; /* [R], until backward */
     bool has_d_log_probabilities, has_d_entropies;
+    fst__buffer pooled, pooler_sum, d_pooled; /* [rows, C]: the pooler's output, that before tanh */
+    bool has_pooled, has_d_pooled;
     fst__buffer d_logits, d_logits_scratch, spare; /* of one call */
 } fst__outputs;
 

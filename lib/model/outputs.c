@@ -4,12 +4,13 @@
 #include "base/error.h"
 #include "kernels/rows.h"
 #include "model/heads.h"
+#include "model/pooler.h"
 #include "nn/loss_head.h"
 
 #include <math.h>
 #include <string.h>
 
-typedef enum kind { LOGITS, HIDDEN, LOG_PROBABILITIES, ENTROPY, HEAD } kind;
+typedef enum kind { LOGITS, HIDDEN, LOG_PROBABILITIES, ENTROPY, POOLED, HEAD } kind;
 
 /* An output of the batch in the model. */
 typedef struct output {
@@ -21,7 +22,8 @@ typedef struct output {
 
 static fst_status find(fst_model *model, const char *name, output *out)
 {
-    static const char *const names[] = {"logits", "hidden", "log_probabilities", "entropy"};
+    static const char *const names[] = {"logits", "hidden", "log_probabilities", "entropy",
+                                        "pooled"};
     const fst__activations *a = &model->activations;
     *out = (output){.kind = HEAD, .rank = 3, .shape = {a->rows, a->length, 0}};
     for (int i = 0; i < HEAD; ++i) {
@@ -34,15 +36,20 @@ static fst_status find(fst_model *model, const char *name, output *out)
         out->shape[2] = out->kind == LOGITS ? model->config.vocabulary_size : model->config.width;
         return FST_OK;
     }
+    if (out->kind == POOLED && !model->config.pooler)
+        return fst__fail(FST_ERR_NOT_FOUND,
+                         "no output \"pooled\": fst_model_config.pooler is 0");
     if (out->kind != HEAD) {
         out->rank = 2;
+        if (out->kind == POOLED)
+            out->shape[1] = model->config.width;
         return FST_OK;
     }
     out->head = fst__head_find(model, name);
     if (!out->head)
         return fst__fail(FST_ERR_NOT_FOUND,
                          "no output \"%s\"; expected \"logits\", \"hidden\", \"log_probabilities\", "
-                         "\"entropy\" or the name of a head",
+                         "\"entropy\", \"pooled\" or the name of a head",
                          name);
     bool token = out->head->options.kind == FST_HEAD_TOKEN;
     out->rank = token ? 3 : 2;
@@ -157,12 +164,16 @@ fst_status fst__model_output(fst_model *model, const char *name, fst_view *view)
         status = hidden(model, &o, &data);
     else if (o.kind == HEAD)
         status = fst__head_forward(model, o.head);
+    else if (o.kind == POOLED)
+        status = fst__pooler_forward(model);
     else
         status = distribution(model);
     if (status)
         return status;
     if (o.kind == HEAD)
         data = o.head->output.data;
+    else if (o.kind == POOLED)
+        data = model->outputs.pooled.data;
     else if (o.kind == LOG_PROBABILITIES || o.kind == ENTROPY)
         data = o.kind == ENTROPY ? model->outputs.entropies.data
                                  : model->outputs.log_probabilities.data;
@@ -347,6 +358,9 @@ fst_status fst__model_add_gradient(fst_model *model, const char *name, const fst
         return hidden_gradient(model, gradient);
     if (o.kind == HEAD)
         return keep_gradient(model, &o, gradient, &o.head->gradient, &o.head->has_gradient);
+    if (o.kind == POOLED)
+        return keep_gradient(model, &o, gradient, &model->outputs.d_pooled,
+                             &model->outputs.has_d_pooled);
     if (o.kind == ENTROPY)
         return keep_gradient(model, &o, gradient, &model->outputs.d_entropies,
                              &model->outputs.has_d_entropies);
@@ -394,7 +408,7 @@ static fst_status distribution_backward(fst_model *model, bool with_input)
 static bool given(const fst_model *model)
 {
     bool any = model->has_loss || model->has_gradient || model->outputs.has_d_log_probabilities ||
-               model->outputs.has_d_entropies;
+               model->outputs.has_d_entropies || model->outputs.has_d_pooled;
     for (int32_t i = 0; i < model->head_count; ++i)
         any |= model->heads[i].has_gradient;
     return any;
@@ -418,6 +432,8 @@ fst_status fst__outputs_backward(fst_model *model, bool with_input)
         if (model->heads[i].has_gradient)
             status = fst__head_backward(model, &model->heads[i], with_input);
     }
+    if (!status && model->outputs.has_d_pooled && (with_input || fst__pooler_trains(model)))
+        status = fst__pooler_backward(model, with_input);
     return status;
 }
 
@@ -428,7 +444,8 @@ void fst__outputs_destroy(fst_model *model)
         &model->outputs.log_probabilities, &model->outputs.entropies,
         &model->outputs.d_log_probabilities, &model->outputs.d_entropies,
         &model->outputs.d_logits,        &model->outputs.d_logits_scratch,
-        &model->outputs.spare,
+        &model->outputs.spare,           &model->outputs.pooled,
+        &model->outputs.pooler_sum,      &model->outputs.d_pooled,
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i)
         fst__free(&model->context->allocator, all[i]->data);

@@ -20,6 +20,7 @@ typedef struct subject {
     const char *name;
     const char *outputs[8]; /* NULL ends */
     int32_t family, loss, kept, padding, checkpointing, adapter_like; /* adapter_like: trunk frozen */
+    int32_t pooler; /* 1: with a pooler and a head over it; 2: it trains with the frozen trunk's heads */
     double temperature, dropout;
 } subject;
 
@@ -50,7 +51,33 @@ static const subject subjects[] = {
      .padding = 1, .adapter_like = 1, .dropout = 0.2},
     {.name = "heads over a frozen trunk", .outputs = {"value", "mean"}, .padding = 1,
      .adapter_like = 1, .dropout = 0.3},
+    {.name = "pooled", .outputs = {"pooled"}, .padding = 1, .pooler = 1, .family = FST_FAMILY_BERT},
+    {.name = "pooler", .outputs = {"over", "pooled", "mean", "wide_over"}, .loss = 1, .padding = 1,
+     .dropout = 0.3, .pooler = 1, .family = FST_FAMILY_BERT, .checkpointing = 1},
+    {.name = "pooler of a decoder", .outputs = {"over"}, .pooler = 1},
+    {.name = "pooler over a frozen trunk", .outputs = {"over", "wide_over", "mean"},
+     .adapter_like = 1, .pooler = 2, .family = FST_FAMILY_ROBERTA},
+    {.name = "head over a frozen pooler", .outputs = {"over", "wide_over"}, .adapter_like = 1,
+     .pooler = 1, .family = FST_FAMILY_BERT},
+    {.name = "an encoder's distribution", .family = FST_FAMILY_BERT, .padding = 1, .kept = 1,
+     .outputs = {"entropy", "logits", "log_probabilities", "hidden"}, .loss = 1, .temperature = 0.8},
 };
+
+static void add_over_pooler(fst_model *model, double dropout)
+{
+    fst_head_options options;
+    REQUIRE(fst_head_options_init(&options, sizeof options));
+    options.name = "over";
+    options.pooling = FST_POOL_POOLER;
+    options.outputs = 2;
+    options.init_std = 0.3;
+    options.dropout = dropout;
+    REQUIRE(fst_model_add_head(model, &options));
+    options.name = "wide_over";
+    options.hidden_layers = 1;
+    REQUIRE(fst_model_add_head(model, &options));
+}
+
 
 static fst_model *new_model(fst_context *context, const subject *s)
 {
@@ -61,9 +88,12 @@ static fst_model *new_model(fst_context *context, const subject *s)
     config.hidden_size = 20;
     config.init_std = 0.3;
     config.dropout = s->dropout / 2;
+    config.pooler = s->pooler > 0;
     fst_model *model = tiny_model(context, &config, FST_F32, s->checkpointing);
     headed_add(model, s->dropout);
     headed_add_layers(model, s->dropout);
+    if (s->pooler)
+        add_over_pooler(model, s->dropout);
     int64_t count;
     REQUIRE(fst_model_parameter_count(model, &count));
     for (int64_t i = 0; i < count; ++i) {
@@ -75,6 +105,8 @@ static fst_model *new_model(fst_context *context, const subject *s)
     if (s->adapter_like) {
         REQUIRE(fst_model_set_trainable(model, "*", 0));
         REQUIRE(fst_model_set_trainable(model, "heads.*", 1));
+        if (s->pooler == 2)
+            REQUIRE(fst_model_set_trainable(model, "pooler.*", 1));
     }
     return model;
 }
