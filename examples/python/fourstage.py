@@ -5235,8 +5235,9 @@ class Model(Handle):
             forward's temperature, 0 where ignored; and "entropy" [rows, length] of that
             distribution, likewise. Both come from one pass by row blocks that never holds all
             logits; asking for the second costs nothing more. The same batch gives the same bits in
-            either mode, unless dropout is on; - a head's name: [rows, outputs] of a sequence head,
-            [rows, length, outputs] of a token head.
+            either mode, unless dropout is on; - "pooled" [rows, width], of a model with a pooler; -
+            a head's name: [rows, outputs] of a sequence head, [rows, length, outputs] of a token
+            head.
         name: of the output.
         Returns view: borrowed until the next forward, or the next time this output is asked for;
             only before the forward's backward.
