@@ -63,7 +63,7 @@ FST_API fst_status fst_image_options_init(fst_image_options *options, size_t siz
  * @param height 1 … 32768.
  * @param width 1 … 32768.
  * @param labels [images, per_image] finite, or NaN: missing; copied; NULL: none.
- * @param per_image labels of an image, at least 1; not read where labels is NULL.
+ * @param per_image labels of an image, at least 1; not read when labels is NULL.
  * @param options NULL for defaults.
  * @param dataset out: the caller owns it.
  * @return FST_OK; FST_ERR_INVALID_ARGUMENT, with the index of the first number refused;

@@ -1,5 +1,11 @@
-"""Augmentation against torchvision: each transform with drawn numbers, then all of them one behind the other."""
+"""Augmentation against torchvision's formulas, written down in PyTorch: each transform with drawn numbers, then all
+of them one behind the other.
+
+The functions below are those of torchvision 0.28, torchvision/transforms/v2/functional/_color.py, _geometry.py and
+_misc.py, for tensors of floats; the package itself is not asked for, since it must match PyTorch's build.
+"""
 import ctypes
+import math
 import sys
 from pathlib import Path
 
@@ -7,8 +13,6 @@ try:
     import numpy as np
     import torch
     import torch.nn.functional as F
-    import torchvision.transforms.v2.functional as tv
-    from torchvision.transforms import InterpolationMode
 except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
@@ -76,10 +80,69 @@ def kernel_of(height):
 
 
 def rotated(image, degrees, fill):
-    """torchvision's rotate where the fill is 0; else the part from outside is the fill's."""
-    turned = tv.rotate_image(image, degrees, interpolation=InterpolationMode.BILINEAR)
-    inside = tv.rotate_image(torch.ones_like(image), degrees, interpolation=InterpolationMode.BILINEAR)
-    return turned + (1 - inside) * fill
+    """_rotate_image: an affine grid turned about the middle, sampled with zeros outside; with a fill, the part
+    from outside is that."""
+    height, width = image.shape[1:]
+    angle = math.radians(degrees)
+    theta = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], dtype=torch.float64)
+    y, x = torch.meshgrid(torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2, indexing="ij")
+    grid = torch.stack([x, y], -1).double() @ theta.T / torch.tensor([width / 2, height / 2])
+
+    def sample(values):
+        return F.grid_sample(values[None].double(), grid[None], "bilinear", "zeros", align_corners=False)[0].float()
+
+    return sample(image) + (1 - sample(torch.ones_like(image))) * fill
+
+
+def grey_of(image):
+    if image.shape[0] == 1:
+        return image
+    return 0.2989 * image[:1] + 0.587 * image[1:2] + 0.114 * image[2:]
+
+
+def blend(image, other, ratio):
+    return (ratio * image + (1 - ratio) * other).clamp(0, 1)
+
+
+def rgb_to_hsv(image):
+    r, g, _ = image.unbind(0)
+    minc, maxc = torch.aminmax(image, dim=0)
+    eqc = maxc == minc
+    span = maxc - minc
+    ones = torch.ones_like(maxc)
+    s = span / torch.where(eqc, ones, maxc)
+    rc, gc, bc = ((maxc - image) / torch.where(eqc, ones, span)).unbind(0)
+    not_r, is_g = maxc != r, maxc == g
+    hg = (rc + 2 - bc) * (is_g & not_r)
+    hr = (bc - gc) * ~not_r
+    hb = (gc + 4 - rc) * (not_r & ~is_g)
+    return ((hr + hg + hb) / 6 + 1).fmod(1), s, maxc
+
+
+def hsv_to_rgb(h, s, v):
+    h6 = h * 6
+    i = h6.floor()
+    f = h6 - i
+    i = i.to(torch.int64) % 6
+    p, q, t = (x.clamp(0, 1) for x in ((1 - s) * v, (1 - s * f) * v, (s * f + 1 - s) * v))
+    table = torch.stack([torch.stack(c) for c in ((v, q, p, p, t, v), (t, v, v, q, p, p), (p, p, t, v, v, q))])
+    return table.gather(1, i.expand(3, 1, *i.shape))[:, 0]
+
+
+def turned(image, factor):
+    if image.shape[0] == 1:
+        return image
+    h, s, v = rgb_to_hsv(image)
+    return hsv_to_rgb((h + factor).remainder(1), s, v)
+
+
+def blurred(image, size, sigma):
+    half = (size - 1) / 2
+    kernel = torch.exp(-0.5 * (torch.linspace(-half, half, size) / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    channels = image.shape[0]
+    padded = F.pad(image[None], [size // 2] * 4, mode="reflect")
+    return F.conv2d(padded, torch.outer(kernel, kernel).expand(channels, 1, size, size), groups=channels)[0]
 
 
 def reference(options, d, image):
@@ -90,29 +153,29 @@ def reference(options, d, image):
     down, right = int(value["shift_y"]), int(value["shift_x"])
     if down or right:
         p = max(abs(down), abs(right))
-        x = tv.pad_image(x, [p, p, p, p], fill=options.fill)
-        x = tv.crop_image(x, p - down, p - right, height, width)
+        x = F.pad(x, [p, p, p, p], value=options.fill)
+        x = x[:, p - down:p - down + height, p - right:p - right + width]
     if value["rotation"]:
         x = rotated(x, float(value["rotation"]), options.fill)
     if value["crop"]:
-        x = tv.resized_crop_image(x, int(value["top"]), int(value["left"]), int(value["height"]),
-                                  int(value["width"]), [height, width], antialias=True)
+        top, left = int(value["top"]), int(value["left"])
+        x = x[:, top:top + int(value["height"]), left:left + int(value["width"])]
+        x = F.interpolate(x[None], size=(height, width), mode="bilinear", antialias=True)[0]
     if value["flip"]:
-        x = tv.horizontal_flip_image(x)
+        x = x.flip(-1)
     if value["jitter"]:
-        steps = [(options.brightness, lambda i: tv.adjust_brightness_image(i, value["brightness"])),
-                 (options.contrast, lambda i: tv.adjust_contrast_image(i, value["contrast"])),
-                 (options.saturation, lambda i: tv.adjust_saturation_image(i, value["saturation"])),
-                 (options.hue, lambda i: tv.adjust_hue_image(i, value["hue"]))]
+        steps = [(options.brightness, lambda i: blend(i, 0, value["brightness"])),
+                 (options.contrast, lambda i: blend(i, grey_of(i).mean(), value["contrast"])),
+                 (options.saturation, lambda i: blend(i, grey_of(i), value["saturation"])),
+                 (options.hue, lambda i: turned(i, value["hue"]))]
         for which in d[AT["order0"]:AT["order0"] + 4].astype(int):
             strength, step = steps[which]
             if strength:
                 x = step(x)
     if value["grey"]:
-        x = tv.rgb_to_grayscale_image(x, num_output_channels=3)
+        x = grey_of(x).expand(3, height, width)
     if value["blur"]:
-        k = options.blur_kernel or kernel_of(height)
-        x = tv.gaussian_blur_image(x, [k, k], [float(value["sigma"])] * 2)
+        x = blurred(x, options.blur_kernel or kernel_of(height), float(value["sigma"]))
     return x.numpy()
 
 

@@ -6,6 +6,7 @@ try:
     import numpy as np
     import scipy.stats
     import sklearn.metrics as reference
+    from sklearn.neighbors import KNeighborsClassifier
 except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
@@ -113,6 +114,23 @@ def check_numbers(context, count, step):
     same("spearman", found.spearman, scipy.stats.spearmanr(a, b).statistic)
 
 
+def check_neighbours(context, count, width, k, temperature):
+    """temperature 0: a vote each."""
+    rows, asked = (rng.normal(size=(n, width)).astype("float32") for n in (count, 200))
+    labels = rng.integers(0, 4, count).astype("int32")
+    rows += 0.5 * labels[:, None].astype("float32")
+    told = np.full(200, -7, "int32")
+    fst.metrics_knn(context, rows, labels, count, asked, 200, width, 4, k, temperature, told)
+    votes = KNeighborsClassifier(
+        k, metric="cosine", algorithm="brute",
+        weights=(lambda d: np.exp((1 - d) / temperature)) if temperature else "uniform",
+    ).fit(rows.astype("float64"), labels).predict_proba(asked.astype("float64"))
+    best = np.sort(votes, 1)
+    clear = best[:, -1] - best[:, -2] > 1e-4  # of equal votes, the two have rules of their own
+    assert clear.mean() > 0.5
+    same("neighbours", told[clear], votes.argmax(1)[clear])
+
+
 def main():
     for count in (5, 60, 3000):
         check_classes(2, 2, count)
@@ -120,6 +138,8 @@ def main():
         check_labels(4, count)
         check_missing(3, max(count, 20))
         with fst.Context(threads=1) as context:
+            for k, temperature in ((1, 0), (7, 0), (7, 0.07), (50, 0.5)):
+                check_neighbours(context, max(count, 60), 16, k, temperature)
             for step in (0, 0.5, 2):
                 check_numbers(context, max(count, 20), step)
     print(f"{checked} figures agree")
