@@ -4621,7 +4621,7 @@ class Dataset(Handle):
                 0 if indices is None else indices.size, _address(labels)))
 
     @staticmethod
-    def from_images(context, pixels, images, channels, height, width, labels=None, per_image=None,
+    def from_images(context, pixels, images, channels, height, width, labels=None, per_image=0,
             options=None, **fields):
         """Makes a dataset of images that the caller has.
         context: the context.
@@ -4631,7 +4631,7 @@ class Dataset(Handle):
         height: 1 … 32768.
         width: 1 … 32768.
         labels: [images, per_image] finite, or NaN: missing; copied; NULL: none.
-        per_image: labels of an image, at least 1; not read where labels is NULL.
+        per_image: labels of an image, at least 1; not read when labels is NULL.
         options: NULL for defaults.
         Returns dataset: the caller owns it.
         Status: FST_OK; FST_ERR_INVALID_ARGUMENT, with the index of the first number refused;
