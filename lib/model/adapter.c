@@ -68,6 +68,9 @@ static fst_status choose_kinds(const fst_model *model, fst__adapter *adapter)
     fst__module_kind all[FST__ADAPTER_MODULES];
     bool wanted[FST__ADAPTER_MODULES] = {false};
     int32_t count = fst__module_kinds(&model->config, all), chosen = 0;
+    if (count == 0)
+        return fst__fail(FST_ERR_UNSUPPORTED, "fst_model_add_adapter: the model's backbone has no "
+                                              "linear layers to adapt");
     for (int64_t m = 0; m < o->module_count; ++m) {
         bool found = false;
         for (int32_t i = 0; o->modules[m] && i < count; ++i) {

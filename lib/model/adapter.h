@@ -39,6 +39,8 @@ fst__real fst__adapter_scale(const fst_adapter_options *options);
 
 /* The kinds that this architecture has; returns their number. */
 int32_t fst__module_kinds(const fst_model_config *config, fst__module_kind kinds[FST__ADAPTER_MODULES]);
+/* What stands before a block's number in the names of its tensors. */
+const char *fst__module_blocks(int32_t family);
 /* Whether `name` means this kind: its path, or the end of it behind a point. */
 bool fst__module_is(const fst__module_kind *kind, const char *name);
 

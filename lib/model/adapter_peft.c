@@ -27,10 +27,9 @@ typedef struct tensor {
 static void set_tensor(tensor *to, const fst_model *model, const fst__adapter_module *module,
                        int64_t parameter, const char *suffix)
 {
-    bool gpt2 = model->config.family == FST_FAMILY_GPT2;
     to->parameter = &model->parameters.items[parameter];
     snprintf(to->name, sizeof to->name, "base_model.model.%s%d.%s.%s",
-             gpt2 ? "transformer.h." : "model.layers.", (int)module->layer,
+             fst__module_blocks(model->config.family), (int)module->layer,
              model->adapter->kinds[module->kind].path, suffix);
 }
 
@@ -78,7 +77,7 @@ static fst_status config_to_json(const fst_model *model, json_t **out)
         {"r", json_integer(o->rank)},
         {"rank_pattern", json_object()},
         {"target_modules", modules},
-        {"task_type", json_string("CAUSAL_LM")},
+        {"task_type", model->config.causal ? json_string("CAUSAL_LM") : json_null()},
         {"use_dora", json_boolean(o->weight_decomposed)},
         {"use_rslora", json_boolean(o->rank_stabilized)},
     };

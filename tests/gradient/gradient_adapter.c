@@ -30,6 +30,7 @@ static const subject subjects[] = {
     {FST_FAMILY_GPT2, 1, 0, 0, .3, 0}, {FST_FAMILY_LLAMA, 0, 0, 0, 0, 0},
     {FST_FAMILY_LLAMA, 1, 0, 1, .3, 0}, {FST_FAMILY_QWEN3, 0, 0, 0, .3, 0},
     {FST_FAMILY_GPT2, 0, 1, 0, 0, 0},  {FST_FAMILY_QWEN2, 1, 1, 0, .3, 0},
+    {FST_FAMILY_BERT, 0, 0, 0, .3, .2}, {FST_FAMILY_MODERNBERT, 1, 1, 0, 0, 0},
 };
 enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 
@@ -110,6 +111,13 @@ static void check(fst_model *model, const char *name)
     }
 }
 
+static int64_t modules_of(int32_t family)
+{
+    if (family == FST_FAMILY_BERT)
+        return 6;
+    return family == FST_FAMILY_GPT2 || family == FST_FAMILY_MODERNBERT ? 4 : 7;
+}
+
 START_TEST(every_module)
 {
     const subject *s = &subjects[_i];
@@ -135,7 +143,7 @@ START_TEST(every_module)
         check(model, name);
         checked += adapter;
     }
-    ck_assert_int_eq(checked, 2 * (s->family == FST_FAMILY_GPT2 ? 4 : 7) * (s->decomposed ? 1 : 2));
+    ck_assert_int_eq(checked, 2 * modules_of(s->family) * (s->decomposed ? 1 : 2));
     fst_model_destroy(model);
     fst_context_destroy(context);
 }

@@ -23,8 +23,14 @@ static const adapted_subject adapted_subjects[] = {
     {"gpt2, bf16", FST_FAMILY_GPT2, FST_BF16, 0, 0},
     {"gpt2, DoRA, bf16", FST_FAMILY_GPT2, FST_BF16, 1, 0},
     {"llama, bf16", FST_FAMILY_LLAMA, FST_BF16, 0, 0},
+    {"bert", FST_FAMILY_BERT, FST_F32, 0, 0},
+    {"roberta, DoRA, bf16", FST_FAMILY_ROBERTA, FST_BF16, 1, 0},
+    {"modernbert, DoRA", FST_FAMILY_MODERNBERT, FST_F32, 1, 0},
 };
-enum { ADAPTED_SUBJECTS = sizeof adapted_subjects / sizeof adapted_subjects[0] };
+enum {
+    ADAPTED_SUBJECTS = sizeof adapted_subjects / sizeof adapted_subjects[0],
+    ADAPTED_DECODERS = ADAPTED_SUBJECTS - 3, /* the first that many can generate */
+};
 
 static inline fst_adapter_options adapted_options(const adapted_subject *s)
 {

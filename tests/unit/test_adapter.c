@@ -492,8 +492,8 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, trunk_alone, 0, ADAPTED_SUBJECTS);
     tcase_add_loop_test(tests, merging, 0, ADAPTED_SUBJECTS);
-    tcase_add_loop_test(tests, decoding_is_the_forward, 0, ADAPTED_SUBJECTS);
-    tcase_add_loop_test(tests, generation_on_and_off, 0, ADAPTED_SUBJECTS);
+    tcase_add_loop_test(tests, decoding_is_the_forward, 0, ADAPTED_DECODERS);
+    tcase_add_loop_test(tests, generation_on_and_off, 0, ADAPTED_DECODERS);
     tcase_add_loop_test(tests, same_gradients, 0, ADAPTED_SUBJECTS);
     tcase_add_loop_test(tests, dropout_of_the_forward, 0, ADAPTED_SUBJECTS);
     tcase_add_loop_test(tests, trunk_beside_the_adapter, 0, ADAPTED_SUBJECTS);

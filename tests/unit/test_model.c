@@ -258,6 +258,7 @@ START_TEST(batches_that_are_wrong)
     fst_model_config config = tiny_config(FST_FAMILY_GPT2);
     fst_model *model = tiny_model(context, &config, FST_F32, 0);
     int32_t positions[TOKENS] = {0}, documents[TOKENS] = {0}, lengths[ROWS] = {12, 12, 12, 12};
+    int32_t types[TOKENS] = {0};
     static const struct {
         int which, at;
         int32_t value;
@@ -266,14 +267,16 @@ START_TEST(batches_that_are_wrong)
         {0, 15, TINY_VOCABULARY, "ids[1][3]"}, {0, 47, -1, "ids[3][11]"},
         {1, 14, TINY_VOCABULARY, "targets[1][2]"}, {2, 24, TINY_CONTEXT, "positions[2][0]"},
         {2, 25, -1, "positions[2][1]"}, {3, 13, 2, "documents[1][1]"}, {3, 13, -1, "documents[1][1]"},
-        {4, 2, 13, "lengths[2]"}, {4, 2, -1, "lengths[2]"},
+        {4, 2, 13, "lengths[2]"}, {4, 2, -1, "lengths[2]"}, {5, 13, 1, "token_types[1][1]"},
+        {5, 0, -1, "token_types[0][0]"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
         fst_batch batch = batch_of(ROWS, LENGTH);
         batch.positions = positions;
         batch.documents = documents;
         batch.lengths = lengths;
-        int32_t *arrays[] = {ids, targets, positions, documents, lengths};
+        batch.token_types = types;
+        int32_t *arrays[] = {ids, targets, positions, documents, lengths, types};
         int32_t kept = arrays[cases[i].which][cases[i].at];
         arrays[cases[i].which][cases[i].at] = cases[i].value;
         ck_assert_int_eq(fst_model_forward(model, &batch, NULL), FST_ERR_INVALID_ARGUMENT);
