@@ -58,30 +58,37 @@ static void read_bert(fst__config_reading *from, fst_model_config *c)
     c->context_length = rows - c->position_offset;
 }
 
+static bool is_type(const json_t *types, size_t index, const char *expected)
+{
+    const char *type = json_string_value(json_array_get(types, index));
+    return type && strcmp(type, expected) == 0;
+}
+
+/* Whether the layers 0, every, 2·every … and no others see everything. */
+static bool follows(const json_t *types, int32_t every)
+{
+    size_t i = 0, count = json_array_size(types);
+    while (i < count && is_type(types, i, every && i % (size_t)every == 0 ? "full_attention"
+                                                                          : "sliding_attention"))
+        ++i;
+    return i == count;
+}
+
 /* layer_types, or the number of layers from one that sees everything to the next. */
 static void read_layer_types(fst__config_reading *from, fst_model_config *c)
 {
     json_t *types = NULL;
+    size_t second = 1;
     c->global_every = 3;
     fst__config_read_size(from, "global_attn_every_n_layers", false, &c->global_every);
     if (!from->status)
-        from->status =
-            fst__json_get_array(from->root, "layer_types", from->file, false, &types);
-    if (from->status || !types)
+        from->status = fst__json_get_array(from->root, "layer_types", from->file, false, &types);
+    if (from->status || !types || follows(types, c->global_every))
         return;
-    size_t count = json_array_size(types), second = count ? count : 1;
-    bool first = false, fits = count == (size_t)c->layers;
-    for (size_t i = 0; i < count && fits; ++i) {
-        const char *type = json_string_value(json_array_get(types, i));
-        bool full = type && strcmp(type, "full_attention") == 0;
-        fits = full || (type && strcmp(type, "sliding_attention") == 0);
-        first |= full && i == 0;
-        if (full && i > 0 && second == count)
-            second = i;
-        fits &= full == (first && i % second == 0);
-    }
-    c->global_every = first ? (int32_t)second : 0;
-    if (!fits)
+    while (second < json_array_size(types) && !is_type(types, second, "full_attention"))
+        ++second;
+    c->global_every = is_type(types, 0, "full_attention") ? (int32_t)second : 0;
+    if (!follows(types, c->global_every) || json_array_size(types) != (size_t)c->layers)
         refuse(from, "layer_types is supported where every n-th layer from the first on, or none, is "
                      "full_attention and the others sliding_attention");
 }

@@ -516,6 +516,7 @@ const chain chains[] = {
     {"generate", run_generate},   {"text_files", run_text_files},
     {"examples", run_examples},   {"example_files", run_example_files},
     {"adapter", chain_adapter},   {"heads", chain_heads},
+    {"encoder", chain_encoder},
     {"reinforcement", chain_rl},
     {"sft", chain_sft},
 };

@@ -16,6 +16,7 @@ typedef struct chain {
 
 /* In files of their own. */
 fst_status chain_adapter(const fst_context_options *options, const char *folder);
+fst_status chain_encoder(const fst_context_options *options, const char *folder);
 fst_status chain_heads(const fst_context_options *options, const char *folder);
 fst_status chain_rl(const fst_context_options *options, const char *folder);
 fst_status chain_sft(const fst_context_options *options, const char *folder);
