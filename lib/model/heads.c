@@ -529,6 +529,8 @@ static input_run pooling_run(const fst_model *model, const fst__head *head, fst_
     return (input_run){.model = model,
                        .head = head,
                        .kernels = model->context->compute->kernels,
+                       .source = model->activations.hidden,
+                       .to = model->activations.d_normed,
                        .input = fst__matrix_of(data, rows, model->config.width, FST__REAL_DTYPE)};
 }
 
