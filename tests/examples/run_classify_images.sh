@@ -12,29 +12,9 @@ fail() {
     exit 1
 }
 
-# make_images PART COUNT: 8 × 8 pixels of noise with rows, columns or squares, the three classes.
-make_images() {
-    awk -v count="$2" -v seed="$2" 'BEGIN {
-        srand(seed)
-        for (i = 0; i < count; ++i)
-            for (p = 0; p < 64; ++p) {
-                stripe = i % 3 == 0 ? int(p / 8) : i % 3 == 1 ? p % 8 : int(p / 8) + p % 8
-                printf "\\%03o", int(rand() * 60) + 120 * (stripe % 2)
-            }
-    }' >"$folder/pixels"
-    awk -v count="$2" 'BEGIN { for (i = 0; i < count; ++i) printf "\\%03o", i % 3 }' >"$folder/classes"
-    high=$(printf '%03o' $(($2 / 256))) low=$(printf '%03o' $(($2 % 256)))
-    {
-        printf "\\000\\000\\010\\003\\000\\000\\$high\\$low\\000\\000\\000\\010\\000\\000\\000\\010"
-        printf "$(cat "$folder/pixels")"
-    } >"$folder/$1-images-idx3-ubyte"
-    {
-        printf "\\000\\000\\010\\001\\000\\000\\$high\\$low"
-        printf "$(cat "$folder/classes")"
-    } >"$folder/$1-labels-idx1-ubyte"
-}
-make_images train 300
-make_images t10k 60
+. "$(dirname -- "$0")/striped_images.sh"
+striped_images "$folder" train 300
+striped_images "$folder" t10k 60
 
 "$program" --data "$folder" --epochs 4 --batch 20 --width 8 --blocks 1 --stages 2 --threads 2 \
     >"$folder/train.log" 2>&1 || fail 'it failed'
