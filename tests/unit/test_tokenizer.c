@@ -695,7 +695,7 @@ START_TEST(misuse)
         REFUSED(fst_tokenizer_train_texts(context, &text, NULL, 1, &wrong, &none));                 \
     } while (0)
     REFUSED_WITH(struct_size, 3);
-    REFUSED_WITH(kind, 2);
+    REFUSED_WITH(kind, 3);
     REFUSED_WITH(kind, -1);
     REFUSED_WITH(vocabulary_size, 255);
     REFUSED_WITH(minimum_frequency, -1);
