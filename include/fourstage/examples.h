@@ -58,8 +58,8 @@ typedef struct fst_example_options {
      *  and counted; of more than two answers only those that repeat an earlier one. 0 (default): refused. */
     int32_t drop_useless;
     int32_t header;                /**< CSV, TSV: 1: the first line names the columns; 0 (default): they are called "0", "1", … */
-    int32_t add_bos;               /**< texts without a template: 1: begins with the tokenizer's begin token; default 0 */
-    int32_t add_eos;               /**< texts without a template: 1: ends with the tokenizer's end token; default 0 */
+    int32_t add_bos;               /**< texts without a template: 1: begins with the tokenizer's begin token (BERT's [CLS]); default 0 */
+    int32_t add_eos;               /**< texts without a template: 1: ends with the tokenizer's end token (BERT's [SEP]); default 0 */
     int32_t latin1;                /**< files: 1: bytes are ISO 8859-1; 0 (default): UTF-8 */
     int64_t maximum_examples;      /**< stop after so many; 0 (default): all */
     const char *records;           /**< JSON: where the records are, e.g. "data", "*.content.*" (* goes through an array or object); NULL (default): the root */
@@ -78,7 +78,7 @@ typedef struct fst_example_options {
      *  text and a member that is not there. Of an array the greatest. NULL (default): all numbers. */
     const char *const *label_values;
     int64_t label_count;           /**< labels of an example; default 0: one, "label"; of pairs none */
-    const char *pair_separator;    /**< labelled without a template: between text and pair; special tokens are recognised in it; default "\\n" */
+    const char *pair_separator;    /**< labelled without a template: between text and pair; special tokens are recognised in it (BERT: "[SEP]"); default "\\n" */
     const char *negative_field;    /**< pairs: the hard negative; NULL (default): "negative" or "hard_neg" where there is one */
 } fst_example_options;
 
@@ -260,6 +260,8 @@ typedef struct fst_example {
     const float *labels;    /**< [label_count] of the example; NULL if not labelled */
     double margin;          /**< preferences: the pair's margin; else 0 */
     int64_t prompt_length;  /**< ids before the first that is trained on; length where there is none */
+    int64_t second_begin;   /**< labelled texts with a pair and no template: ids before the pair's text, which
+                                 have token type 0, the others 1; length where there is one text */
 } fst_example;
 
 /**
@@ -334,6 +336,23 @@ FST_API fst_status fst_dataset_read_labels(const fst_dataset *dataset, const int
 FST_API fst_status fst_dataset_collate(const fst_dataset *dataset, const int64_t *examples,
                                        const int64_t *sequences, int64_t rows, int64_t length,
                                        int32_t *ids, int32_t *targets, int32_t *lengths);
+
+/**
+ * The token types of the rows that fst_dataset_collate makes, for fst_batch.token_types: 0, and 1 for the
+ * second of two texts (fst_example.second_begin).
+ *
+ * @param dataset a dataset of examples, not packed.
+ * @param examples [rows] indices.
+ * @param sequences [rows] which sequence of each; NULL: the first.
+ * @param rows at least 1.
+ * @param length at least the longest of those sequences.
+ * @param types [rows, length] out; 0 behind a sequence's end.
+ * @return as fst_dataset_collate.
+ * @since 0.1
+ */
+FST_API fst_status fst_dataset_collate_types(const fst_dataset *dataset, const int64_t *examples,
+                                             const int64_t *sequences, int64_t rows, int64_t length,
+                                             int32_t *types);
 
 #ifdef __cplusplus
 }

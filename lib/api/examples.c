@@ -269,3 +269,18 @@ fst_status fst_dataset_collate(const fst_dataset *dataset, const int64_t *exampl
                   : fst__examples_collate(dataset, examples, sequences, rows, length, ids, targets,
                                           lengths);
 }
+
+fst_status fst_dataset_collate_types(const fst_dataset *dataset, const int64_t *examples,
+                                     const int64_t *sequences, int64_t rows, int64_t length,
+                                     int32_t *types)
+{
+    if (!dataset || !examples || !types)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT, "fst_dataset_collate_types: %s is NULL",
+                         !dataset ? "dataset" : !examples ? "examples" : "types");
+    if (rows < 1 || length < 1 || length > INT32_MAX)
+        return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                         "fst_dataset_collate_types: rows is %lld, length is %lld; expected at least 1",
+                         (long long)rows, (long long)length);
+    fst_status status = fst__examples_check(dataset, "fst_dataset_collate_types");
+    return status ? status : fst__examples_types(dataset, examples, sequences, rows, length, types);
+}

@@ -60,6 +60,8 @@ typedef struct fst__rendering {
     size_t special_count, special_capacity;
     size_t *spans; /* [span_count][2] bytes that are trained */
     size_t span_count, span_capacity;
+    size_t mark;    /* a byte of the text; 0: none */
+    int64_t marked; /* out of fst__render_finish: the ids before the first that begins at the mark or behind */
     fst__ids pieces;
 } fst__rendering;
 

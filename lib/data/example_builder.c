@@ -129,6 +129,7 @@ void fst__example_builder_close(fst__example_builder *builder)
     fst__free(allocator, builder->margins);
     fst__free(allocator, builder->labels);
     fst__free(allocator, builder->first);
+    fst__free(allocator, builder->seconds);
     fst__free(allocator, builder->offsets);
     fst__trained_ids_destroy(&builder->ids);
     fst__rendering_close(&builder->rendering);
@@ -161,11 +162,14 @@ static fst_status begin_sequence(fst__example_builder *builder)
         int64_t larger = builder->offset_capacity ? 2 * builder->offset_capacity : 64;
         status =
             grow(&builder->context->allocator, (void **)&builder->offsets, larger, sizeof(int64_t));
+        if (!status)
+            status = grow(&builder->context->allocator, (void **)&builder->seconds, larger, sizeof(int64_t));
         if (status)
             return status;
         builder->offset_capacity = larger;
     }
     builder->offsets[builder->sequences] = builder->ids.count;
+    builder->seconds[builder->sequences] = -1;
     return FST_OK;
 }
 
@@ -217,14 +221,20 @@ fst_status fst__example_builder_text(fst__example_builder *builder, const char *
         status = render_plain(builder, text);
     if (!status && pair)
         status = fst__render_text(rendering, &builder->pair_separator);
-    if (!status && pair)
+    if (!status && pair) {
+        rendering->mark = rendering->text.length;
         status = render_plain(builder, pair);
+    }
     if (!status && builder->eos_id >= 0)
         status = fst__render_id(rendering, builder->eos_id, false);
     if (!status)
         status = fst__render_finish(rendering, builder->tokenizer, &builder->ids);
     else
         fst__rendering_clear(rendering);
+    if (!status && pair) {
+        builder->seconds[builder->sequences] = rendering->marked - builder->offsets[builder->sequences];
+        builder->has_seconds = true;
+    }
     return end_sequence(builder, status);
 }
 
@@ -280,6 +290,12 @@ static fst__examples *make_examples(const fst__example_builder *builder)
         builder->label_count, builder->options.kind == FST_EXAMPLES_PREFERENCES);
     if (!examples)
         return NULL;
+    if (builder->has_seconds && !fst__examples_want_seconds(examples, &builder->context->allocator, builder->sequences)) {
+        fst__examples_free(examples, &builder->context->allocator);
+        return NULL;
+    }
+    if (examples->seconds)
+        memcpy(examples->seconds, builder->seconds, (size_t)builder->sequences * sizeof(int64_t));
     size_t count = (size_t)builder->examples;
     memcpy(examples->first, builder->first, (count + 1) * sizeof(int64_t));
     if (examples->labels)

@@ -20,6 +20,8 @@ typedef struct fst__example_builder {
     fst__rendering rendering;
     fst__trained_ids ids;
     int64_t *offsets; /* [sequences + 1] */
+    int64_t *seconds; /* [sequences] ids before the second of two texts; −1: there is one text */
+    bool has_seconds;
     int64_t sequences, offset_capacity;
     int64_t *first; /* [examples + 1] */
     float *labels;  /* [examples, label_count] */

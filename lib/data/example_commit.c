@@ -27,7 +27,7 @@ static int64_t prompt_of(const pending *p, int64_t sequence)
     return found ? found - trained : length;
 }
 
-/* Takes ids [from, from + count) of a sequence away. */
+/* Takes ids [from, from + count) of a sequence away; where the second text begins moves along. */
 static void remove_ids(pending *p, int64_t sequence, int64_t from, int64_t count)
 {
     fst__trained_ids *ids = &p->builder->ids;
@@ -36,6 +36,9 @@ static void remove_ids(pending *p, int64_t sequence, int64_t from, int64_t count
     memmove(ids->ids + begin, ids->ids + end, (size_t)(ids->count - end) * sizeof *ids->ids);
     memmove(ids->trained + begin, ids->trained + end, (size_t)(ids->count - end));
     ids->count -= count;
+    int64_t *second = &p->builder->seconds[p->first + sequence];
+    if (*second > from)
+        *second = *second > from + count ? *second - count : from;
     for (int64_t i = p->first + sequence + 1; i <= p->first + p->count; ++i)
         offsets[i] -= count;
 }

@@ -32,11 +32,18 @@ fst__examples *fst__examples_alloc(fst__allocator *allocator, int32_t kind, int6
     return examples;
 }
 
+bool fst__examples_want_seconds(fst__examples *examples, fst__allocator *allocator, int64_t sequences)
+{
+    examples->seconds = fst__alloc_array(allocator, (size_t)sequences, sizeof(int64_t));
+    return examples->seconds != NULL;
+}
+
 void fst__examples_free(fst__examples *examples, fst__allocator *allocator)
 {
     if (!examples)
         return;
     fst__free(allocator, examples->words);
+    fst__free(allocator, examples->seconds);
     fst__free(allocator, examples->margins);
     fst__free(allocator, examples->labels);
     fst__free(allocator, examples->first);
@@ -73,6 +80,8 @@ static void copy_chosen(const fst__documents *from, const int64_t *indices, fst_
         int64_t index = indices[i], first = examples->first[index];
         int64_t count = examples->first[index + 1] - first;
         memcpy(spans + to->first[i], from->spans + first, (size_t)count * sizeof *spans);
+        if (to->seconds)
+            memcpy(to->seconds + to->first[i], examples->seconds + first, (size_t)count * sizeof(int64_t));
         to->first[i + 1] = to->first[i] + count;
         if (labels > 0)
             memcpy(to->labels + i * labels, examples->labels + index * labels,
@@ -101,6 +110,8 @@ fst_status fst__examples_select(const fst_dataset *dataset, const int64_t *indic
         chosen->images = fst__images_select(allocator, examples->images, indices, count);
         status = chosen->images ? FST_OK : FST_ERR_NO_MEMORY;
     }
+    if (!status && examples->seconds && !fst__examples_want_seconds(chosen, allocator, from->count))
+        status = FST_ERR_NO_MEMORY;
     if (!status) {
         copy_chosen(from, indices, chosen, spans);
         status = fst__documents_select(from, spans, chosen->first[count], &list);
@@ -150,6 +161,15 @@ fst_status fst__examples_check(const fst_dataset *dataset, const char *function)
     return status;
 }
 
+/* Ids before the second of two texts; all, where there is one text. */
+static int64_t second_begin(const fst__documents *documents, int64_t document)
+{
+    const fst__examples *examples = documents->examples;
+    fst__document span = documents->spans[document];
+    int64_t second = examples->seconds ? examples->seconds[document] : -1;
+    return second >= 0 ? second : span.end - span.begin;
+}
+
 void fst__examples_get(const fst_dataset *dataset, int64_t index, int64_t sequence,
                        fst_example *example)
 {
@@ -166,6 +186,7 @@ void fst__examples_get(const fst_dataset *dataset, int64_t index, int64_t sequen
         .labels = examples->labels ? examples->labels + index * examples->label_count : NULL,
         .margin = examples->margins ? examples->margins[index] : 0,
         .prompt_length = fst__examples_prompt_length(documents, document),
+        .second_begin = second_begin(documents, document),
     };
 }
 
@@ -241,6 +262,25 @@ fst_status fst__examples_collate(const fst_dataset *dataset, const int64_t *exam
         if (lengths)
             lengths[b] =
                 (int32_t)(documents->spans[document].end - documents->spans[document].begin);
+    }
+    return FST_OK;
+}
+
+fst_status fst__examples_types(const fst_dataset *dataset, const int64_t *examples, const int64_t *sequences,
+                               int64_t rows, int64_t length, int32_t *types)
+{
+    const fst__documents *documents = dataset->documents;
+    for (int64_t b = 0; b < rows; ++b) {
+        fst_status status = check_row(dataset, b, examples[b], sequences ? sequences[b] : 0, length);
+        if (status)
+            return status;
+    }
+    for (int64_t b = 0; b < rows; ++b) {
+        int64_t document = documents->examples->first[examples[b]] + (sequences ? sequences[b] : 0);
+        fst__document span = documents->spans[document];
+        int64_t second = second_begin(documents, document);
+        for (int64_t t = 0; t < length; ++t)
+            types[b * length + t] = t >= second && t < span.end - span.begin;
     }
     return FST_OK;
 }

@@ -22,6 +22,8 @@ typedef struct fst__examples {
     float *labels;       /* [count, label_count]; NULL if not labelled */
     double *margins;     /* [count]; NULL: all 0 */
     fst__example_words *words; /* [count] of FST_EXAMPLES_TOKENS; else NULL */
+    int64_t *seconds;    /* [first[count]] ids of a sequence before the second of two texts, −1: there is
+                            one text; NULL: nowhere two */
     fst__examples_dropped dropped;
     struct fst__images *images; /* FST_EXAMPLES_IMAGES: which ones, see images.h; else NULL */
     int64_t trained_tokens, longest, maximum_answers; /* measured */
@@ -30,6 +32,8 @@ typedef struct fst__examples {
 /* An empty set with room for `count`; labels and margins as asked. NULL: no memory. */
 fst__examples *fst__examples_alloc(fst__allocator *allocator, int32_t kind, int64_t count,
                                    int64_t label_count, bool margins);
+/* Room for `seconds`. False: no memory. */
+bool fst__examples_want_seconds(fst__examples *examples, fst__allocator *allocator, int64_t sequences);
 void fst__examples_free(fst__examples *examples, fst__allocator *allocator); /* takes NULL */
 /* Fills the measured members from the documents it belongs to. */
 void fst__examples_measure(fst__examples *examples, const fst__documents *documents);
@@ -79,6 +83,8 @@ void fst__examples_get(const fst_dataset *dataset, int64_t index, int64_t sequen
 /* Checked: position ≥ 0, count ≥ 1. */
 void fst__examples_order(const fst_dataset *dataset, int64_t position, int64_t count, bool shuffle,
                          int64_t *indices);
+fst_status fst__examples_types(const fst_dataset *dataset, const int64_t *examples, const int64_t *sequences,
+                               int64_t rows, int64_t length, int32_t *types);
 fst_status fst__examples_collate(const fst_dataset *dataset, const int64_t *examples,
                                  const int64_t *sequences, int64_t rows, int64_t length,
                                  int32_t *ids, int32_t *targets, int32_t *lengths);

@@ -30,6 +30,7 @@ void fst__rendering_clear(fst__rendering *rendering)
 {
     rendering->text.length = 0;
     rendering->special_count = rendering->span_count = 0;
+    rendering->mark = 0;
 }
 
 void fst__trained_ids_destroy(fst__trained_ids *ids)
@@ -159,6 +160,13 @@ static bool is_trained(const fst__rendering *rendering, size_t place, size_t *sp
     return *span < rendering->span_count && rendering->spans[2 * *span] <= place;
 }
 
+/* An id at this byte is about to be the id of that number. */
+static void pass_mark(fst__rendering *rendering, size_t place, int64_t number)
+{
+    if (rendering->mark && rendering->marked < 0 && place >= rendering->mark)
+        rendering->marked = number;
+}
+
 static fst_status encode_stretch(fst__rendering *rendering, const fst_tokenizer *tokenizer,
                                  size_t begin, size_t end, size_t *span, fst__trained_ids *out)
 {
@@ -169,7 +177,9 @@ static fst_status encode_stretch(fst__rendering *rendering, const fst_tokenizer 
     fst_status status = fst__tokenizer_encode(tokenizer, rendering->text.data + begin, end - begin,
                                               false, false, pieces);
     for (size_t i = 0; i < pieces->count && !status; ++i) {
-        bool trained = is_trained(rendering, begin + (size_t)pieces->offsets[2 * i], span);
+        size_t place = begin + (size_t)pieces->offsets[2 * i];
+        bool trained = is_trained(rendering, place, span);
+        pass_mark(rendering, place, out->count);
         status = fst__trained_ids_append(out, pieces->ids[i], trained);
     }
     return status;
@@ -181,17 +191,21 @@ fst_status fst__render_finish(fst__rendering *rendering, const fst_tokenizer *to
     size_t from = 0, span = 0;
     int64_t before = out->count;
     fst_status status = FST_OK;
+    rendering->marked = -1;
     for (size_t i = 0; i < rendering->special_count && !status; ++i) {
         const fst__special *special = &rendering->special[i];
         status = encode_stretch(rendering, tokenizer, from, special->begin, &span, out);
         bool trained = special->trained || (special->end > special->begin &&
                                             is_trained(rendering, special->begin, &span));
-        if (!status)
+        if (!status) {
+            pass_mark(rendering, special->begin, out->count);
             status = fst__trained_ids_append(out, special->id, trained);
+        }
         from = special->end;
     }
     if (!status)
         status = encode_stretch(rendering, tokenizer, from, rendering->text.length, &span, out);
+    pass_mark(rendering, rendering->text.length, out->count);
     if (status)
         out->count = before;
     fst__rendering_clear(rendering);

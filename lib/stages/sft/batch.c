@@ -48,10 +48,23 @@ fst_status fst__labelled_batch_open_images(fst__labelled_batch *batch, const fst
     return status;
 }
 
+fst_status fst__labelled_batch_want_types(fst__labelled_batch *batch, fst__allocator *allocator,
+                                          const fst_model *model, int64_t *bytes)
+{
+    if (model->config.token_types < 2 || batch->augmenter)
+        return FST_OK;
+    int64_t ids = batch->rows * batch->length;
+    batch->types = fst__alloc_array(allocator, (size_t)ids, sizeof *batch->types);
+    if (bytes)
+        *bytes += ids * (int64_t)sizeof *batch->types;
+    return batch->types ? FST_OK : FST_ERR_NO_MEMORY;
+}
+
 void fst__labelled_batch_close(fst__labelled_batch *batch, fst__allocator *allocator)
 {
     fst__augmenter_close(batch->augmenter);
     fst__free(allocator, batch->images);
+    fst__free(allocator, batch->types);
     fst__free(allocator, batch->targets);
     fst__free(allocator, batch->ids);
     fst__free(allocator, batch->lengths);
@@ -99,6 +112,8 @@ static fst_status fill_texts(fst__labelled_batch *batch, const fst_dataset *data
     int64_t length = padded_length(batch, dataset);
     fst_status status = fst__examples_collate(dataset, batch->indices, NULL, batch->rows, length,
                                               batch->ids, NULL, batch->lengths);
+    if (!status && batch->types)
+        status = fst__examples_types(dataset, batch->indices, NULL, batch->rows, length, batch->types);
     bool language = training && batch->targets && !status;
     if (language)
         fill_targets(batch, length);
@@ -109,6 +124,7 @@ static fst_status fill_texts(fst__labelled_batch *batch, const fst_dataset *data
         .ids = batch->ids,
         .lengths = batch->lengths,
         .targets = language ? batch->targets : NULL,
+        .token_types = batch->types,
     };
     return status;
 }
@@ -229,6 +245,8 @@ fst_status fst__sft_predict(fst_model *model, const char *name, const fst_datase
     status = examples->images
                  ? fst__labelled_batch_open_images(&batch, dataset, rows, NULL, "fst_augment_options", NULL)
                  : fst__labelled_batch_open(&batch, allocator, rows, examples->longest, false, NULL);
+    if (!status)
+        status = fst__labelled_batch_want_types(&batch, allocator, model, NULL);
     for (int64_t i = 0; i < examples->count && !status; i += rows)
         status = fst__labelled_predict(&batch, model, head, dataset, i, examples->count,
                                        outputs + i * width);

@@ -107,6 +107,9 @@ static fst_status take_arrays(fst__labelled *l, int64_t length)
                                        l->options.language_modelling > 0, &l->data_bytes);
     l->options.augment = NULL; /* the caller's, and read */
     if (!status)
+        status = fst__labelled_batch_want_types(&l->batch, allocator, l->steps.training.model,
+                                                &l->data_bytes);
+    if (!status)
         status = take(l, rows, l->label_count, &l->labels);
     if (!status)
         status = take(l, rows, l->label_count, &l->weights);

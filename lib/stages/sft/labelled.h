@@ -38,6 +38,7 @@ typedef struct fst__labelled_batch {
     int64_t *indices;     /* [rows] examples */
     int32_t *ids;         /* [rows, length] */
     int32_t *lengths;     /* [rows] */
+    int32_t *types;       /* [rows, length] token types; NULL: the model has one type */
     int32_t *targets;     /* [rows, length] the ids that follow, all of them; NULL: not wanted */
     fst__augmenter *augmenter; /* of images, which have none of the three above; else NULL */
     float *images;             /* [rows, channels, height, width] */
@@ -50,6 +51,9 @@ fst_status fst__labelled_batch_open(fst__labelled_batch *batch, fst__allocator *
 fst_status fst__labelled_batch_open_images(fst__labelled_batch *batch, const fst_dataset *dataset,
                                            int64_t rows, const fst_augment_options *augment,
                                            const char *name, int64_t *bytes);
+/* Token types too, where the model has more than one; adds to *bytes, which may be NULL. */
+fst_status fst__labelled_batch_want_types(fst__labelled_batch *batch, fst__allocator *allocator,
+                                          const fst_model *model, int64_t *bytes);
 void fst__labelled_batch_close(fst__labelled_batch *batch, fst__allocator *allocator);
 
 /* The examples of `indices` through the model; the head's outputs [rows, K], borrowed until the next
