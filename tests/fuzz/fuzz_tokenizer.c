@@ -1,6 +1,6 @@
 /*
- * Fuzz target of tokenizers. An input that begins with '{' is a tokenizer.json, which then encodes a
- * little; any other is text for a tokenizer that was trained in the process: it must come back byte
+ * Fuzz target of tokenizers. An input that begins with '{' is a tokenizer.json and one that begins with
+ * '[' a vocab.txt, which then encode a little, the latter also the input itself; any other is text for a tokenizer that was trained in the process: it must come back byte
  * for byte, and its offsets must tile it.
  */
 #include "fuzz.h"
@@ -10,25 +10,40 @@
 
 #include <dirent.h>
 
-static void read_file(fst_context *context, const uint8_t *data, size_t size)
+/* Offsets lie in the text, words do not fall, and the ids can be decoded. */
+static void encode_words(const fst_tokenizer *tokenizer, const char *text, size_t size)
 {
-    static const char text[] = "The fox\xff <|end|>  12345\r\n e\xCC\x81 \xE4\xBD\xA0\xE5\xA5\xBD's";
-    fst_tokenizer *tokenizer = NULL;
-    int32_t ids[4 * sizeof text];
-    int64_t offsets[8 * sizeof text];
-    size_t count = 0, length;
-    if (fst__tokenizer_parse(context, "fuzz", (const char *)data, size, &tokenizer) != FST_OK)
-        return;
-    if (fst_tokenizer_encode(tokenizer, text, sizeof text - 1, NULL, ids, offsets, 4 * sizeof text, &count) == FST_OK) {
+    size_t room = 4 * size + 64, count = 0, length;
+    int32_t *ids = malloc(room * sizeof *ids), *words = malloc(room * sizeof *words), last = 0;
+    int64_t *offsets = malloc(room * 2 * sizeof *offsets);
+    if (fst_tokenizer_encode_words(tokenizer, text, size, NULL, ids, words, offsets, room, &count) == FST_OK) {
         for (size_t i = 0; i < count; ++i) {
-            if (offsets[2 * i] < 0 || offsets[2 * i] > offsets[2 * i + 1] ||
-                offsets[2 * i + 1] > (int64_t)sizeof text - 1)
+            if (offsets[2 * i] < 0 || offsets[2 * i] > offsets[2 * i + 1] || offsets[2 * i + 1] > (int64_t)size ||
+                (words[i] >= 0 && words[i] < last))
                 abort();
+            last = words[i] >= 0 ? words[i] : last;
         }
         fst_status status = fst_tokenizer_decode(tokenizer, ids, count, 0, NULL, 0, &length);
         if (status != FST_OK && status != FST_ERR_BUFFER_TOO_SMALL)
             abort();
     }
+    free(offsets);
+    free(words);
+    free(ids);
+}
+
+static void read_file(fst_context *context, const uint8_t *data, size_t size)
+{
+    static const char text[] = "The fox\xff <|end|>  12345\r\n e\xCC\x81 \xE4\xBD\xA0\xE5\xA5\xBD's";
+    const char *bytes = (const char *)data;
+    fst_tokenizer *tokenizer = NULL;
+    fst_status status = *bytes == '{' ? fst__tokenizer_parse(context, "fuzz", bytes, size, &tokenizer)
+                                      : fst__tokenizer_parse_wordpiece(context, "fuzz", bytes, size, NULL, &tokenizer);
+    if (status)
+        return;
+    encode_words(tokenizer, text, sizeof text - 1);
+    if (*bytes == '[')
+        encode_words(tokenizer, bytes, size);
     fst_tokenizer_destroy(tokenizer);
 }
 
@@ -62,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     options.threads = 1;
     if (fst_context_create(&options, &context) != FST_OK)
         abort();
-    if (size && data[0] == '{') {
+    if (size && (data[0] == '{' || data[0] == '[')) {
         read_file(context, data, size);
     } else {
         static const char *const patterns[] = {"gpt2", "llama3", "qwen2", "\\p{L}+|\\s+"};

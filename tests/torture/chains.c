@@ -180,21 +180,23 @@ static fst_status train_tokenizer(fst_context *context, int32_t kind, fst_tokeni
 static fst_status run_tokenizer(const fst_context_options *options, const char *folder)
 {
     fst_context *context = NULL;
-    fst_tokenizer *tokenizers[2] = {NULL, NULL}, *loaded = NULL;
+    fst_tokenizer *tokenizers[3] = {NULL, NULL, NULL}, *loaded = NULL;
     fst_status status;
+    static const char words[] = "[UNK]\n[CLS]\n[SEP]\na\n##b\n";
+    int32_t pair[3][16];
     char path[512], decoded[sizeof text + 16];
     int32_t ids[sizeof text];
     int64_t offsets[2 * sizeof text];
     size_t count, length;
     snprintf(path, sizeof path, "%s/tokenizer.json", folder);
     TRY(fst_context_create(options, &context));
-    for (int32_t kind = 0; kind < 2; ++kind) {
-        TRY(train_tokenizer(context, kind ? FST_TOKENIZER_CHARACTER : FST_TOKENIZER_BPE,
-                            &tokenizers[kind]));
+    for (int32_t kind = FST_TOKENIZER_BPE; kind <= FST_TOKENIZER_WORDPIECE; ++kind) {
+        TRY(train_tokenizer(context, kind, &tokenizers[kind]));
         TRY(fst_tokenizer_encode(tokenizers[kind], text, sizeof text - 1, NULL, ids, offsets,
                                  sizeof text, &count));
         TRY(fst_tokenizer_decode(tokenizers[kind], ids, count, 0, decoded, sizeof decoded, &length));
-        if (length != sizeof text - 1 || memcmp(decoded, text, length) != 0) {
+        if (kind != FST_TOKENIZER_WORDPIECE && /* which has neither capitals nor white space */
+            (length != sizeof text - 1 || memcmp(decoded, text, length) != 0)) {
             status = FST_ERR_INTERNAL;
             goto done;
         }
@@ -205,11 +207,19 @@ static fst_status run_tokenizer(const fst_context_options *options, const char *
         fst_tokenizer_destroy(loaded);
         loaded = NULL;
     }
+    snprintf(path, sizeof path, "%s/vocab.txt", folder);
+    FILE *file = fopen(path, "wb");
+    if (!file || fwrite(words, 1, sizeof words - 1, file) != sizeof words - 1 || fclose(file)) {
+        status = FST_ERR_IO;
+        goto done;
+    }
+    TRY(fst_tokenizer_load_wordpiece(context, path, NULL, &loaded));
+    TRY(fst_tokenizer_encode_pair(loaded, "ab c", 4, "\xC3\x81" "b", 3, NULL, pair[0], pair[1], pair[2], 16, &count));
 done:
     fst_context_destroy(context);
     fst_tokenizer_destroy(loaded);
-    fst_tokenizer_destroy(tokenizers[0]);
-    fst_tokenizer_destroy(tokenizers[1]);
+    for (int32_t kind = FST_TOKENIZER_BPE; kind <= FST_TOKENIZER_WORDPIECE; ++kind)
+        fst_tokenizer_destroy(tokenizers[kind]);
     return status;
 }
 
