@@ -11,15 +11,31 @@
 
 #include <stdlib.h>
 
-enum { POINTS = 0x110000 };
-
 typedef struct letter {
     int64_t count;
     int32_t point;
 } letter;
 
-/* count[p]: how often p stands in the words; inside[p]: is it ever not the first of one? */
-static void count_letters(const fst__word_counts *words, int64_t *count, uint8_t *inside)
+/* Of the code points below `points`. */
+typedef struct letter_table {
+    int64_t *count;  /* how often it stands in the words */
+    uint8_t *inside; /* 1: not always as the first of one */
+    int32_t points;
+} letter_table;
+
+/* The highest code point + 1. */
+static int32_t points_of(const fst__word_counts *words)
+{
+    const unsigned char *at = (const unsigned char *)words->bytes.data, *end = at + words->bytes.length;
+    int32_t points = 0;
+    for (size_t step; at < end; at += step) {
+        int32_t point = fst__utf8_decode(at, end, &step);
+        points = point >= points ? point + 1 : points;
+    }
+    return points;
+}
+
+static void count_letters(const fst__word_counts *words, letter_table *table)
 {
     for (size_t i = 0; i < words->count; ++i) {
         const unsigned char *begin = (const unsigned char *)words->bytes.data + words->words[i].begin;
@@ -29,8 +45,8 @@ static void count_letters(const fst__word_counts *words, int64_t *count, uint8_t
             int32_t point = fst__utf8_decode(at, end, &step);
             if (point == FST__INVALID_BYTE)
                 continue;
-            count[point] += words->words[i].count;
-            inside[point] |= at > begin;
+            table->count[point] += words->words[i].count;
+            table->inside[point] |= at > begin;
         }
     }
 }
@@ -45,23 +61,23 @@ static int by_count(const void *left, const void *right)
 }
 
 /* Sets the count of the letters beyond the limit to 0. */
-static fst_status drop_rare(fst__allocator *allocator, int64_t *count, size_t limit)
+static fst_status drop_rare(fst__allocator *allocator, letter_table *table, size_t limit)
 {
     size_t different = 0, at = 0;
-    for (int32_t point = 0; point < POINTS; ++point)
-        different += count[point] > 0;
+    for (int32_t point = 0; point < table->points; ++point)
+        different += table->count[point] > 0;
     if (!limit || different <= limit)
         return FST_OK;
     letter *letters = fst__alloc_array(allocator, different, sizeof *letters);
     if (!letters)
         return FST_ERR_NO_MEMORY;
-    for (int32_t point = 0; point < POINTS; ++point) {
-        if (count[point])
-            letters[at++] = (letter){count[point], point};
+    for (int32_t point = 0; point < table->points; ++point) {
+        if (table->count[point])
+            letters[at++] = (letter){table->count[point], point};
     }
     qsort(letters, different, sizeof *letters, by_count);
     for (size_t i = limit; i < different; ++i)
-        count[letters[i].point] = 0;
+        table->count[letters[i].point] = 0;
     fst__free(allocator, letters);
     return FST_OK;
 }
@@ -86,23 +102,22 @@ static fst_status insert_letter(fst_tokenizer *tokenizer, int32_t point, bool in
 static fst_status insert_alphabet(fst_tokenizer *tokenizer, const fst__word_counts *counts, int32_t limit)
 {
     fst__allocator *allocator = tokenizer->allocator;
-    int64_t *count = fst__alloc_zero(allocator, POINTS * sizeof *count);
-    uint8_t *inside = fst__alloc_zero(allocator, POINTS);
-    fst_status status = count && inside ? FST_OK : FST_ERR_NO_MEMORY;
+    letter_table table = {.points = points_of(counts)};
+    table.count = fst__alloc_zero(allocator, ((size_t)table.points + 1) * sizeof *table.count);
+    table.inside = fst__alloc_zero(allocator, (size_t)table.points + 1);
+    fst_status status = table.count && table.inside ? FST_OK : FST_ERR_NO_MEMORY;
     if (!status) {
-        count_letters(counts, count, inside);
-        status = drop_rare(allocator, count, (size_t)limit);
+        count_letters(counts, &table);
+        status = drop_rare(allocator, &table, (size_t)limit);
     }
-    for (int32_t point = 0; point < POINTS && !status; ++point) {
-        if (count[point])
-            status = insert_letter(tokenizer, point, false);
+    for (int inside = 0; inside < 2; ++inside) {
+        for (int32_t point = 0; point < table.points && !status; ++point) {
+            if (table.count[point] && (!inside || table.inside[point]))
+                status = insert_letter(tokenizer, point, inside);
+        }
     }
-    for (int32_t point = 0; point < POINTS && !status; ++point) {
-        if (count[point] && inside[point])
-            status = insert_letter(tokenizer, point, true);
-    }
-    fst__free(allocator, inside);
-    fst__free(allocator, count);
+    fst__free(allocator, table.inside);
+    fst__free(allocator, table.count);
     return status;
 }
 

@@ -184,7 +184,7 @@ static fst_status run_tokenizer(const fst_context_options *options, const char *
     fst_status status;
     static const char words[] = "[UNK]\n[CLS]\n[SEP]\na\n##b\n";
     int32_t pair[3][16];
-    char path[512], decoded[sizeof text + 16];
+    char path[512], decoded[2 * sizeof text];
     int32_t ids[sizeof text];
     int64_t offsets[2 * sizeof text];
     size_t count, length;
@@ -567,7 +567,7 @@ done:
 fst_status chain_shared_read(const chain_shared *shared, const char *folder)
 {
     fst_status status;
-    char path[512], decoded[sizeof text + 16];
+    char path[512], decoded[2 * sizeof text];
     int32_t ids[sizeof text], rows[ROWS * LENGTH];
     size_t count, length;
     const char *texts[] = {text, text + 10};
