@@ -26,10 +26,10 @@ typedef struct letter_table {
 /* The highest code point + 1. */
 static int32_t points_of(const fst__word_counts *words)
 {
-    const unsigned char *at = (const unsigned char *)words->bytes.data, *end = at + words->bytes.length;
+    const unsigned char *bytes = (const unsigned char *)words->bytes.data;
     int32_t points = 0;
-    for (size_t step; at < end; at += step) {
-        int32_t point = fst__utf8_decode(at, end, &step);
+    for (size_t at = 0, step; at < words->bytes.length; at += step) {
+        int32_t point = fst__utf8_decode(bytes + at, bytes + words->bytes.length, &step);
         points = point >= points ? point + 1 : points;
     }
     return points;
