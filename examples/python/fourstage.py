@@ -1571,8 +1571,10 @@ class ExampleOptions(Struct):
         cutting is left out and counted; of more than two answers only those that repeat an earlier
         one. 0 (default): refused.
     header: CSV, TSV: 1: the first line names the columns; 0 (default): they are called "0", "1", …
-    add_bos: texts without a template: 1: begins with the tokenizer's begin token; default 0
-    add_eos: texts without a template: 1: ends with the tokenizer's end token; default 0
+    add_bos: texts without a template: 1: begins with the tokenizer's begin token (BERT's [CLS]);
+        default 0
+    add_eos: texts without a template: 1: ends with the tokenizer's end token (BERT's [SEP]);
+        default 0
     latin1: files: 1: bytes are ISO 8859-1; 0 (default): UTF-8
     maximum_examples: stop after so many; 0 (default): all
     records: JSON: where the records are, e.g. "data", "*.content.*" (* goes through an array or
@@ -1598,7 +1600,7 @@ class ExampleOptions(Struct):
         (default): all numbers.
     label_count: labels of an example; default 0: one, "label"; of pairs none
     pair_separator: labelled without a template: between text and pair; special tokens are
-        recognised in it; default "\\\\n"
+        recognised in it (BERT: "[SEP]"); default "\\\\n"
     negative_field: pairs: the hard negative; NULL (default): "negative" or "hard_neg" where there
         is one
     """
@@ -1682,6 +1684,8 @@ class Example(Struct):
     labels: [label_count] of the example; NULL if not labelled
     margin: preferences: the pair's margin; else 0
     prompt_length: ids before the first that is trained on; length where there is none
+    second_begin: labelled texts with a pair and no template: ids before the pair's text, which have
+        token type 0, the others 1; length where there is one text
     """
     _fields_ = [
         ("struct_size", ctypes.c_size_t),
@@ -1692,6 +1696,7 @@ class Example(Struct):
         ("labels", ctypes.POINTER(ctypes.c_float)),
         ("margin", ctypes.c_double),
         ("prompt_length", ctypes.c_int64),
+        ("second_begin", ctypes.c_int64),
     ]
     _kinds_ = dict(_fields_)
 
@@ -3718,6 +3723,7 @@ _fst_dataset_read_labels = _FUNCTIONS["fst_dataset_read_labels"] = _bind("fst_da
 _fst_dataset_collate = _FUNCTIONS["fst_dataset_collate"] = _bind("fst_dataset_collate",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
         ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_dataset_collate_types = _FUNCTIONS["fst_dataset_collate_types"] = _bind("fst_dataset_collate_types", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 _fst_image_options_init = _FUNCTIONS["fst_image_options_init"] = _bind("fst_image_options_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_dataset_from_images = _FUNCTIONS["fst_dataset_from_images"] = _bind("fst_dataset_from_images",
@@ -4619,6 +4625,23 @@ class Dataset(Handle):
         labels = _output(labels, 'float32')
         return _check(_fst_dataset_read_labels(self._pointer(), _address(indices),
                 0 if indices is None else indices.size, _address(labels)))
+
+    def collate_types(self, examples, sequences, rows, length, types):
+        """The token types of the rows that fst_dataset_collate makes, for fst_batch.token_types: 0,
+            and 1 for the second of two texts (fst_example.second_begin).
+        examples: [rows] indices.
+        sequences: [rows] which sequence of each; NULL: the first.
+        rows: at least 1.
+        length: at least the longest of those sequences.
+        types: [rows, length] out; 0 behind a sequence's end.
+        Status: as fst_dataset_collate.
+        Since 0.1
+        """
+        examples = _input(examples, 'int64')
+        sequences = _input(sequences, 'int64')
+        types = _output(types, 'int32')
+        return _check(_fst_dataset_collate_types(self._pointer(), _address(examples),
+                _address(sequences), _index(rows), _index(length), _address(types)))
 
     @staticmethod
     def from_images(context, pixels, images, channels, height, width, labels=None, per_image=0,
