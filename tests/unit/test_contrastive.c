@@ -77,6 +77,68 @@ START_TEST(test_chunks_change_nothing)
 }
 END_TEST
 
+/* ---- pooling without a head ---- */
+
+/* Gradients of the trunk, with the pooled hidden states compared or with a head that hands them on. */
+static int64_t trunk_gradient(int32_t pooling, bool with_head, float *out)
+{
+    small_contrastive s;
+    small_contrastive_config config = small_contrastive_defaults(SMALL_PAIRS);
+    config.model_dropout = 0;
+    config.contrastive.pooling = pooling;
+    config.optimizer.keep_gradients = 1;
+    small_contrastive_prepare(&s, &config);
+    fst_head_options head;
+    fst_view view;
+    REQUIRE(fst_head_options_init(&head, sizeof head));
+    head.name = "same";
+    head.pooling = pooling;
+    head.outputs = 32;
+    head.bias = 0;
+    fst_optimizer_destroy(s.optimizer);
+    s.optimizer = NULL;
+    if (with_head) {
+        REQUIRE(fst_model_add_head(s.model, &head));
+        REQUIRE(fst_model_parameter(s.model, "heads.same.weight", &view));
+        for (int i = 0; i < 32 * 32; ++i)
+            ((float *)view.data)[i] = i % 33 == 0;
+        REQUIRE(fst_model_set_trainable(s.model, "heads.*", 0));
+        config.contrastive.head = "same";
+    }
+    REQUIRE(fst_optimizer_create(s.model, &config.optimizer, &s.optimizer));
+    REQUIRE(small_contrastive_start(&s, &config));
+    REQUIRE(fst_run_step(s.run, NULL, 0));
+    int64_t count, at = 0;
+    REQUIRE(fst_model_parameter_count(s.model, &count));
+    for (int64_t i = 0; i < count; ++i) {
+        const char *name;
+        REQUIRE(fst_model_parameter_name(s.model, i, &name));
+        if (strncmp(name, "heads.", 6) == 0)
+            continue;
+        REQUIRE(fst_model_gradient(s.model, name, &view));
+        int64_t size = view.shape[0] * (view.rank == 2 ? view.shape[1] : 1);
+        memcpy(out + at, view.data, (size_t)size * sizeof *out);
+        at += size;
+    }
+    small_contrastive_destroy(&s);
+    return at;
+}
+
+START_TEST(test_pooling)
+{
+    static float pooled[WEIGHTS], headed[WEIGHTS];
+    int64_t count = trunk_gradient(_i, false, pooled);
+    ck_assert_int_eq(trunk_gradient(_i, true, headed), count);
+    double largest = 0;
+    for (int64_t i = 0; i < count; ++i)
+        largest = fmax(largest, fabs((double)headed[i]));
+    ck_assert_double_gt(largest, 1e-2);
+    for (int64_t i = 0; i < count; ++i)
+        ck_assert_msg(fabs((double)pooled[i] - (double)headed[i]) <= 1e-6 * largest, "%d: %g, %g",
+                      (int)i, (double)pooled[i], (double)headed[i]);
+}
+END_TEST
+
 /* ---- the same by hand ---- */
 
 enum { ROWS = 5, MOST_LENGTH = 32, WIDTH = 12 };
@@ -543,6 +605,7 @@ int main(void)
     TCase *tcase = tcase_create("contrastive");
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, test_chunks_change_nothing, 0, 5);
+    tcase_add_loop_test(tcase, test_pooling, FST_POOL_LAST, FST_POOL_MAX + 1);
     tcase_add_loop_test(tcase, test_by_hand, 0, 2);
     tcase_add_loop_test(tcase, test_learns, 0, 4);
     tcase_add_test(tcase, test_same_bits_for_any_threads);
