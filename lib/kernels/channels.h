@@ -10,10 +10,10 @@ typedef struct fst__channels {
     const fst__real *mean, *rstd, *gamma, *beta;
 } fst__channels;
 
-/* dx = gain·d − slope·(x − mean) − offset */
+/* dx = gain·d − slope·(x − mean) − offset; (x − mean)·gain + beta is what was normed. */
 typedef struct fst__channels_gradient {
     int64_t columns;
-    const fst__real *mean, *gain, *slope, *offset;
+    const fst__real *mean, *gain, *beta, *slope, *offset;
 } fst__channels_gradient;
 
 #endif

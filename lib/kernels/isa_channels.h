@@ -98,7 +98,14 @@ static void channel_sums(const fst__real *x, int64_t rows, int64_t columns, doub
         }
 }
 
-INLINE void gradient_sums_of_groups(const fst__channels *ch, int64_t c, const fst__real *x,
+enum { MASK_NONE, MASK_ACTIVE, MASK_NORMED };
+
+INLINE int mask_of(bool relu, const fst__real *active)
+{
+    return !relu ? MASK_NONE : active ? MASK_ACTIVE : MASK_NORMED;
+}
+
+INLINE void gradient_sums_of_groups(const fst__channels *ch, int64_t c, const fst__real *x, int mask,
                                     const fst__real *active, const fst__real *dy, int64_t rows,
                                     int groups, double *sum, double *sum_x)
 {
@@ -106,14 +113,21 @@ INLINE void gradient_sums_of_groups(const fst__channels *ch, int64_t c, const fs
     for (int64_t r = 0; r < rows; ++r)
         for (int g = 0; g < groups; ++g) {
             int64_t at = r * ch->columns + c + g * LANES_DOUBLE, channel = c + g * LANES_DOUBLE;
-            vector_narrow d = narrow_load(dy + at);
-            if (active)
-                d = (vector_narrow)((narrow_bits)d & (narrow_bits)(narrow_load(active + at) > 0));
-            vector_narrow normed = (narrow_load(x + at) - narrow_load(ch->mean + channel)) *
-                                   narrow_load(ch->rstd + channel);
+            vector_narrow d = narrow_load(dy + at), rstd = narrow_load(ch->rstd + channel);
+            vector_narrow deviation = narrow_load(x + at) - narrow_load(ch->mean + channel);
+            vector_narrow shown = {0};
+            if (mask == MASK_ACTIVE)
+                shown = narrow_load(active + at);
+            if (mask == MASK_NORMED) {
+                shown = deviation * (ch->gamma ? rstd * narrow_load(ch->gamma + channel) : rstd);
+                if (ch->beta)
+                    shown += narrow_load(ch->beta + channel);
+            }
+            if (mask != MASK_NONE)
+                d = (vector_narrow)((narrow_bits)d & (narrow_bits)(shown > 0));
             vector_double wide = __builtin_convertvector(d, vector_double);
             total[g] += wide;
-            product[g] += wide * __builtin_convertvector(normed, vector_double);
+            product[g] += wide * __builtin_convertvector(deviation * rstd, vector_double);
         }
     for (int g = 0; g < groups; ++g) {
         add_wide(sum + c + g * LANES_DOUBLE, total[g]);
@@ -121,23 +135,49 @@ INLINE void gradient_sums_of_groups(const fst__channels *ch, int64_t c, const fs
     }
 }
 
-static void channel_gradient_sums(const fst__channels *ch, const fst__real *x,
-                                  const fst__real *active, const fst__real *dy, int64_t rows,
-                                  double *sum, double *sum_x)
+/* The channels that fill no register. */
+INLINE void gradient_sums_of_one(const fst__channels *ch, int64_t c, const fst__real *x, int mask,
+                                 const fst__real *active, const fst__real *dy, int64_t rows,
+                                 double *sum, double *sum_x)
+{
+    for (int64_t r = 0; r < rows; ++r) {
+        int64_t at = r * ch->columns + c;
+        fst__real deviation = x[at] - ch->mean[c];
+        fst__real shown = mask == MASK_ACTIVE ? active[at] : 1;
+        if (mask == MASK_NORMED)
+            shown = deviation * (ch->gamma ? ch->rstd[c] * ch->gamma[c] : ch->rstd[c]) +
+                    (ch->beta ? ch->beta[c] : 0);
+        if (!(shown > 0))
+            continue;
+        sum[c] += (double)dy[at];
+        sum_x[c] += (double)dy[at] * (double)(deviation * ch->rstd[c]);
+    }
+}
+
+INLINE void gradient_sums_masked(const fst__channels *ch, const fst__real *x, int mask,
+                                 const fst__real *active, const fst__real *dy, int64_t rows,
+                                 double *sum, double *sum_x)
 {
     int64_t c = 0, columns = ch->columns;
     for (; c + UNROLL * LANES_DOUBLE <= columns; c += UNROLL * LANES_DOUBLE)
-        gradient_sums_of_groups(ch, c, x, active, dy, rows, UNROLL, sum, sum_x);
+        gradient_sums_of_groups(ch, c, x, mask, active, dy, rows, UNROLL, sum, sum_x);
     for (; c + LANES_DOUBLE <= columns; c += LANES_DOUBLE)
-        gradient_sums_of_groups(ch, c, x, active, dy, rows, 1, sum, sum_x);
+        gradient_sums_of_groups(ch, c, x, mask, active, dy, rows, 1, sum, sum_x);
     for (; c < columns; ++c)
-        for (int64_t r = 0; r < rows; ++r) {
-            int64_t at = r * columns + c;
-            if (active && !(active[at] > 0))
-                continue;
-            sum[c] += (double)dy[at];
-            sum_x[c] += (double)dy[at] * (double)((x[at] - ch->mean[c]) * ch->rstd[c]);
-        }
+        gradient_sums_of_one(ch, c, x, mask, active, dy, rows, sum, sum_x);
+}
+
+static void channel_gradient_sums(const fst__channels *ch, const fst__real *x, bool relu,
+                                  const fst__real *active, const fst__real *dy, int64_t rows,
+                                  double *sum, double *sum_x)
+{
+    int mask = mask_of(relu, active);
+    if (mask == MASK_NORMED)
+        gradient_sums_masked(ch, x, MASK_NORMED, NULL, dy, rows, sum, sum_x);
+    else if (mask == MASK_ACTIVE)
+        gradient_sums_masked(ch, x, MASK_ACTIVE, active, dy, rows, sum, sum_x);
+    else
+        gradient_sums_masked(ch, x, MASK_NONE, NULL, dy, rows, sum, sum_x);
 }
 
 INLINE void norm_rows(const fst__channels *ch, const fst__real *x, const fst__real *onto, bool relu,
@@ -174,7 +214,7 @@ static void channel_norm(const fst__channels *ch, const fst__real *x, const fst_
         norm_rows(ch, x, onto, false, y, rows);
 }
 
-INLINE void gradient_rows(const fst__channels_gradient *ch, const fst__real *x,
+INLINE void gradient_rows(const fst__channels_gradient *ch, const fst__real *x, int mask,
                           const fst__real *active, const fst__real *dy, fst__real *masked,
                           fst__real *dx, int64_t rows)
 {
@@ -182,12 +222,17 @@ INLINE void gradient_rows(const fst__channels_gradient *ch, const fst__real *x,
         int64_t left = ch->columns - c;
         vector mean = vector_read(ch->mean + c, left), gain = vector_read(ch->gain + c, left);
         vector slope = vector_read(ch->slope + c, left), offset = vector_read(ch->offset + c, left);
+        vector beta = {0};
+        if (mask == MASK_NORMED && ch->beta)
+            beta = vector_read(ch->beta + c, left);
         for (int64_t r = 0; r < rows; ++r) {
             int64_t at = r * ch->columns + c;
             vector d = vector_read(dy + at, left);
-            if (active)
-                d = vector_select(vector_read(active + at, left) > 0, d, vector_of(0));
             vector deviation = vector_read(x + at, left) - mean;
+            if (mask == MASK_ACTIVE)
+                d = vector_select(vector_read(active + at, left) > 0, d, vector_of(0));
+            if (mask == MASK_NORMED)
+                d = vector_select(deviation * gain + beta > 0, d, vector_of(0));
             if (masked)
                 vector_write(masked + at, d, left);
             vector_write(dx + at, gain * d - slope * deviation - offset, left);
@@ -195,16 +240,17 @@ INLINE void gradient_rows(const fst__channels_gradient *ch, const fst__real *x,
     }
 }
 
-static void channel_gradient(const fst__channels_gradient *ch, const fst__real *x,
+static void channel_gradient(const fst__channels_gradient *ch, const fst__real *x, bool relu,
                              const fst__real *active, const fst__real *dy, fst__real *masked,
                              fst__real *dx, int64_t rows)
 {
-    if (active && masked)
-        gradient_rows(ch, x, active, dy, masked, dx, rows);
-    else if (active)
-        gradient_rows(ch, x, active, dy, NULL, dx, rows);
+    int mask = mask_of(relu, active);
+    if (mask == MASK_ACTIVE)
+        gradient_rows(ch, x, MASK_ACTIVE, active, dy, masked, dx, rows);
+    else if (mask == MASK_NORMED)
+        gradient_rows(ch, x, MASK_NORMED, NULL, dy, masked, dx, rows);
     else
-        gradient_rows(ch, x, NULL, dy, masked, dx, rows);
+        gradient_rows(ch, x, MASK_NONE, NULL, dy, masked, dx, rows);
 }
 
 #endif

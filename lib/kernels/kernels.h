@@ -114,8 +114,9 @@ typedef struct fst__kernels {
 
     /*
      * Blocks of rows [rows, columns], contiguous; channels.h has the structs. Sums are added to
-     * those given, in double. `active`, unless NULL, is the output of a ReLU that follows the norm:
-     * the gradient is d = dy where it is above 0, else 0; without it, d = dy.
+     * those given, in double. Where a ReLU follows the norm, the gradient is d = dy where its
+     * output is above 0, else 0: `active`, or NULL where nothing came onto the norm's own output.
+     * Without a ReLU, d = dy.
      */
     void (*channel_sums)(const fst__real *x, int64_t rows, int64_t columns, double *sum,
                          double *sum_squares);
@@ -124,10 +125,10 @@ typedef struct fst__kernels {
                          bool relu, fst__real *y, int64_t rows);
     /* sum += Σ d, sum_x += Σ d·x̂ */
     void (*channel_gradient_sums)(const fst__channels *channels, const fst__real *x,
-                                  const fst__real *active, const fst__real *dy, int64_t rows,
-                                  double *sum, double *sum_x);
+                                  bool relu, const fst__real *active, const fst__real *dy,
+                                  int64_t rows, double *sum, double *sum_x);
     /* dx as channels.h has it; masked = d, unless NULL. Either may be dy. */
-    void (*channel_gradient)(const fst__channels_gradient *channels, const fst__real *x,
+    void (*channel_gradient)(const fst__channels_gradient *channels, const fst__real *x, bool relu,
                              const fst__real *active, const fst__real *dy, fst__real *masked,
                              fst__real *dx, int64_t rows);
 

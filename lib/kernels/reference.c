@@ -340,30 +340,37 @@ static void channel_norm(const fst__channels *ch, const fst__real *x, const fst_
     }
 }
 
-static void channel_gradient_sums(const fst__channels *ch, const fst__real *x,
+static void channel_gradient_sums(const fst__channels *ch, const fst__real *x, bool relu,
                                   const fst__real *active, const fst__real *dy, int64_t rows,
                                   double *sum, double *sum_x)
 {
     for (int64_t i = 0; i < rows * ch->columns; ++i) {
         int64_t c = i % ch->columns;
-        double d = active && !(active[i] > 0) ? 0 : (double)dy[i];
+        double normed = channel_normed(ch, c, x[i]);
+        double shown = active ? (double)active[i]
+                              : normed * (ch->gamma ? (double)ch->gamma[c] : 1) +
+                                    (ch->beta ? (double)ch->beta[c] : 0);
+        double d = relu && !(shown > 0) ? 0 : (double)dy[i];
         sum[c] += d;
-        sum_x[c] += d * channel_normed(ch, c, x[i]);
+        sum_x[c] += d * normed;
     }
 }
 
-static void channel_gradient(const fst__channels_gradient *ch, const fst__real *x,
+static void channel_gradient(const fst__channels_gradient *ch, const fst__real *x, bool relu,
                              const fst__real *active, const fst__real *dy, fst__real *masked,
                              fst__real *dx, int64_t rows)
 {
     for (int64_t i = 0; i < rows * ch->columns; ++i) {
         int64_t c = i % ch->columns;
-        fst__real d = active && !(active[i] > 0) ? 0 : dy[i];
+        double deviation = (double)x[i] - (double)ch->mean[c];
+        double shown = active ? (double)active[i]
+                              : deviation * (double)ch->gain[c] +
+                                    (ch->beta ? (double)ch->beta[c] : 0);
+        fst__real d = relu && !(shown > 0) ? 0 : dy[i];
         if (masked)
             masked[i] = d;
         dx[i] = (fst__real)((double)ch->gain[c] * (double)d -
-                            (double)ch->slope[c] * ((double)x[i] - (double)ch->mean[c]) -
-                            (double)ch->offset[c]);
+                            (double)ch->slope[c] * deviation - (double)ch->offset[c]);
     }
 }
 

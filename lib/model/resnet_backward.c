@@ -10,15 +10,16 @@ static fst__matrix gradient_of(void *place, fst__matrix map)
     return fst__matrix_of(place, map.rows, map.columns, map.dtype);
 }
 
-/* dx = gradient of the convolution's output from that of the norm's (of the ReLU's, if relu). */
+/* dx = gradient of the convolution's output from that of the norm's (of the ReLU's, if relu); masked,
+ * or NULL: that of what came onto it. */
 static fst_status norm_backward(fst_model *model, const fst__unit *unit, bool relu, fst__matrix dy,
                                 fst__matrix dx, const fst__matrix *masked)
 {
     fst__batch_norm norm = {unit->shape.outputs, (fst__real)model->config.norm_epsilon,
                             unit->norm_weight->value, unit->norm_bias->value};
     if (!fst__batch_norm_backward(model->context->compute, &norm, unit->before, unit->mean,
-                                  unit->rstd, unit->of_batch, relu ? &unit->after : NULL, dy, dx,
-                                  masked, fst__gradient_or_null(unit->norm_weight),
+                                  unit->rstd, unit->of_batch, relu, masked ? &unit->after : NULL,
+                                  dy, dx, masked, fst__gradient_or_null(unit->norm_weight),
                                   fst__gradient_or_null(unit->norm_bias),
                                   &model->activations.scratch))
         return fst__fail(FST_ERR_INTERNAL, "resnet: the scratch planned is too small");

@@ -7,7 +7,7 @@
 /* ---- blocks of rows, seen as fst__real */
 
 /* A piece of rows that fits a scratch array: most elements of it, but at least a row of chunks. */
-enum { PIECE = 4096 };
+enum { PIECE = 1024 };
 
 static int64_t piece_rows(int64_t channels)
 {
@@ -222,6 +222,7 @@ typedef struct backward_job {
     const fst__batch_norm *norm;
     const fst__real *mean, *rstd;
     fst__matrix x, dy, dx;
+    bool relu;
     const fst__matrix *y, *masked;
     fst__batch_sums sums;  /* of d and d·x̂ */
     fst__real *gain, *slope, *offset; /* [C] */
@@ -236,9 +237,9 @@ static void sums_piece(const backward_job *job, double *partial, int64_t row, in
     int64_t n = rows * columns;
     fst__channels channels = channels_of(job->norm, job->mean, job->rstd, column, columns);
     const fst__real *active = job->y ? read(k, *job->y, row, column, n, scratch[0]) : NULL;
-    k->channel_gradient_sums(&channels, read(k, job->x, row, column, n, scratch[1]), active,
-                             read(k, job->dy, row, column, n, scratch[2]), rows, partial + column,
-                             partial + job->norm->channels + column);
+    k->channel_gradient_sums(&channels, read(k, job->x, row, column, n, scratch[1]), job->relu,
+                             active, read(k, job->dy, row, column, n, scratch[2]), rows,
+                             partial + column, partial + job->norm->channels + column);
 }
 
 static void sums_task(void *context, int64_t block, int32_t worker)
@@ -261,6 +262,7 @@ static void gradient_piece(const backward_job *job, int64_t row, int64_t rows, i
     fst__real scratch[3][PIECE], target[2][PIECE];
     int64_t n = rows * columns;
     fst__channels_gradient channels = {columns, job->mean + column, job->gain + column,
+                                       from_column(job->norm->beta, column),
                                        job->slope + column, job->offset + column};
     const fst__real *active = job->y ? read(k, *job->y, row, column, n, scratch[0]) : NULL;
     const fst__real *x = read(k, job->x, row, column, n, scratch[1]);
@@ -268,7 +270,7 @@ static void gradient_piece(const backward_job *job, int64_t row, int64_t rows, i
     fst__real *dx = fst__row_target(job->dx, row, column, target[0]);
     fst__real *masked =
         job->masked ? fst__row_target(*job->masked, row, column, target[1]) : NULL;
-    k->channel_gradient(&channels, x, active, dy, masked, dx, rows);
+    k->channel_gradient(&channels, x, job->relu, active, dy, masked, dx, rows);
     fst__row_write(k, job->dx, row, column, n, dx);
     if (masked)
         fst__row_write(k, *job->masked, row, column, n, masked);
@@ -321,14 +323,14 @@ static bool take_backward(fst__arena *arena, int64_t rows, int64_t channels, bac
 
 bool fst__batch_norm_backward(const fst__compute *compute, const fst__batch_norm *norm,
                               fst__matrix x, const fst__real *mean, const fst__real *rstd,
-                              bool of_batch, const fst__matrix *y, fst__matrix dy, fst__matrix dx,
-                              const fst__matrix *masked, fst__real *dgamma, fst__real *dbeta,
-                              fst__arena *scratch)
+                              bool of_batch, bool relu, const fst__matrix *y, fst__matrix dy,
+                              fst__matrix dx, const fst__matrix *masked, fst__real *dgamma,
+                              fst__real *dbeta, fst__arena *scratch)
 {
     size_t mark = fst__arena_mark(scratch);
     backward_job job = {
         .kernels = compute->kernels, .norm = norm, .mean = mean, .rstd = rstd,
-        .x = x, .dy = dy, .dx = dx, .y = y, .masked = masked,
+        .x = x, .dy = dy, .dx = dx, .relu = relu, .y = y, .masked = masked,
         .block_rows = fst__block_rows(norm->channels),
     };
     if (!take_backward(scratch, x.rows, norm->channels, &job))

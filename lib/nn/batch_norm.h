@@ -52,15 +52,15 @@ void fst__batch_norm_forward(const fst__compute *compute, const fst__batch_norm 
                              const fst__matrix *onto, bool relu, fst__matrix y);
 
 /*
- * dx [R, C]; may be dy. y: what forward gave if it had a ReLU, else NULL. masked, or NULL: the
- * gradient of `onto`, dy behind the ReLU; may be dy if dx is not. of_batch: mean and rstd were those
+ * dx [R, C]; may be dy. relu: forward ended in one; y: then what it gave, which may be NULL if
+ * nothing came onto the norm's own output. masked, or NULL: the gradient of `onto`, dy behind the ReLU; may be dy if dx is not. of_batch: mean and rstd were those
  * of x itself, so their gradients count. dgamma, dbeta [C] +=, or NULL. false: scratch too small.
  */
 bool fst__batch_norm_backward(const fst__compute *compute, const fst__batch_norm *norm,
                               fst__matrix x, const fst__real *mean, const fst__real *rstd,
-                              bool of_batch, const fst__matrix *y, fst__matrix dy, fst__matrix dx,
-                              const fst__matrix *masked, fst__real *dgamma, fst__real *dbeta,
-                              fst__arena *scratch);
+                              bool of_batch, bool relu, const fst__matrix *y, fst__matrix dy,
+                              fst__matrix dx, const fst__matrix *masked, fst__real *dgamma,
+                              fst__real *dbeta, fst__arena *scratch);
 size_t fst__batch_norm_backward_scratch(int64_t rows, int64_t channels);
 
 #endif

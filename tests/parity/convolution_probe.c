@@ -96,8 +96,8 @@ fst_status probe_batch_norm(int64_t rows, int64_t channels, int32_t training, in
         fst__batch_norm_running(&norm, running_variance, rstd);
     }
     fst__batch_norm_forward(p.compute, &norm, in, mean, rstd, onto ? &residual : NULL, relu, out);
-    if (!fst__batch_norm_backward(p.compute, &norm, in, mean, rstd, training, relu ? &out : NULL,
-                                  real(dy, rows, channels), real(dx, rows, channels),
+    if (!fst__batch_norm_backward(p.compute, &norm, in, mean, rstd, training, relu,
+                                  onto ? &out : NULL, real(dy, rows, channels), real(dx, rows, channels),
                                   onto ? &masked : NULL, dgamma, dbeta, &p.scratch))
         status = FST_ERR_INTERNAL;
     return close_probe(&p, status);

@@ -384,15 +384,16 @@ START_TEST(channels)
         k->channel_sums(o->x[0] + offset, rows, columns, sums, sums + columns);
         reference->channel_sums(o->x[0] + offset, rows, columns, expected, expected + columns);
         compare_channel_sums(k, "channel_sums", columns, sums, expected, 0);
-        k->channel_gradient_sums(&given, o->x[0], active, o->x[1] + offset, rows, sums,
+        k->channel_gradient_sums(&given, o->x[0], columns % 2, active, o->x[1] + offset, rows, sums,
                                  sums + columns);
-        reference->channel_gradient_sums(&given, o->x[0], active, o->x[1] + offset, rows, expected,
+        reference->channel_gradient_sums(&given, o->x[0], columns % 2, active, o->x[1] + offset, rows, expected,
                                          expected + columns);
         compare_channel_sums(k, "channel_gradient_sums", columns, sums, expected, 40);
-        fst__channels_gradient gradient = {columns, mean, rstd, mean + 1, rstd + 2};
-        k->channel_gradient(&gradient, o->x[0], active, o->x[1], offset == 1 ? o->x[1] : NULL,
+        fst__channels_gradient gradient = {columns, mean, rstd, offset == 2 ? NULL : rstd + 3, mean + 1,
+                                           rstd + 2};
+        k->channel_gradient(&gradient, o->x[0], columns % 2, active, o->x[1], offset == 1 ? o->x[1] : NULL,
                             o->x[2], rows);
-        reference->channel_gradient(&gradient, o->y[0], offset ? o->y[2] : NULL, o->y[1],
+        reference->channel_gradient(&gradient, o->y[0], columns % 2, offset ? o->y[2] : NULL, o->y[1],
                                     offset == 1 ? o->y[1] : NULL, o->y[2], rows);
         k->channel_norm(&given, o->x[0] + offset, offset == 2 ? o->x[1] : NULL, offset != 1,
                         o->x[1], rows);
