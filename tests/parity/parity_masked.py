@@ -45,8 +45,9 @@ class Parity(unittest.TestCase):
         # A document a row: none has room for a second one beside it.
         lengths = rng.integers(LENGTH // 2 + 1, LENGTH + 1, DOCUMENTS)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
-        ids = rng.integers(0, VOCABULARY, offsets[-1]).astype("int32")
-        data = self.stack.enter_context(fst.Dataset.from_tokens(self.context, ids, offsets, DOCUMENTS, copy=1))
+        # PyTorch gives row 0, the padding, no gradient from below.
+        ids = rng.integers(1, VOCABULARY, offsets[-1]).astype("int32")
+        data = self.stack.enter_context(fst.Dataset.from_tokens(self.context, ids, offsets, copy=1))
         self.train = self.stack.enter_context(data.pack(length=LENGTH, mode=fst.PACK_BEST_FIT, cross_documents=0))
         self.flags = np.zeros(VOCABULARY, "uint8")
         self.flags[:5] = fst.TOKEN_IS_SPECIAL
@@ -76,7 +77,7 @@ class Parity(unittest.TestCase):
         loss = total / count
         loss.backward()
         norm = torch.norm(torch.stack([p.grad.norm() for p in self.reference.parameters() if p.grad is not None]))
-        return float(loss), correct / count, count, float(norm)
+        return loss.item(), correct / count, count, norm.item()
 
     def check(self, whole_words):
         optimizer = self.stack.enter_context(fst.Optimizer.create(self.model, learning_rate=0))
