@@ -48,8 +48,10 @@ class Encoder:
         self.options = dict(add_bos=around[0], add_eos=around[1], max_length=length,
                             too_long=fourstage.TOO_LONG_CUT_END)
 
-    def texts(self, texts):
-        return fourstage.Dataset.from_prompts(self.context, self.tokenizer, texts, **self.options)
+    def texts(self, texts, length=None):
+        """A dataset; what is longer than `length` tokens is cut."""
+        options = dict(self.options, max_length=min(length, self.options["max_length"])) if length else self.options
+        return fourstage.Dataset.from_prompts(self.context, self.tokenizer, texts, **options)
 
     def pairs(self, first, second, scores):
         return fourstage.Dataset.from_pairs(self.context, self.tokenizer, first, second, None, scores, len(first),
@@ -73,11 +75,11 @@ def print_similar(texts, embeddings, count=5):
 
 
 def train(encoder, texts, validation, steps, rows, rate):
-    """One SimCSE run; the optimizer's schedule falls to 0 at its end."""
+    """One SimCSE run, of at most 32 tokens a sentence; the optimizer's schedule falls to 0 at its end."""
     optimizer = fourstage.Optimizer(encoder.model, learning_rate=rate, weight_decay=0,
                                     schedule=fourstage.SCHEDULE_LINEAR, total_steps=steps)
     run = fourstage.contrastive_create(
-        model=encoder.model, optimizer=optimizer, train=encoder.texts(texts), validation=validation, rows=rows,
+        model=encoder.model, optimizer=optimizer, train=encoder.texts(texts, 32), validation=validation, rows=rows,
         temperature=0.05, run=dict(total_steps=steps, evaluate_every=max(1, steps // 4) if validation else 0))
     for step in range(1, steps + 1):
         progress = run.step()
