@@ -55,7 +55,7 @@ static void destroy(void *test)
     fst_context_destroy(m->context);
 }
 
-static const int32_t families[] = {FST_FAMILY_VIT};
+static const int32_t families[] = {FST_FAMILY_VIT, FST_FAMILY_RESNET};
 
 START_TEST(test_every_micro_batch)
 {

@@ -73,6 +73,7 @@ static fst_status check_conversations(const fst_sft_options *o)
                         : o->objective != FST_SFT_AUTO           ? "objective"
                         : o->length != 0                         ? "length"
                         : o->language_modelling != 0             ? "language_modelling"
+                        : o->augment                             ? "augment"
                         : o->class_weights || o->class_weight_count ? "class_weights"
                                                                  : NULL;
     if (field)

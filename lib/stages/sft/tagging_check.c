@@ -43,6 +43,8 @@ static fst_status check_values(const fst_sft_options *o, int64_t classes)
         return bad("z_loss", "0 with tags");
     if (o->language_modelling != 0)
         return bad("language_modelling", "0 with tags");
+    if (o->augment)
+        return bad("augment", "NULL with tags");
     if (o->tag_scheme < FST_TAGS_AUTO || o->tag_scheme > FST_TAGS_BILOU)
         return bad("tag_scheme", "an FST_TAGS_ value");
     if (o->class_weights ? o->class_weight_count != classes : o->class_weight_count != 0)
