@@ -6,6 +6,7 @@
 #include "every_allocation.h"
 #include "small_run.h"
 
+#include <stdio.h>
 #include <sys/stat.h>
 
 static const unsigned char idx[] = {0, 0, 8, 3, 0, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0, 2,
