@@ -4191,7 +4191,7 @@ class Tokenizer(Handle):
             and punctuation, each punctuation mark, and each Chinese character.
         text: any bytes; may be NULL where length is 0.
         options: NULL for defaults.
-        offsets: [capacity][2] out: as fst_tokenizer_encode's. NULL: none.
+        offsets: out, [capacity][2]: as those of fst_tokenizer_encode. NULL: none.
         Returns ids: [capacity] the ids; may be NULL where capacity is 0.
         Returns words: [capacity] for each id the number of its word, from 0 on, an added token in
             the text counted as one; -1 for what the post-processor adds. May be NULL where capacity
@@ -4206,7 +4206,7 @@ class Tokenizer(Handle):
         while True:
             ids_out = numpy.empty(_capacity, 'int32')
             words_out = numpy.empty(_capacity, 'int32')
-            offsets_out = numpy.empty(_capacity, 'int64') if offsets else None
+            offsets_out = numpy.empty((_capacity, 2), 'int64') if offsets else None
             _status = _fst_tokenizer_encode_words(self._pointer(), text,
                     0 if text is None else len(text), _reference(options), _address(ids_out),
                     _address(words_out), _address(offsets_out), _capacity, ctypes.byref(_count))

@@ -232,7 +232,7 @@ FST_API fst_status fst_tokenizer_encode(const fst_tokenizer *tokenizer, const ch
  * @param ids [capacity] out: the ids; may be NULL where capacity is 0.
  * @param words [capacity] out: for each id the number of its word, from 0 on, an added token in the text
  *        counted as one; -1 for what the post-processor adds. May be NULL where capacity is 0.
- * @param offsets [capacity][2] out: as fst_tokenizer_encode's. NULL: none.
+ * @param offsets out, [capacity][2]: as those of fst_tokenizer_encode. NULL: none.
  * @param capacity ids that fit.
  * @param count out: ids of the text, also where they did not fit.
  * @return as fst_tokenizer_encode.

@@ -155,6 +155,20 @@ class Options(unittest.TestCase):
                          ctypes.sizeof(fourstage.ContextOptions))
         self.assertAlmostEqual(fourstage.OptimizerOptions().beta2, 0.999)
 
+    def test_words_and_pairs(self):
+        """Arrays of several sizes from one call, and two texts with their lengths."""
+        with fourstage.Context() as context:
+            tokenizer = fourstage.Tokenizer.train_texts(context, ["a cab"], kind=fourstage.TOKENIZER_WORDPIECE)
+            ids, words = tokenizer.encode_words("Cab a")[:2]
+            again, same, offsets = tokenizer.encode_words("Cab a", offsets=True)
+            self.assertEqual(list(ids), list(again))
+            self.assertEqual(list(words), list(same))
+            self.assertEqual((words[0], words[1], words[-2], words[-1]), (-1, 0, 1, -1))
+            self.assertEqual(offsets.shape, (len(ids), 2))
+            self.assertEqual(list(offsets[-2]), [4, 5])
+            _, types, words = tokenizer.encode_pair("a", "cab", add_special_tokens=0)
+            self.assertEqual((types[0], types[-1], words[0], words[-1]), (0, 1, 0, 0))
+
     def test_struct_dict_and_keywords(self):
         for given in (fourstage.ContextOptions(threads=2), dict(threads=2)):
             with fourstage.Context(given, seed=numpy.int64(5)) as context:

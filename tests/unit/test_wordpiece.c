@@ -1,6 +1,8 @@
 /* WordPiece: words and their pieces, vocab.txt and tokenizer.json with all that may be wrong in them, pairs. */
 #include "../support/scratch.h"
+#include "../support/tiny_model.h"
 #include "fourstage/examples.h"
+#include "fourstage/sft.h"
 #include "fourstage/tokenizer.h"
 #include "tokenizer/internal.h"
 
@@ -629,6 +631,53 @@ START_TEST(cut_pairs)
 }
 END_TEST
 
+/* What finetuning gives a model with token types are those of collate_types. */
+START_TEST(finetuning_gives_types)
+{
+    static const char *const first[] = {"the fox", "the the the fox"}, *const second[] = {"played.", "a fox!"};
+    static const float labels[] = {1, 0};
+    const int64_t rows[] = {0, 1};
+    fst_tokenizer *tokenizer = small();
+    fst_example_options options;
+    fst_dataset *dataset = NULL;
+    fst_example_options_init(&options, sizeof options);
+    options.add_bos = options.add_eos = 1;
+    options.pair_separator = "[SEP]";
+    REQUIRE(fst_dataset_from_labelled(context, tokenizer, first, second, labels, 2, &options, &dataset));
+
+    fst_model_config config = tiny_config(FST_FAMILY_BERT);
+    config.kv_heads = config.heads;
+    fst_model *model = tiny_model(context, &config, FST_F32, 0);
+    fst_head_options head;
+    REQUIRE(fst_head_options_init(&head, sizeof head));
+    head.name = "grade";
+    head.kind = FST_HEAD_SEQUENCE;
+    head.pooling = FST_POOL_FIRST;
+    head.outputs = 2;
+    head.init_std = .5;
+    REQUIRE(fst_model_add_head(model, &head));
+
+    float predicted[4];
+    int32_t ids[32], types[32], lengths[2];
+    int64_t count;
+    fst_view view;
+    REQUIRE(fst_sft_predict(model, "grade", dataset, 2, predicted, 4, &count));
+    REQUIRE(fst_dataset_collate(dataset, rows, NULL, 2, 16, ids, NULL, lengths));
+    REQUIRE(fst_dataset_collate_types(dataset, rows, NULL, 2, 16, types));
+    for (int with = 1; with >= 0; --with) {
+        const fst_batch batch = {.struct_size = sizeof batch, .rows = 2, .length = 16, .ids = ids,
+                                 .lengths = lengths, .token_types = with ? types : NULL};
+        REQUIRE(fst_model_forward(model, &batch, NULL));
+        REQUIRE(fst_model_output(model, "grade", &view));
+        for (int i = 0; i < 4; ++i)
+            ck_assert_int_eq(fabsf(((const float *)view.data)[i] - predicted[i]) < 1e-5f, with);
+    }
+    fst_model_destroy(model);
+    fst_dataset_destroy(dataset);
+    fst_tokenizer_destroy(tokenizer);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("wordpiece");
@@ -651,6 +700,7 @@ int main(void)
     tcase_add_test(cases, training_options_are_checked);
     tcase_add_test(cases, examples_of_pairs);
     tcase_add_test(cases, cut_pairs);
+    tcase_add_test(cases, finetuning_gives_types);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
