@@ -37,15 +37,17 @@ typedef struct sample {
 
 static sample sample_at(double y, double x, int32_t height, int32_t width)
 {
-    sample s = {.outside = 0};
-    double top = floor(y), left = floor(x);
+    /* ⌊·⌋ of what may be below 0 but never by this much. */
+    enum { BELOW = 1 << 20 };
+    int32_t top = (int32_t)(y + BELOW) - BELOW, left = (int32_t)(x + BELOW) - BELOW;
+    float down = (float)(y - top), right = (float)(x - left);
+    sample s = {.weights = {(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right}};
     for (int k = 0; k < 4; ++k) {
-        double row = top + k / 2, column = left + k % 2;
-        float weight = (float)((1 - fabs(y - row)) * (1 - fabs(x - column)));
+        int32_t row = top + k / 2, column = left + k % 2;
         bool inside = row >= 0 && row < height && column >= 0 && column < width;
-        s.at[k] = inside ? (int64_t)row * width + (int64_t)column : 0;
-        s.weights[k] = inside ? weight : 0;
-        s.outside += inside ? 0 : weight;
+        s.at[k] = inside ? (int64_t)row * width + column : 0;
+        s.outside += inside ? 0 : s.weights[k];
+        s.weights[k] = inside ? s.weights[k] : 0;
     }
     return s;
 }

@@ -1,11 +1,20 @@
 /* Transforms of colours, as torchvision/transforms/v2/functional/_color.py has them for floats. */
 #include "data/augment.h"
 
-#include <math.h>
-
 static float clamp(float value)
 {
     return value < 0 ? 0 : value > 1 ? 1 : value;
+}
+
+/* Not fmaxf and fminf, which without SSE4.1 are calls. */
+static float larger(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+static float smaller(float a, float b)
+{
+    return a < b ? a : b;
 }
 
 static float grey_of(const float *image, int64_t area, int64_t i)
@@ -46,8 +55,8 @@ static void saturate(float factor, int64_t area, float *image)
 /* Part of the circle, from red over green; of greys 0. */
 static float hue_of(float r, float g, float b, float most, float range)
 {
-    float divisor = range == 0 ? 1 : range;
-    float rc = (most - r) / divisor, gc = (most - g) / divisor, bc = (most - b) / divisor;
+    float scale = 1 / (range == 0 ? 1 : range);
+    float rc = (most - r) * scale, gc = (most - g) * scale, bc = (most - b) * scale;
     float h = most == r ? bc - gc : most == g ? rc + 2 - bc : gc + 4 - rc;
     h = h * (1.0f / 6) + 1; /* 5/6 … 11/6 */
     return h >= 1 ? h - 1 : h;
@@ -59,15 +68,14 @@ static float channel_of(float n, float h, float chroma, float value)
 {
     float k = n + h;
     k = k >= 6 ? k - 6 : k;
-    float other = 4 - k, least = k < other ? k : other;
-    return clamp(value - chroma * clamp(least));
+    return clamp(value - chroma * clamp(smaller(k, 4 - k)));
 }
 
 static void turn_hue(float turn, int64_t area, float *image)
 {
     float *r = image, *g = image + area, *b = image + 2 * area;
     for (int64_t i = 0; i < area; ++i) {
-        float most = fmaxf(fmaxf(r[i], g[i]), b[i]), least = fminf(fminf(r[i], g[i]), b[i]);
+        float most = larger(larger(r[i], g[i]), b[i]), least = smaller(smaller(r[i], g[i]), b[i]);
         float h = hue_of(r[i], g[i], b[i], most, most - least) + turn;
         h = 6 * (h < 0 ? h + 1 : h >= 1 ? h - 1 : h);
         r[i] = channel_of(5, h, most - least, most);
