@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ["10.8M", "124M-T64", "124M-T1024", "llama-15M", "nano"]
+NAMES = ["10.8M", "124M-T64", "124M-T1024", "llama-15M", "MiniLM", "nano"]
 TORCH = Path(__file__).with_name("step_torch.py")
 
 

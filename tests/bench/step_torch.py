@@ -18,11 +18,13 @@ SHAPES = {  # family, vocabulary, context, layers, heads, width, hidden, rows, l
     "124M-T64": ("gpt2", 50257, 1024, 12, 12, 768, 3072, 4, 64),
     "124M-T1024": ("gpt2", 50257, 1024, 12, 12, 768, 3072, 1, 1024),
     "llama-15M": ("llama", 32000, 256, 6, 6, 288, 768, 8, 256),
+    "MiniLM": ("bert", 30522, 512, 6, 12, 384, 1536, 32, 128),
 }
+MASKED = {"MiniLM": 0.15}  # share of the positions that have a target
 
 
 def norm_of(family, width, bias):
-    return nn.LayerNorm(width, bias=bias) if family == "gpt2" else nn.RMSNorm(width, eps=1e-5)
+    return nn.LayerNorm(width, bias=bias) if family != "llama" else nn.RMSNorm(width, eps=1e-5)
 
 
 class Block(nn.Module):
@@ -32,18 +34,22 @@ class Block(nn.Module):
         self.norm1, self.norm2 = norm_of(family, width, bias), norm_of(family, width, bias)
         self.qkv = nn.Linear(width, 3 * width, bias=bias)
         self.out = nn.Linear(width, width, bias=bias)
-        self.up = nn.Linear(width, hidden if family == "gpt2" else 2 * hidden, bias=bias)
+        self.up = nn.Linear(width, hidden if family != "llama" else 2 * hidden, bias=bias)
         self.down = nn.Linear(hidden, width, bias=bias)
 
     def forward(self, x, cosine, sine):
         rows, length, width = x.shape
-        q, k, v = self.qkv(self.norm1(x)).view(rows, length, 3, self.heads, -1).unbind(2)
+        post = self.family == "bert"
+        q, k, v = self.qkv(x if post else self.norm1(x)).view(rows, length, 3, self.heads, -1).unbind(2)
         q, k, v = (part.transpose(1, 2) for part in (q, k, v))
         if self.family == "llama":
             q, k = (p * cosine + torch.cat((-p[..., p.shape[-1] // 2:], p[..., :p.shape[-1] // 2]),
                                            -1) * sine for p in (q, k))
-        a = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        a = F.scaled_dot_product_attention(q, k, v, is_causal=not post)
         x = x + self.out(a.transpose(1, 2).reshape(rows, length, width))
+        if post:
+            x = self.norm1(x)
+            return self.norm2(x + self.down(F.gelu(self.up(x))))
         up = self.up(self.norm2(x))
         if self.family == "llama":
             gate, up = up.chunk(2, -1)
@@ -55,12 +61,16 @@ class Model(nn.Module):
     def __init__(self, family, vocabulary, context, layers, heads, width, hidden, bias=None):
         super().__init__()
         self.family = family
-        bias = family == "gpt2" if bias is None else bias
+        bias = family != "llama" if bias is None else bias
         self.tokens = nn.Embedding(vocabulary, width)
-        self.positions = nn.Embedding(context, width) if family == "gpt2" else None
+        self.positions = nn.Embedding(context, width) if family != "llama" else None
         self.blocks = nn.ModuleList(Block(family, heads, width, hidden, bias)
                                     for _ in range(layers))
         self.norm = norm_of(family, width, bias)
+        if family == "bert":
+            self.types, self.transform = nn.Embedding(2, width), nn.Linear(width, width)
+            self.embedding_norm = nn.LayerNorm(width)
+            self.bias = nn.Parameter(torch.zeros(vocabulary))
         size = width // heads
         angles = torch.outer(torch.arange(context), 10000.0 ** (-torch.arange(0, size, 2) / size))
         self.register_buffer("cosine", torch.cat((angles, angles), -1).cos(), False)
@@ -74,12 +84,20 @@ class Model(nn.Module):
         x = self.tokens(ids)
         if self.positions is not None:
             x = x + self.positions.weight[:length]
+        if self.family == "bert":
+            x = self.embedding_norm(x + self.types.weight[0])
         cosine, sine = self.cosine[:length], self.sine[:length]
         if x.dtype == torch.bfloat16:
             cosine, sine = cosine.bfloat16(), sine.bfloat16()
         for block in self.blocks:
             x = block(x, cosine, sine)
-        logits = F.linear(self.norm(x), self.tokens.weight)
+        if self.family == "bert":
+            labelled = targets.view(-1) >= 0
+            x, targets = x.view(-1, x.shape[-1])[labelled], targets.view(-1)[labelled]
+            features = self.norm(F.gelu(self.transform(x)))
+            logits = F.linear(features, self.tokens.weight, self.bias)
+        else:
+            logits = F.linear(self.norm(x), self.tokens.weight)
         return F.cross_entropy(logits.float().view(-1, logits.shape[-1]), targets.view(-1))
 
 
@@ -103,6 +121,8 @@ def main():
                                   lr=1e-4, fused=True)
     ids = torch.randint(shape[1], (rows, length))
     targets = torch.randint(shape[1], (rows, length))
+    if name in MASKED:
+        targets[torch.rand(targets.shape) >= MASKED[name]] = -100
 
     def step():
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
