@@ -265,7 +265,7 @@ static void check_parameter(fst_model *model, const subject *s, const char *outp
     double *at = value.data, *found_all = malloc((size_t)size * sizeof *found_all);
     memcpy(found_all, gradient.data, (size_t)size * sizeof *found_all);
     /* Every element of the small ones, a stride through the large ones. */
-    for (int64_t i = 0; i < size; i += size > 64 ? 13 : 1) {
+    for (int64_t i = 0; i < size; i += size > 16 ? size / 16 | 1 : 1) {
         double kept = at[i];
         at[i] = kept + STEP;
         double above = value_of(model, s, output);

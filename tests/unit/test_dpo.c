@@ -427,6 +427,18 @@ END_TEST
         c = good;                                                                                  \
     } while (0)
 
+START_TEST(test_an_encoder)
+{
+    small_dpo_config c = small_dpo_defaults();
+    small_dpo s;
+    c.family = FST_FAMILY_BERT;
+    small_dpo_prepare(&s, &c);
+    ck_assert_int_eq(small_dpo_start(&s, &c), FST_ERR_MISMATCH);
+    ck_assert_msg(strstr(fst_last_error(), "causal") != NULL, "%s", fst_last_error());
+    small_dpo_destroy(&s);
+}
+END_TEST
+
 START_TEST(test_refusals)
 {
     const small_dpo_config good = small_dpo_defaults();
@@ -495,6 +507,7 @@ int main(void)
     tcase_add_loop_test(test, test_no_allocation, 0, 4);
     tcase_add_test(test, test_numeric);
     tcase_add_test(test, test_refusals);
+    tcase_add_test(test, test_an_encoder);
     Suite *suite = suite_create("training on preferences");
     suite_add_tcase(suite, test);
     SRunner *runner = srunner_create(suite);

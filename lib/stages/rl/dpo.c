@@ -122,6 +122,10 @@ static bool has_adapter(const fst_model *model)
 /* FST_REFERENCE_AUTO becomes what it stands for. */
 static fst_status resolve_reference(fst_dpo_options *o)
 {
+    if (!o->model->config.causal)
+        return fst__fail(FST_ERR_MISMATCH,
+                         "fst_dpo_options.model is an encoder (fst_model_config.causal is 0) and sees "
+                         "the answers' next tokens");
     bool adapter = has_adapter(o->model);
     if (o->reference == FST_REFERENCE_AUTO)
         o->reference = o->reference_model ? FST_REFERENCE_MODEL

@@ -29,6 +29,8 @@ static fst_status check_values(const fst_sft_options *o, int32_t objective, int6
         return bad("z_loss", "0 with labelled data");
     if (!(o->language_modelling >= 0 && isfinite(o->language_modelling)))
         return bad("language_modelling", "a finite value ≥ 0");
+    if (o->language_modelling > 0 && !o->model->config.causal)
+        return bad("language_modelling", "0 with an encoder, which sees the next token");
     if (!(o->threshold > 0 && o->threshold < 1))
         return bad("threshold", "a probability between 0 and 1");
     if (o->class_weights ? o->class_weight_count != outputs : o->class_weight_count != 0)
