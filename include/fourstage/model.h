@@ -288,7 +288,7 @@ typedef struct fst_head_options {
     int32_t hidden_layers; /**< 0 (default) to 2 layers before the one that gives the outputs */
     int32_t activation;    /**< FST_ACTIVATION_ value behind each hidden layer; 0 (default): FST_ACTIVATION_RELU */
     int64_t hidden_size;   /**< features of a hidden layer; 0 (default): the model's width */
-    int32_t batch_norm;    /**< 0; 1 is not supported */
+    int32_t batch_norm;    /**< 1: sequence heads: batch norm before each hidden layer's activation and, without gain and bias, behind the last layer, as SimCLR's projection head (arXiv 2002.05709); not with layer_norm; default 0 */
     int32_t hidden_bias;   /**< 1 (default): biases in the hidden layers; 0: none */
     int32_t layer_norm;    /**< 1: LayerNorm behind each hidden layer's activation; default 0 */
     int32_t norm_bias;     /**< 1: it has a bias; default 0 */
@@ -303,13 +303,13 @@ FST_API fst_status fst_head_options_init(fst_head_options *options, size_t size)
  * Adds a head, an output of its name, with the parameters "heads.NAME.weight" [K, width] and
  * "heads.NAME.bias" [K]. With hidden layers the weight is [K, hidden_size], and layer I = 0, 1 has
  * "heads.NAME.hidden.I.weight" [hidden_size, width or hidden_size] and ".bias", and with layer_norm
- * "heads.NAME.norm.I.weight" and ".bias" [hidden_size]. Weights of hidden layers are drawn with
+ * "heads.NAME.norm.I.weight" and ".bias" [hidden_size]; with batch_norm these and ".running_mean" and
+ * ".running_var", and the latter two [K] for I = hidden_layers. Weights of hidden layers are drawn with
  * init_std too, or with 0.02 where that is 0. Gradients gathered so far are dropped.
  *
  * @param model with less than 16 heads.
  * @param options the name is needed.
- * @return FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_UNSUPPORTED
- *         (batch_norm); FST_ERR_STATE while an optimizer of the model lives; FST_ERR_NO_MEMORY.
+ * @return FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_STATE while an optimizer of the model lives; FST_ERR_NO_MEMORY.
  * @since 0.1
  */
 FST_API fst_status fst_model_add_head(fst_model *model, const fst_head_options *options);

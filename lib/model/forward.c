@@ -12,7 +12,7 @@ static void begin(fst_model *model, const fst_forward_options *options)
     model->outputs.has_pooled = model->outputs.has_d_pooled = false;
     model->outputs.has_d_log_probabilities = model->outputs.has_d_entropies = false;
     for (int32_t i = 0; i < model->head_count; ++i)
-        model->heads[i].has_gradient = false;
+        model->heads[i].has_gradient = model->heads[i].moved = false;
     model->dropout = options->dropout;
     model->step = options->step;
     model->temperature = options->temperature;

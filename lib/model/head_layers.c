@@ -47,6 +47,8 @@ fst_status fst__head_layers_add(fst_model *model, const fst__head *head)
             status = add(model, head, "hidden", i, "bias", 0, o->hidden_size);
         if (!status && o->layer_norm)
             status = add(model, head, "norm", i, "weight", 0, o->hidden_size);
+        if (!status && o->batch_norm)
+            status = fst__head_batch_norm_add(model, head, i);
         if (status)
             return status;
         if (o->layer_norm) {
@@ -89,6 +91,11 @@ void fst__head_layers_take(const fst_head_options *o, int64_t rows, int32_t dtyp
         *l = (fst__head_layer){.pre = take(arena, rows, o->hidden_size, dtype),
                                .active = take(arena, rows, o->hidden_size, dtype)};
         l->output = l->active;
+        l->shown = l->pre;
+        if (o->batch_norm) {
+            l->shown = take(arena, rows, o->hidden_size, dtype);
+            fst__head_batch_norm_take(arena, o->hidden_size, &l->batch);
+        }
         if (!o->layer_norm)
             continue;
         l->output = take(arena, rows, o->hidden_size, dtype);
@@ -107,7 +114,8 @@ size_t fst__head_layers_scratch(const fst_head_options *o, int64_t rows, int64_t
         take(&counting, rows, i ? o->hidden_size : width, FST__REAL_DTYPE);
     take(&counting, rows, o->hidden_size, dtype);
     size_t product = fst__linear_backward_scratch(rows, o->hidden_size);
-    size_t norm = fst__norm_backward_scratch(rows, o->hidden_size);
+    size_t norm = o->batch_norm ? fst__head_batch_norm_scratch(rows, o->hidden_size)
+                                : fst__norm_backward_scratch(rows, o->hidden_size);
     fst__arena_take(&counting, product > norm ? product : norm, 1);
     return counting.peak;
 }
@@ -153,6 +161,24 @@ static fst__norm norm_of(const fst_model *model, const fst__head *head, int32_t 
     };
 }
 
+/* From the layer's input to `active`. */
+static fst_status product_forward(const fst_model *model, const fst__head *head, int32_t i,
+                                  fst__head_layer *l, fst__arena *scratch)
+{
+    const fst__compute *compute = model->context->compute;
+    fst__matrix weight = fst__weight_matrix(parameter(model, head, "hidden", i, "weight"));
+    const fst__real *bias = fst__value_or_null(parameter(model, head, "hidden", i, "bias"));
+    if (!head->options.batch_norm)
+        return fst__linear_activation_forward(compute, l->input, weight, bias,
+                                              head->options.activation, l->pre, l->active);
+    fst_status status = fst__linear_forward(compute, l->input, weight, bias, l->pre);
+    if (!status)
+        status = fst__head_batch_norm_forward(model, head, i, l->pre, &l->batch, l->shown, scratch);
+    if (!status)
+        fst__activation_forward(compute, head->options.activation, l->shown, l->active);
+    return status;
+}
+
 static fst_status too_small(void)
 {
     return fst__fail(FST_ERR_INTERNAL, "head: scratch memory is too small");
@@ -171,10 +197,7 @@ fst_status fst__head_layers_forward(const fst_model *model, const fst__head *hea
     for (int32_t i = 0; i < o->hidden_layers; ++i) {
         fst__head_layer *l = &layers[i];
         l->input = *output;
-        fst_status status = fst__linear_activation_forward(
-            compute, l->input, fst__weight_matrix(parameter(model, head, "hidden", i, "weight")),
-            fst__value_or_null(parameter(model, head, "hidden", i, "bias")), o->activation, l->pre,
-            l->active);
+        fst_status status = product_forward(model, head, i, l, scratch);
         if (status)
             return status;
         if (o->layer_norm) {
@@ -215,7 +238,12 @@ static fst_status layer_backward(fst_model *model, const fst__head *head, int32_
                            fst__gradient_or_null(parameter(model, head, "norm", i, "bias")),
                            scratch);
     }
-    fst__activation_backward(compute, head->options.activation, l->pre, d);
+    fst__activation_backward(compute, head->options.activation, l->shown, d);
+    fst_status status = FST_OK;
+    if (head->options.batch_norm)
+        status = fst__head_batch_norm_backward(model, head, i, l->pre, &l->batch, d, scratch);
+    if (status)
+        return status;
     fst__matrix dy = as_operand(model, d, l->input.dtype, scratch);
     if (scratch->overflow)
         return too_small();

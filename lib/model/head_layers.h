@@ -1,11 +1,12 @@
 /*
  * The layers of a head before its linear one, x_{i+1} = norm(act(W_i·dropout(x_i) + b_i)) with the
- * norm optional. They are computed again in backward: all of it lies in scratch.
+ * norm optional; with batch norm, x_{i+1} = act(norm(W_i·dropout(x_i) + b_i)). They are computed again in backward: all of it lies in scratch.
  */
 #ifndef FST_MODEL_HEAD_LAYERS_H
 #define FST_MODEL_HEAD_LAYERS_H
 
 #include "base/arena.h"
+#include "model/head_batch_norm.h"
 #include "model/model.h"
 
 enum { FST__HEAD_LAYERS_MOST = 2 };
@@ -13,10 +14,12 @@ enum { FST__HEAD_LAYERS_MOST = 2 };
 /* One layer over n rows; H features. */
 typedef struct fst__head_layer {
     fst__matrix input;      /* [n, C or H] after dropout */
-    fst__matrix pre;        /* [n, H] before the activation */
+    fst__matrix pre;        /* [n, H] the product */
+    fst__matrix shown;      /* [n, H] before the activation: `pre`, or its batch norm */
     fst__matrix active;     /* [n, H] after it; `output` itself without a norm */
     fst__matrix output;     /* [n, H], after the dropout of the layer behind it */
     fst__real *mean, *rstd; /* [n] of the norm */
+    fst__head_batch_norm batch;
 } fst__head_layer;
 
 /* Adds their parameters, of zeros and of ones for norms. */

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "kernels/rows.h"
+#include "model/head_batch_norm.h"
 #include "model/head_layers.h"
 #include "model/pooler.h"
 #include "model/transformer.h"
@@ -68,8 +69,8 @@ static fst_status check_layers(const fst_head_options *o)
         return bad("hidden_size", "0 to 16777216");
     if (!is_flag(o->batch_norm))
         return bad("batch_norm", "0 or 1");
-    if (o->batch_norm)
-        return fst__fail(FST_ERR_UNSUPPORTED, "fst_head_options.batch_norm is not supported");
+    if (o->batch_norm && (o->kind != FST_HEAD_SEQUENCE || o->layer_norm))
+        return bad("batch_norm", "0 in a token head, whose rows are also padding, and with layer_norm");
     if (!is_flag(o->hidden_bias))
         return bad("hidden_bias", "0 or 1");
     if (!is_flag(o->layer_norm))
@@ -141,7 +142,11 @@ static fst_status add_parameters(fst_model *model, const fst__head *head)
         parameter_name(head, "bias", name);
         status = fst__parameters_add(&model->parameters, name, 1, o->outputs, 1, 0);
     }
-    return status ? status : fst__head_layers_add(model, head);
+    if (!status)
+        status = fst__head_layers_add(model, head);
+    if (!status && o->batch_norm)
+        status = fst__head_batch_norm_add(model, head, o->hidden_layers);
+    return status;
 }
 
 fst_status fst__model_add_head(fst_model *model, const fst_head_options *options, bool initialise)
@@ -331,6 +336,19 @@ static fst_status gather_input(input_run *run, fst__arena *scratch)
     return status;
 }
 
+/* What the last product gives where a batch norm stands behind it. */
+typedef struct last_state {
+    fst__matrix product; /* [n, K] */
+    fst__head_batch_norm norm;
+} last_state;
+
+static void take_last(const fst_head_options *o, int64_t rows, fst__arena *arena, last_state *out)
+{
+    void *data = fst__arena_take(arena, (size_t)rows * (size_t)o->outputs, sizeof(fst__real));
+    out->product = fst__matrix_of(data, rows, o->outputs, FST__REAL_DTYPE);
+    fst__head_batch_norm_take(arena, o->outputs, &out->norm);
+}
+
 size_t fst__heads_scratch(const fst_model *model, int64_t rows, int64_t length, bool training)
 {
     size_t most = 0;
@@ -343,12 +361,19 @@ size_t fst__heads_scratch(const fst_model *model, int64_t rows, int64_t length, 
         fst__arena_take(&counting, (size_t)n * (size_t)model->config.width, fst__element_size(dtype));
         fst__head_layer layers[FST__HEAD_LAYERS_MOST];
         fst__head_layers_take(o, n, dtype, &counting, layers);
+        if (o->batch_norm) {
+            take_last(o, n, &counting, &(last_state){0});
+            fst__arena_take(&counting, (size_t)n * (size_t)o->outputs, sizeof(fst__real));
+            fst__arena_take(&counting, fst__head_batch_norm_scratch(n, o->outputs), 1);
+        }
         if (training) {
             fst__arena_take(&counting, (size_t)n * (size_t)features, sizeof(fst__real));
             fst__arena_take(&counting, (size_t)n * (size_t)o->outputs, fst__element_size(dtype));
             size_t last = fst__linear_backward_scratch(n, o->outputs);
             size_t before = fst__head_layers_scratch(o, n, model->config.width, dtype);
             fst__arena_take(&counting, last > before ? last : before, 1);
+        } else if (o->batch_norm && o->hidden_layers) {
+            fst__arena_take(&counting, fst__head_batch_norm_scratch(n, o->hidden_size), 1);
         }
         most = counting.peak > most ? counting.peak : most;
     }
@@ -367,6 +392,25 @@ static fst_status features_of(input_run *run, fst__arena *scratch, fst__head_lay
     return fst__head_layers_forward(run->model, run->head, run->input, scratch, layers, features);
 }
 
+/* The last product, into `output` [n, K], and the batch norm behind it. */
+static fst_status last_forward(fst_model *model, const fst__head *head, fst__matrix features,
+                               fst__matrix output, last_state *state, fst__arena *scratch)
+{
+    const fst_head_options *o = &head->options;
+    if (o->batch_norm) {
+        take_last(o, features.rows, scratch, state);
+        if (scratch->overflow)
+            return fst__fail(FST_ERR_INTERNAL, "head: scratch memory is too small");
+    }
+    fst_status status = fst__linear_forward(
+        model->context->compute, features, fst__weight_matrix(fst__head_weight(model, head)),
+        fst__value_or_null(fst__head_bias(model, head)), o->batch_norm ? state->product : output);
+    if (status || !o->batch_norm)
+        return status;
+    return fst__head_batch_norm_forward(model, head, o->hidden_layers, state->product, &state->norm,
+                                        output, scratch);
+}
+
 fst_status fst__head_forward(fst_model *model, fst__head *head)
 {
     int64_t rows = fst__head_rows(model, head);
@@ -374,21 +418,22 @@ fst_status fst__head_forward(fst_model *model, fst__head *head)
                                          (size_t)(rows * head->options.outputs));
     if (status)
         return status;
-    if (reads_pooler(head))
-        status = fst__pooler_forward(model);
-    if (status)
-        return status;
     fst__arena *scratch = &model->activations.scratch;
     size_t mark = fst__arena_mark(scratch);
     input_run run = run_of(model, head);
     fst__head_layer layers[FST__HEAD_LAYERS_MOST];
     fst__matrix features;
-    status = features_of(&run, scratch, layers, &features);
+    last_state last;
+    if (reads_pooler(head))
+        status = fst__pooler_forward(model);
     if (!status)
-        status = fst__linear_forward(
-            model->context->compute, features, fst__weight_matrix(fst__head_weight(model, head)),
-            fst__value_or_null(fst__head_bias(model, head)),
-            fst__matrix_of(head->output.data, rows, head->options.outputs, FST__REAL_DTYPE));
+        status = features_of(&run, scratch, layers, &features);
+    if (!status)
+        status = last_forward(
+            model, head, features,
+            fst__matrix_of(head->output.data, rows, head->options.outputs, FST__REAL_DTYPE), &last,
+            scratch);
+    head->moved = head->moved || (!status && model->activations.training);
     fst__arena_rewind(scratch, mark);
     return status;
 }
@@ -442,16 +487,33 @@ static void spread_row(void *context, int64_t index, int32_t worker)
 }
 
 /* The gradient as products read it: in the type of the hidden states. */
-static fst_status gradient_matrix(fst_model *model, const fst__head *head, fst__arena *scratch,
+static fst_status gradient_matrix(fst_model *model, fst__matrix d, fst__arena *scratch,
                                   fst__matrix *dy)
 {
-    int64_t rows = fst__head_rows(model, head), outputs = head->options.outputs;
-    *dy = fst__matrix_of(head->gradient.data, rows, outputs, FST__REAL_DTYPE);
+    *dy = d;
     if (model->activations.hidden.dtype != FST_BF16)
         return FST_OK;
-    fst_status status = take(scratch, rows, outputs, FST_BF16, dy);
+    fst_status status = take(scratch, d.rows, d.columns, FST_BF16, dy);
     if (!status)
-        model->context->compute->kernels->to_bf16(head->gradient.data, dy->data, rows * outputs);
+        model->context->compute->kernels->to_bf16(d.data, dy->data, d.rows * d.columns);
+    return status;
+}
+
+/* From the gradient of the output, which is overwritten, to that of the last product. */
+static fst_status last_norm_backward(fst_model *model, fst__head *head, fst__matrix features,
+                                     fst__matrix d, fst__arena *scratch)
+{
+    last_state state;
+    fst__matrix again;
+    size_t mark = fst__arena_mark(scratch);
+    fst_status status = take(scratch, d.rows, d.columns, FST__REAL_DTYPE, &again);
+    if (!status)
+        status = last_forward(model, head, features, again, &state, scratch);
+    if (!status)
+        status = fst__head_batch_norm_backward(model, head, head->options.hidden_layers,
+                                               state.product, &state.norm, d, scratch);
+    head->moved = true;
+    fst__arena_rewind(scratch, mark);
     return status;
 }
 
@@ -460,13 +522,16 @@ static fst_status last_backward(fst_model *model, fst__head *head, fst__matrix f
                                 fst__matrix *dx, fst__arena *scratch)
 {
     fst__parameter *weight = fst__head_weight(model, head);
-    fst__matrix dy;
+    fst__matrix dy, d = fst__matrix_of(head->gradient.data, fst__head_rows(model, head),
+                                       head->options.outputs, FST__REAL_DTYPE);
     fst_status status = FST_OK;
-    if (dx)
+    if (head->options.batch_norm)
+        status = last_norm_backward(model, head, features, d, scratch);
+    if (!status && dx)
         status = take(scratch, features.rows, weight->columns, FST__REAL_DTYPE, dx);
     size_t mark = fst__arena_mark(scratch);
     if (!status)
-        status = gradient_matrix(model, head, scratch, &dy);
+        status = gradient_matrix(model, d, scratch, &dy);
     if (!status)
         status = fst__linear_backward(model->context->compute, features,
                                       fst__weight_matrix(weight), dy, dx,

@@ -46,6 +46,10 @@ static json_t *head_to_json(const fst__head *head)
                                kinds[o->kind], "pooling", poolings[o->pooling], "outputs",
                                (json_int_t)o->outputs, "bias", (int)o->bias, "init_std",
                                o->init_std, "dropout", o->dropout);
+    if (object && o->batch_norm && json_object_set_new(object, "batch_norm", json_true()) != 0) {
+        json_decref(object);
+        return NULL;
+    }
     if (!object || (o->hidden_layers == 0 && add_labels(object, head)))
         return object;
     json_t *layers = json_pack(
@@ -217,7 +221,7 @@ static fst_status read_layers(const json_t *object, const char *path, fst_head_o
 static fst_status read_options(const json_t *object, const char *path, fst_head_options *o)
 {
     static const char *const names[] = {"name", "kind", "pooling", "outputs", "bias", "init_std",
-                                        "dropout", "hidden", "labels"};
+                                        "dropout", "hidden", "labels", "batch_norm"};
     enum { MEMBERS = sizeof names / sizeof *names, NEEDED = 7 };
     fst_status status = check_members(object, path,
                                       "name, kind, pooling, outputs, bias, init_std, dropout",
@@ -236,6 +240,8 @@ static fst_status read_options(const json_t *object, const char *path, fst_head_
         status = fst__json_get_double(object, "init_std", path, true, &o->init_std, 0, DBL_MAX);
     if (!status)
         status = fst__json_get_double(object, "dropout", path, true, &o->dropout, 0, 1);
+    if (!status && json_object_get(object, "batch_norm"))
+        status = read_flag(object, "batch_norm", path, &o->batch_norm);
     const json_t *layers = json_object_get(object, "hidden");
     return status || !layers ? status : read_layers(layers, path, o);
 }

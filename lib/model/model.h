@@ -32,6 +32,7 @@ typedef struct fst__head {
     fst__buffer output;       /* [n, K] */
     fst__buffer gradient;     /* [n, K] of the caller's objective */
     bool has_gradient;
+    bool moved;               /* running statistics of its batch norms have seen the batch */
 } fst__head;
 
 /* What fst_model_output gives and fst_model_add_gradient takes; R = rows·length. */

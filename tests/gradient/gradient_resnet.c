@@ -40,6 +40,11 @@ static fst_model *new_model(int32_t stem, int32_t bottleneck)
     head.outputs = 3;
     head.init_std = .3;
     REQUIRE(fst_model_add_head(model, &head));
+    head.name = "projection"; /* SimCLR's */
+    head.hidden_layers = head.batch_norm = 1;
+    head.hidden_size = 7;
+    head.bias = head.hidden_bias = 0;
+    REQUIRE(fst_model_add_head(model, &head));
     fst_context_destroy(context);
     return model;
 }
@@ -122,6 +127,14 @@ static void check_model(const char *output, int32_t stem, int32_t bottleneck, co
     fst_model_destroy(model);
 }
 
+START_TEST(test_projection)
+{
+    check_model("projection", FST_STEM_3X3, 0, NULL);
+    check_model("projection", FST_STEM_3X3, 0, "heads.projection.norm.0.weight");
+    check_model("projection", FST_STEM_3X3, 0, "heads.projection.weight");
+}
+END_TEST
+
 START_TEST(test_basic)
 {
     check_model("hidden", FST_STEM_3X3, 0, NULL);
@@ -152,6 +165,7 @@ int main(void)
     TCase *cases = tcase_create("central differences");
     tcase_set_timeout(cases, 200);
     tcase_add_test(cases, test_basic);
+    tcase_add_test(cases, test_projection);
     tcase_add_test(cases, test_bottleneck);
     tcase_add_test(cases, test_frozen);
     suite_add_tcase(suite, cases);

@@ -139,6 +139,10 @@ class Parity(unittest.TestCase):
                 yield f"stages.{stage}.{block}.shortcut.conv", part.shortcut[0]
                 yield f"stages.{stage}.{block}.shortcut.norm", part.shortcut[1]
         yield "heads.classes", reference.head
+        yield "heads.projection.hidden.0", reference.projection[0]
+        yield "heads.projection.norm.0", reference.projection[1]
+        yield "heads.projection", reference.projection[3]
+        yield "heads.projection.norm.1", reference.projection[4]
 
     @staticmethod
     def ours(tensor):
@@ -148,6 +152,10 @@ class Parity(unittest.TestCase):
         torch.manual_seed(7)
         channels, rows, classes = 3, 8, 10
         reference = models.ResNet(channels, side, large, bottleneck, width, blocks, rows, classes)
+        features = reference.head.in_features
+        reference.projection = torch.nn.Sequential(
+            torch.nn.Linear(features, 24, bias=False), torch.nn.BatchNorm1d(24), torch.nn.ReLU(),
+            torch.nn.Linear(24, 12, bias=False), torch.nn.BatchNorm1d(12, affine=False))
         images = torch.randn(rows, channels, side, side)
         labels = torch.arange(rows) % classes
         context = fst.Context(threads=2)
@@ -160,9 +168,12 @@ class Parity(unittest.TestCase):
             setattr(config, f"blocks_{i}", count)
         model = fst.Model(context, config)
         model.add_head(name="classes", pooling=fst.POOL_MEAN, outputs=classes)
+        model.add_head(name="projection", pooling=fst.POOL_MEAN, outputs=12, bias=0, hidden_layers=1,
+                       hidden_size=24, hidden_bias=0, batch_norm=1)
+        direction = torch.randn(rows, 12)
         for name, module in self.modules(reference):
             with torch.no_grad():
-                if isinstance(module, torch.nn.BatchNorm2d):
+                if isinstance(module, torch.nn.BatchNorm2d) or name == "heads.projection.norm.0":
                     module.weight.uniform_(.5, 1.5)
                     module.bias.normal_(0, .2)
             for kind, value in module.state_dict().items():
@@ -172,13 +183,16 @@ class Parity(unittest.TestCase):
         batch = fst.Batch(rows=rows, images=images.numpy())
         for step in range(3):  # running statistics have moved when evaluation reads them
             reference.zero_grad()
-            logits = reference(images)
+            pooled = reference.body(reference.stem(images)).mean((2, 3))
+            logits, projected = reference.head(pooled), reference.projection(pooled)
             logits.retain_grad()
-            loss = torch.nn.functional.cross_entropy(logits, labels)
+            loss = torch.nn.functional.cross_entropy(logits, labels) + (projected * direction).mean()
             loss.backward()
             model.zero_gradients()
             model.forward(batch)
             self.close(model.output("classes"), logits.detach(), 1e-5, "logits")
+            self.close(model.output("projection"), projected.detach(), 1e-5, "projection")
+            model.add_gradient("projection", direction.numpy() / direction.numel())
             model.backward("classes", logits.grad.numpy())
         for name, module in self.modules(reference):
             for kind, value in module.named_parameters():

@@ -35,6 +35,10 @@ static fst_model *resnet(fst_context *context, int32_t dtype)
     head.outputs = 10;
     head.pooling = FST_POOL_MEAN;
     REQUIRE(fst_model_add_head(model, &head));
+    head.name = "projection";
+    head.hidden_layers = head.batch_norm = 1;
+    head.outputs = 12;
+    REQUIRE(fst_model_add_head(model, &head));
     return model;
 }
 
@@ -184,6 +188,46 @@ START_TEST(test_frozen)
 }
 END_TEST
 
+/* Looked at twice and differentiated, a head's batch norms have seen the batch once. */
+START_TEST(test_projection)
+{
+    static const char *const names[] = {"heads.projection.norm.0.running_mean",
+                                        "heads.projection.norm.1.running_var"};
+    fst_context *context = tiny_context(2);
+    fst_model *model = resnet(context, _i ? FST_BF16 : FST_F32);
+    fst_batch batch = batch_of(ROWS);
+    float once[WIDTH], again[WIDTH];
+    fst_view view;
+    REQUIRE(fst_model_forward(model, &batch, NULL));
+    for (int i = 0; i < 2; ++i) {
+        values_of(model, names[i], again);
+        REQUIRE(fst_model_output(model, "projection", &view));
+        values_of(model, names[i], once);
+        ck_assert(i ? once[0] == again[0] : once[0] != again[0]);
+    }
+    for (int64_t k = 0; k < view.shape[1]; ++k) { /* mean 0 and variance 1, or of a bit less */
+        double sum = 0, squares = 0;
+        for (int64_t r = 0; r < ROWS; ++r) {
+            double value = (double)((float *)view.data)[r * view.strides[0] + k];
+            sum += value;
+            squares += value * value;
+        }
+        ck_assert(fabs(sum) < 1e-4 && squares < ROWS * 1.0001 && squares > ROWS * .5);
+    }
+    REQUIRE(fst_model_backward(model, "projection", &view));
+    values_of(model, names[1], again);
+    ck_assert(memcmp(once, again, 12 * sizeof *once) == 0);
+    fst_head_options head;
+    REQUIRE(fst_head_options_init(&head, sizeof head));
+    head.name = "tokens";
+    head.kind = FST_HEAD_TOKEN;
+    head.batch_norm = 1;
+    ck_assert_int_eq(fst_model_add_head(model, &head), FST_ERR_INVALID_ARGUMENT);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
 /* A copy has the running statistics, and its training leaves those of its source alone. */
 START_TEST(test_running_statistics)
 {
@@ -275,6 +319,7 @@ int main(void)
     tcase_add_test(cases, test_steady);
     tcase_add_test(cases, test_frozen);
     tcase_add_test(cases, test_running_statistics);
+    tcase_add_loop_test(cases, test_projection, 0, 2);
     tcase_add_test(cases, test_refused);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
