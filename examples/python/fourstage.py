@@ -1286,7 +1286,9 @@ class HeadOptions(Struct):
     hidden_layers: 0 (default) to 2 layers before the one that gives the outputs
     activation: FST_ACTIVATION_ value behind each hidden layer; 0 (default): FST_ACTIVATION_RELU
     hidden_size: features of a hidden layer; 0 (default): the model's width
-    batch_norm: 0; 1 is not supported
+    batch_norm: 1: sequence heads: batch norm before each hidden layer's activation and, without
+        gain and bias, behind the last layer, as SimCLR's projection head (arXiv 2002.05709); not
+        with layer_norm; default 0
     hidden_bias: 1 (default): biases in the hidden layers; 0: none
     layer_norm: 1: LayerNorm behind each hidden layer's activation; default 0
     norm_bias: 1: it has a bias; default 0
@@ -5122,12 +5124,13 @@ class Model(Handle):
         """Adds a head, an output of its name, with the parameters "heads.NAME.weight" [K, width] and
             "heads.NAME.bias" [K]. With hidden layers the weight is [K, hidden_size], and layer I =
             0, 1 has "heads.NAME.hidden.I.weight" [hidden_size, width or hidden_size] and ".bias",
-            and with layer_norm "heads.NAME.norm.I.weight" and ".bias" [hidden_size]. Weights of
-            hidden layers are drawn with init_std too, or with 0.02 where that is 0. Gradients
-            gathered so far are dropped.
+            and with layer_norm "heads.NAME.norm.I.weight" and ".bias" [hidden_size]; with
+            batch_norm these and ".running_mean" and ".running_var", and the latter two [K] for I =
+            hidden_layers. Weights of hidden layers are drawn with init_std too, or with 0.02 where
+            that is 0. Gradients gathered so far are dropped.
         options: the name is needed.
-        Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_UNSUPPORTED
-            (batch_norm); FST_ERR_STATE while an optimizer of the model lives; FST_ERR_NO_MEMORY.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_STATE while an
+            optimizer of the model lives; FST_ERR_NO_MEMORY.
         Since 0.1
         """
         options = _filled(HeadOptions, options, fields)
