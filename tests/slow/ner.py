@@ -108,8 +108,7 @@ def ours(seed, files, steps_wanted, epochs, threads):
     told = np.asarray(fst.sft_tag(model, "classifier", held, BATCH))
     figures = run.metric("validation_f1_strict"), run.metric("validation_f1")
     assert np.allclose(figures, held_examples.f1(told), rtol=0, atol=1e-12), "not seqeval's figures"
-    order = np.empty(steps * BATCH, "int64")
-    train.order(0, len(order), 1, order)
+    order = train.order(0, steps * BATCH, shuffle=True)
     return dict(f1=figures, seconds=seconds, losses=losses, loss=run.metric("validation_loss")), \
         dict(train=examples, held=held_examples, order=order.reshape(steps, BATCH), start=start, steps=steps,
              epoch_steps=epoch_steps)
