@@ -114,7 +114,7 @@ static void make_checkpoint(const char *path, int micro_batches)
 static const int moments[] = {14, 12};
 
 /* Loops of each moment of each stage. */
-enum { MOMENTS = 2 * SMALL_STAGES };
+enum { MOMENTS = 2 * SMALL_KINDS };
 
 START_TEST(test_written_again)
 {
@@ -251,8 +251,8 @@ int main(void)
     tcase_set_timeout(cases, 300);
     tcase_add_loop_test(cases, test_written_again, 0, MOMENTS);
     tcase_add_loop_test(cases, test_dropped, 0, MOMENTS);
-    tcase_add_loop_test(cases, test_changed, 0, SMALL_STAGES);
-    tcase_add_loop_test(cases, test_changed_settings, 0, SMALL_STAGES);
+    tcase_add_loop_test(cases, test_changed, 0, SMALL_KINDS);
+    tcase_add_loop_test(cases, test_changed_settings, 0, SMALL_KINDS);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -195,6 +195,26 @@ static fst_status make_labelled(fst_context *context, const fst_tokenizer *token
                                      dataset);
 }
 
+/* Sentences of two words whose tags follow from their first letters. */
+static fst_status make_tagged(fst_context *context, const fst_tokenizer *tokenizer, uint32_t seed,
+                              fst_dataset **dataset)
+{
+    static const char *const names[] = {"O", "B-x", "I-x"};
+    char texts[2 * EXAMPLES][TEXT];
+    const char *words[2 * EXAMPLES], *tags[2 * EXAMPLES];
+    int64_t offsets[EXAMPLES + 1];
+    make_texts(&seed, 2 * EXAMPLES, FEW, texts, words);
+    for (int i = 0; i < 2 * EXAMPLES; ++i)
+        tags[i] = draw(&seed, 8) == 0 ? NULL : names[(words[i][0] - 'a') % 3];
+    for (int i = 0; i <= EXAMPLES; ++i)
+        offsets[i] = 2 * i;
+    fst_word_options options;
+    fst_word_options_init(&options, sizeof options);
+    options.tags = names;
+    options.tag_count = 3;
+    return fst_dataset_from_words(context, tokenizer, words, tags, offsets, EXAMPLES, &options, dataset);
+}
+
 static fst_status make_examples(small_run *s, const small_config *c, uint32_t seed,
                                 fst_dataset **dataset)
 {
@@ -203,6 +223,8 @@ static fst_status make_examples(small_run *s, const small_config *c, uint32_t se
     if (!status)
         status = c->stage == SMALL_CONVERSATIONS
                      ? make_conversations(s->context, tokenizer, c, seed, dataset)
+                 : c->stage == SMALL_TAGS
+                     ? make_tagged(s->context, tokenizer, seed, dataset)
                      : make_labelled(s->context, tokenizer, c, seed, dataset);
     fst_tokenizer_destroy(tokenizer);
     return status;
@@ -219,6 +241,7 @@ static fst_head_options head_of(const small_config *c)
         head.outputs = 3;
         head.dropout = c->model.dropout;
         head.init_std = 0.2;
+        head.kind = c->stage == SMALL_TAGS ? FST_HEAD_TOKEN : FST_HEAD_SEQUENCE;
     }
     return head;
 }

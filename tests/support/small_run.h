@@ -13,6 +13,7 @@
 #include "fourstage/optimizer.h"
 #include "fourstage/pretrain.h"
 #include "fourstage/sft.h"
+#include "fourstage/words.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -41,6 +42,8 @@ typedef enum small_stage {
     SMALL_LABELS,        /* three labels of yes and no */
     SMALL_NUMBERS,       /* three numbers */
     SMALL_STAGES,
+    SMALL_TAGS = SMALL_STAGES, /* words with tags: a token head; of some tests only */
+    SMALL_KINDS,
 } small_stage;
 
 /* What to make; small_defaults() and then change. */

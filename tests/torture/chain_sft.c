@@ -6,6 +6,7 @@
 #include "fourstage/model.h"
 #include "fourstage/sft.h"
 #include "fourstage/tokenizer.h"
+#include "fourstage/words.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -53,6 +54,9 @@ static fst_status make_model(fst_context *context, fst_model **model)
     TRY(fst_head_options_init(&head, sizeof head));
     head.name = "sentiment";
     head.outputs = OUTPUTS;
+    TRY(fst_model_add_head(*model, &head));
+    head.name = "tags";
+    head.kind = FST_HEAD_TOKEN;
     TRY(fst_model_add_head(*model, &head));
 done:
     return status;
@@ -105,6 +109,41 @@ done:
     return status;
 }
 
+/* Words with tags, one sentence of them in windows; their entities, and a class for each. */
+static fst_status run_tags(fst_context *context, const fst_tokenizer *tokenizer, fst_sft_options *sft,
+                           const char *path)
+{
+    static const char *const tags[] = {"O", "B-X", "O", "B-X", "B-X", "O", "O", "B-X"};
+    static const int64_t offsets[] = {0, 3, 8};
+    fst_dataset *dataset = NULL;
+    fst_entities *entities = NULL;
+    fst_word_options how;
+    fst_words_info info;
+    fst_entity_metrics metrics;
+    fst_status status;
+    int32_t told[8];
+    int64_t count;
+    const int64_t ends[] = {0, 8};
+    TRY(fst_word_options_init(&how, sizeof how));
+    how.max_length = 40;
+    how.too_long = FST_TOO_LONG_WINDOWS;
+    TRY(fst_dataset_from_words(context, tokenizer, texts, tags, offsets, 2, &how, &dataset));
+    TRY(fst_dataset_get_words_info(dataset, &info, sizeof info));
+    sft->train = sft->validation = dataset;
+    sft->head = "tags";
+    TRY(run_both(sft, path));
+    TRY(fst_sft_tag(sft->model, "tags", dataset, 2, told, 8, &count));
+    TRY(fst_entities_create(context, tags, 2, 1, FST_TAGS_AUTO, &entities));
+    TRY(fst_entities_add(entities, told, told, ends, 1));
+    TRY(fst_entities_get_metrics(entities, &metrics, sizeof metrics));
+    if (metrics.sequences != 1 || metrics.right != metrics.predicted || info.words != count)
+        status = FST_ERR_INTERNAL;
+done:
+    fst_entities_destroy(entities);
+    fst_dataset_destroy(dataset);
+    return status;
+}
+
 fst_status chain_sft(const fst_context_options *options, const char *folder)
 {
     static const float labels[EXAMPLES] = {1, 0, 1, 0};
@@ -150,6 +189,7 @@ fst_status chain_sft(const fst_context_options *options, const char *folder)
     sft.head = "sentiment";
     TRY(run_both(&sft, path));
     TRY(ask(context, model, labelled));
+    TRY(run_tags(context, tokenizer, &sft, path));
 done:
     fst_tokenizer_destroy(tokenizer);
     fst_context_destroy(context);

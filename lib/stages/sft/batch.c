@@ -210,8 +210,8 @@ fst_status fst__labelled_check_data(const fst_model *model, const fst_dataset *d
     if (status)
         return status;
     const fst__data_length length = {dataset->documents->examples->longest, "a sequence",
-                                     "; max_length and too_long of fst_example_options say what "
-                                     "becomes of longer ones"};
+                                     "; max_length and too_long of fst_example_options or "
+                                     "fst_word_options say what becomes of longer ones"};
     return fst__data_check(model, dataset, what, &length);
 }
 
