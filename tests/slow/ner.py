@@ -1,16 +1,19 @@
 """Names: an encoder finetuned on wnut17 and on ncbi-disease, here and in PyTorch beside it, by one recipe.
 
-    python ner.py [--sets wnut17,ncbi-disease] [--seeds 3] [--epochs 3] [--steps N] [--threads N]
+    python ner.py [--sets wnut17,ncbi-disease] [--seeds 3] [--epochs 3] [--dropout 0.1] [--steps N] [--threads N]
 
 Both sides get the same initial weights, the same batches in the same order (fst_dataset_order), ids and
 labels as this library makes them (parity_words.py shows that they are tokenizers'), the same schedule, and
 dropout of their own. Prints loss, entity F1 both ways and the time of an epoch of both. Without --steps the
-strict F1's mean over the seeds must be within a point of PyTorch's. The counts are checked with seqeval.
+strict F1's mean over the seeds must be within a point of PyTorch's. Without dropout both train alike: the
+losses of the first steps must then agree to 1e-3. The counts are checked with seqeval.
 """
 import argparse
+import json
 import math
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -46,6 +49,17 @@ def text(name):
     return name.decode() if isinstance(name, bytes) else name
 
 
+def encoder_with(dropout, folder):
+    """The encoder's directory with another dropout in its config."""
+    for file in ENCODER.iterdir():
+        if file.name != "config.json":
+            (folder / file.name).symlink_to(file.resolve())
+    config = json.loads((ENCODER / "config.json").read_text())
+    config.update(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+    (folder / "config.json").write_text(json.dumps(config))
+    return str(folder)
+
+
 class Examples:
     """A dataset's ids and labels as arrays, for PyTorch; its words' true tags by sentence."""
 
@@ -79,10 +93,10 @@ class Examples:
         return f1_score(*both, mode="strict", scheme=IOB2, zero_division=0), f1_score(*both, zero_division=0)
 
 
-def ours(seed, files, steps_wanted, epochs, threads):
+def ours(seed, files, encoder, asked):
     """The dataset of each side is made here, PyTorch's run gets them."""
-    context = fst.Context(threads=threads, seed=seed)
-    tokenizer = fst.Tokenizer.load(context, str(ENCODER))
+    context = fst.Context(threads=asked.threads, seed=seed)
+    tokenizer = fst.Tokenizer.load(context, encoder)
     options = dict(add_bos=1, add_eos=1, max_length=LENGTH, too_long=fst.TOO_LONG_WINDOWS, overlap=32, drop_useless=1)
     train = fst.Dataset.load_conll(context, tokenizer, [str(DATA / "ner" / files[0])], fst.WordOptions(**options))
     held_options = fst.WordOptions(**options)
@@ -90,9 +104,9 @@ def ours(seed, files, steps_wanted, epochs, threads):
     held = fst.Dataset.load_conll(context, tokenizer, [str(DATA / "ner" / files[1])], held_options)
     info = train.get_words_info()
     epoch_steps = math.ceil(info.examples / BATCH)
-    steps = steps_wanted or epoch_steps * epochs
-    model = fst.Model.load(context, str(ENCODER))
-    model.add_head(name="classifier", kind=fst.HEAD_TOKEN, outputs=info.tags, dropout=0.1)
+    steps = asked.steps or epoch_steps * asked.epochs
+    model = fst.Model.load(context, encoder)
+    model.add_head(name="classifier", kind=fst.HEAD_TOKEN, outputs=info.tags, dropout=asked.dropout)
     start = {name: np.array(model.parameter(f"heads.classifier.{name}")) for name in ("weight", "bias")}
     optimizer = fst.Optimizer.create(model, learning_rate=RATE, schedule=fst.SCHEDULE_LINEAR,
                                      warmup=fst.WARMUP_FROM_ZERO, warmup_steps=steps // 10, total_steps=steps)
@@ -114,11 +128,11 @@ def ours(seed, files, steps_wanted, epochs, threads):
              epoch_steps=epoch_steps)
 
 
-def theirs(seed, shared, threads):
+def theirs(seed, shared, encoder, threads):
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
     train, held, steps = shared["train"], shared["held"], shared["steps"]
-    model = transformers.AutoModelForTokenClassification.from_pretrained(str(ENCODER), num_labels=len(train.tags))
+    model = transformers.AutoModelForTokenClassification.from_pretrained(encoder, num_labels=len(train.tags))
     with torch.no_grad():
         model.classifier.weight.copy_(torch.tensor(shared["start"]["weight"]))
         model.classifier.bias.copy_(torch.tensor(shared["start"]["bias"]))
@@ -154,21 +168,17 @@ def theirs(seed, shared, threads):
     return dict(f1=held.f1(told), seconds=seconds, losses=losses, loss=total / count)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--sets", default="wnut17,ncbi-disease")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=0, help="instead of epochs; nothing is then asked of F1")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    asked = parser.parse_args()
+def compare(asked, encoder):
     far = []
     print(f"{'':14} {'seed':>4} {'':8} {'first loss':>10} {'held loss':>9} {'F1 strict':>9} {'F1':>7} {'s/epoch':>8}")
     for name in asked.sets.split(","):
         strict = {"here": [], "PyTorch": []}
         for seed in range(1, asked.seeds + 1):
-            here, shared = ours(seed, FILES[name], asked.steps, asked.epochs, asked.threads)
-            there = theirs(seed, shared, asked.threads)
+            here, shared = ours(seed, FILES[name], encoder, asked)
+            there = theirs(seed, shared, encoder, asked.threads)
+            if asked.dropout == 0:
+                apart = np.max(np.abs(np.array(here["losses"][:5]) / np.array(there["losses"][:5]) - 1))
+                assert apart < 1e-3, f"losses of the first steps are {apart:.2g} apart"
             for side, found in (("here", here), ("PyTorch", there)):
                 strict[side].append(100 * found["f1"][0])
                 print(f"{name:14} {seed:4} {side:8} {found['losses'][0]:10.4f} {found['loss']:9.4f} "
@@ -179,6 +189,19 @@ def main():
             far.append(name)
     if far:
         sys.exit(f"more than a point apart: {', '.join(far)}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sets", default="wnut17,ncbi-disease")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=0, help="instead of epochs; nothing is then asked of F1")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--dropout", type=float, default=0.1)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        compare(asked, encoder_with(asked.dropout, Path(folder)))
 
 
 if __name__ == "__main__":
