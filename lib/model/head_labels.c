@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,4 +72,20 @@ fst_status fst__head_set_labels(fst_model *model, fst__head *head, const char *c
 const char *fst__head_label(const fst__head *head, int64_t index)
 {
     return head->labels ? head->labels[index] : NULL;
+}
+
+bool fst__head_labels_to_json(const fst__head *head, json_t *root)
+{
+    json_t *names = json_object(), *ids = json_object();
+    bool good = true;
+    for (int64_t i = 0; i < head->options.outputs; ++i) {
+        char key[24], standard[32];
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        snprintf(standard, sizeof standard, "LABEL_%lld", (long long)i);
+        const char *label = fst__head_label(head, i) ? fst__head_label(head, i) : standard;
+        good = json_object_set_new(names, key, json_string(label)) == 0 && good;
+        good = json_object_set_new(ids, label, json_integer(i)) == 0 && good;
+    }
+    good = json_object_set_new(root, "id2label", names) == 0 && good;
+    return json_object_set_new(root, "label2id", ids) == 0 && good;
 }

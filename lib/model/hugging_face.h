@@ -14,6 +14,8 @@ typedef struct fst__piece {
     int64_t first_row, rows;   /* of the parameter; a vector counts its elements as rows */
     int64_t columns;           /* 1 for a vector */
     int32_t rank;
+    int64_t shape[4]; /* in the file, of rank 3 or 4 */
+    int64_t places;   /* > 0: a row is [places, channels] here and [channels, places] in the file */
     bool transposed; /* the file holds [columns, rows]: GPT-2's Conv1D */
     bool aside;      /* no tensor of the class: in heads.safetensors, by the parameter's name */
 } fst__piece;

@@ -5,6 +5,7 @@
 #include "model/config.h"
 #include "model/config_json.h"
 #include "model/hugging_face_encoder.h"
+#include "model/hugging_face_image.h"
 
 #include <float.h>
 #include <string.h>
@@ -22,6 +23,9 @@ static const struct {
     {"roberta", NULL, FST_FAMILY_ROBERTA},
     {"xlm-roberta", NULL, FST_FAMILY_ROBERTA},
     {"modernbert", NULL, FST_FAMILY_MODERNBERT},
+    {"vit", NULL, FST_FAMILY_VIT},
+    {"resnet", NULL, FST_FAMILY_RESNET},
+    {"fourstage_resnet", NULL, FST_FAMILY_RESNET},
 };
 enum { MISTRAL = 4 };
 
@@ -138,12 +142,16 @@ fst_status fst__config_from_json(const json_t *root, const char *file, fst_model
     if (found == COUNT(classes))
         return fst__fail(FST_ERR_UNSUPPORTED,
                          "%s: model_type is \"%s\", expected gpt2, llama, mistral, qwen2, qwen3, bert, "
-                         "roberta, xlm-roberta or modernbert",
+                         "roberta, xlm-roberta, modernbert, vit, resnet or fourstage_resnet",
                          file, type);
     status = fst__config_set_family(config, classes[found].family);
     if (status)
         return status;
     fst__config_reading from = {.root = root, .file = file};
+    if (fst__is_image_family(config->family)) {
+        fst__image_config_read(&from, config);
+        return from.status;
+    }
     fst__config_read_size(&from, "vocab_size", true, &config->vocabulary_size);
     fst__config_read_real(&from, "initializer_range", &config->init_std);
     fst__config_read_flag(&from, "tie_word_embeddings", &config->tied);
@@ -258,10 +266,11 @@ static void write_llama(json_t *root, const fst_model_config *c)
     write_rope(root, c);
 }
 
-static fst_status encoder_to_json(const fst_model *model, json_t **root)
+static fst_status family_to_json(const fst_model *model, json_t **root,
+                                 fst_status (*write)(const fst_model *model, json_t *root))
 {
     json_t *object = json_object();
-    fst_status status = fst__encoder_config_write(model, object);
+    fst_status status = write(model, object);
     if (status)
         json_decref(object);
     else
@@ -273,7 +282,9 @@ fst_status fst__config_to_json(const fst_model *model, json_t **root)
 {
     const fst_model_config *c = &model->config;
     if (fst__is_encoder_family(c->family))
-        return encoder_to_json(model, root);
+        return family_to_json(model, root, fst__encoder_config_write);
+    if (fst__is_image_family(c->family))
+        return family_to_json(model, root, fst__image_config_write);
     fst_status status = check_family(c);
     if (status)
         return status;

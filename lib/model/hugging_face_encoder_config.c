@@ -4,7 +4,6 @@
 #include "base/error.h"
 #include "model/head_labels.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* ---- in */
@@ -281,21 +280,6 @@ static void set_id(writing *to, const char *key, int64_t id)
     set(to, key, id < 0 ? json_null() : json_integer(id));
 }
 
-static void write_labels(writing *to, const fst__head *head)
-{
-    json_t *names = json_object(), *ids = json_object();
-    for (int64_t i = 0; i < head->options.outputs; ++i) {
-        char key[24], standard[32];
-        snprintf(key, sizeof key, "%lld", (long long)i);
-        snprintf(standard, sizeof standard, "LABEL_%lld", (long long)i);
-        const char *label = fst__head_label(head, i) ? fst__head_label(head, i) : standard;
-        to->failed |= json_object_set_new(names, key, json_string(label)) != 0;
-        to->failed |= json_object_set_new(ids, label, json_integer(i)) != 0;
-    }
-    set(to, "id2label", names);
-    set(to, "label2id", ids);
-}
-
 static void write_bert(writing *to, const fst_model_config *c)
 {
     set(to, "hidden_act", json_string(fst__config_activation_name(c->activation)));
@@ -346,7 +330,7 @@ static void write_head(writing *to, const fst_model_config *c, const fst__head *
 {
     bool modern = c->family == FST_FAMILY_MODERNBERT;
     if (head && strcmp(head->name, "classifier") == 0) {
-        write_labels(to, head);
+        to->failed |= !fst__head_labels_to_json(head, to->root);
         set(to, "classifier_dropout", json_real(head->options.dropout));
     }
     if (!modern)

@@ -3,6 +3,7 @@
 
 #include "model/config.h"
 #include "model/hugging_face_encoder.h"
+#include "model/hugging_face_image.h"
 #include "model/hugging_face_listing.h"
 
 #include <stdio.h>
@@ -150,6 +151,8 @@ static void list_llama(fst__listing *to, const fst_model_config *c, const fst__p
 int64_t fst__piece_limit(const fst_model_config *config)
 {
     enum { PER_LAYER = 20, OUTSIDE = 24 };
+    if (fst__is_image_family(config->family))
+        return fst__image_piece_limit(config);
     return (int64_t)config->layers * PER_LAYER + OUTSIDE;
 }
 
@@ -160,6 +163,8 @@ int64_t fst__list_pieces(const fst_model *model, fst__piece *pieces)
     fst__listing all = {.pieces = pieces};
     if (fst__is_encoder_family(config->family))
         return fst__encoder_list_pieces(model, pieces);
+    if (fst__is_image_family(config->family))
+        return fst__image_list_pieces(model, pieces);
     if (config->family == FST_FAMILY_GPT2)
         list_gpt2(&all, config, parameters);
     else
@@ -173,7 +178,8 @@ const char *fst__piece_prefix(int32_t family)
 {
     static const char *const prefixes[] = {
         [FST_FAMILY_GPT2] = "transformer.", [FST_FAMILY_BERT] = "bert.",
-        [FST_FAMILY_ROBERTA] = "roberta."};
+        [FST_FAMILY_ROBERTA] = "roberta.", [FST_FAMILY_VIT] = "vit.",
+        [FST_FAMILY_RESNET] = "resnet."};
     bool other = (size_t)family >= sizeof prefixes / sizeof *prefixes || !prefixes[family];
     return other ? "model." : prefixes[family];
 }

@@ -8,6 +8,7 @@
 #include "model/heads_file.h"
 #include "model/hugging_face.h"
 #include "model/hugging_face_encoder.h"
+#include "model/hugging_face_image.h"
 #include "model/sentence.h"
 
 #include <stdio.h>
@@ -28,7 +29,8 @@ static bool is_buffer(const char *name)
     /* Constants that older versions of transformers stored beside the weights. */
     return strstr(name, ".attn.bias") || strstr(name, ".attn.masked_bias") ||
            strstr(name, "rotary_emb.inv_freq") || strstr(name, "embeddings.position_ids") ||
-           strstr(name, "embeddings.token_type_ids");
+           strstr(name, "embeddings.token_type_ids") ||
+           strstr(name, "normalization.num_batches_tracked");
 }
 
 /* What a model whose output matrix is its embedding has no use for. */
@@ -43,9 +45,28 @@ static bool is_tied(const char *name)
     return found;
 }
 
+static fst_status check_long_shape(const fst__piece *piece, const fst__safetensors_tensor *tensor,
+                                   const char *path)
+{
+    bool fits = tensor->rank == piece->rank;
+    for (int32_t d = 0; fits && d < piece->rank; ++d)
+        fits = tensor->shape[d] == piece->shape[d];
+    if (fits)
+        return FST_OK;
+    return fst__fail(FST_ERR_MISMATCH,
+                     "%s: tensor \"%s\" has shape [%lld, %lld, %lld, %lld] (rank %d), expected [%lld, "
+                     "%lld, %lld, %lld] (rank %d) by config.json",
+                     path, tensor->name, (long long)tensor->shape[0], (long long)tensor->shape[1],
+                     (long long)tensor->shape[2], (long long)tensor->shape[3], (int)tensor->rank,
+                     (long long)piece->shape[0], (long long)piece->shape[1],
+                     (long long)piece->shape[2], (long long)piece->shape[3], (int)piece->rank);
+}
+
 static fst_status check_shape(const fst__piece *piece, const fst__safetensors_tensor *tensor,
                               const char *path)
 {
+    if (piece->rank > 2)
+        return check_long_shape(piece, tensor, path);
     int64_t first = piece->transposed ? piece->columns : piece->rows;
     int64_t second = piece->transposed ? piece->rows : piece->columns;
     bool fits = tensor->rank == piece->rank && tensor->shape[0] == first &&
@@ -68,6 +89,15 @@ static void transpose(const fst__real *from, fst__real *to, int64_t rows, int64_
             for (int64_t r = r0; r < rows && r < r0 + BLOCK; ++r)
                 for (int64_t c = c0; c < columns && c < c0 + BLOCK; ++c)
                     to[r * columns + c] = from[c * rows + r];
+}
+
+/* A convolution's rows from [channels, places] to [places, channels], or, if `out`, back. */
+static void turn_rows(const fst__piece *piece, const fst__real *from, fst__real *to, bool out)
+{
+    int64_t channels = piece->columns / piece->places;
+    for (int64_t r = 0; r < piece->rows; ++r)
+        transpose(from + r * piece->columns, to + r * piece->columns,
+                  out ? channels : piece->places, out ? piece->places : channels);
 }
 
 /* "…LayerNorm.gamma" of "…LayerNorm.weight", "….beta" of "….bias", as TensorFlow's BERT named them;
@@ -136,14 +166,16 @@ static fst_status read_piece(fst_model *model, const source *from, const fst__pi
     if (status)
         return status;
     fst__real *values = piece->parameter->value + piece->first_row * piece->columns;
-    if (!piece->transposed)
+    if (!piece->transposed && !piece->places)
         return fst__safetensors_read_as(file, &tensor, FST__REAL_DTYPE, values, tensor.elements);
     fst__allocator *allocator = &model->context->allocator;
     fst__real *copy = fst__alloc_array(allocator, tensor.elements, sizeof *copy);
     if (!copy)
         return FST_ERR_NO_MEMORY;
     status = fst__safetensors_read_as(file, &tensor, FST__REAL_DTYPE, copy, tensor.elements);
-    if (!status)
+    if (!status && piece->places)
+        turn_rows(piece, copy, values, false);
+    else if (!status)
         transpose(copy, values, piece->rows, piece->columns);
     fst__free(allocator, copy);
     return status;
@@ -223,7 +255,9 @@ static fst_status read_heads(fst_model *model, const source *from)
 {
     fst_head_options own = {0};
     fst_status status = FST_OK;
-    if (fst__is_encoder_family(model->config.family))
+    if (fst__is_image_family(model->config.family))
+        status = fst__image_head_read(from->file, &model->config, &own);
+    else if (fst__is_encoder_family(model->config.family))
         status = fst__encoder_head_read(from->config, from->config_path, from->file,
                                         &model->config, &own);
     if (!status && from->aside)
@@ -284,16 +318,20 @@ fst_status fst__model_load(fst_context *context, const char *directory,
 static fst_status write_piece(fst__allocator *allocator, fst__safetensors_writer *writer,
                               const fst__piece *piece, const char *name, fst__real **spare)
 {
-    int64_t shape[2] = {piece->rows, piece->columns};
+    int64_t shape[4] = {piece->rows, piece->columns};
+    if (piece->rank > 2)
+        memcpy(shape, piece->shape, sizeof shape);
     const fst__real *values = NULL;
     if (piece->parameter)
         values = piece->parameter->value + piece->first_row * piece->columns;
-    if (piece->transposed || !values) {
+    if (piece->transposed || piece->places || !values) {
         size_t count = (size_t)(piece->rows * piece->columns);
         *spare = fst__alloc_zero(allocator, count * sizeof **spare);
         if (!*spare)
             return FST_ERR_NO_MEMORY;
-        if (values) {
+        if (values && piece->places) {
+            turn_rows(piece, values, *spare, true);
+        } else if (values) {
             shape[0] = piece->columns;
             shape[1] = piece->rows;
             transpose(values, *spare, piece->columns, piece->rows);
@@ -307,9 +345,11 @@ static fst_status write_piece(fst__allocator *allocator, fst__safetensors_writer
 static const char *written_name(const fst_model *model, const fst__piece *piece)
 {
     const char *prefix = fst__piece_prefix(model->config.family);
-    bool bare = fst__is_encoder_family(model->config.family) &&
-                fst__encoder_class_of(model).kind == FST__ENCODER_MODEL &&
-                strncmp(piece->name, prefix, strlen(prefix)) == 0;
+    bool base = fst__is_image_family(model->config.family)
+                    ? !fst__image_class_head(model)
+                    : fst__is_encoder_family(model->config.family) &&
+                          fst__encoder_class_of(model).kind == FST__ENCODER_MODEL;
+    bool bare = base && strncmp(piece->name, prefix, strlen(prefix)) == 0;
     return bare ? piece->name + strlen(prefix) : piece->name;
 }
 
