@@ -1,8 +1,12 @@
 /* Image classification: that it learns, that its loop is the public parts', what it measures and refuses. */
 #include "../support/small_images.h"
 
+#include "fourstage/dpo.h"
 #include "fourstage/objectives.h"
 #include "fourstage/optimizer.h"
+#include "fourstage/pretrain.h"
+#include "fourstage/reward.h"
+#include "fourstage/words.h"
 
 #define REFUSED(call, status, words)                                                               \
     do {                                                                                           \
@@ -277,6 +281,45 @@ START_TEST(test_refusals)
 }
 END_TEST
 
+/* Runs and functions of ids say so, whatever the model. */
+START_TEST(test_other_stages)
+{
+    made m = make(1);
+    fst_model_config config = tiny_config(FST_FAMILY_GPT2);
+    fst_model *text = tiny_model(m.context, &config, FST_F32, 0);
+    fst_head_options head;
+    REQUIRE(fst_head_options_init(&head, sizeof head));
+    head.name = "score";
+    REQUIRE(fst_model_add_head(text, &head));
+    for (int i = 0; i < 2; ++i) {
+        fst_run *run = NULL;
+        fst_pretrain_options pretrain;
+        fst_reward_options reward;
+        fst_dpo_options dpo;
+        REQUIRE(fst_pretrain_options_init(&pretrain, sizeof pretrain));
+        pretrain.model = i ? text : m.model;
+        pretrain.train = m.train;
+        REFUSED(fst_pretrain_create(&pretrain, &run), i ? FST_ERR_STATE : FST_ERR_MISMATCH,
+                i ? "train" : "model");
+        REQUIRE(fst_reward_options_init(&reward, sizeof reward));
+        reward.model = i ? text : m.model;
+        reward.train = m.train;
+        ck_assert_int_lt(fst_reward_create(&reward, &run), 0);
+        REQUIRE(fst_dpo_options_init(&dpo, sizeof dpo));
+        dpo.model = i ? text : m.model;
+        dpo.train = m.train;
+        ck_assert_int_lt(fst_dpo_create(&dpo, &run), 0);
+        ck_assert_ptr_null(run);
+        int64_t count;
+        ck_assert_int_lt(fst_sft_tag(i ? text : m.model, "score", m.train, 2, NULL, 0, &count), 0);
+        fst_words_info words;
+        REFUSED(fst_dataset_get_words_info(m.train, &words, sizeof words), FST_ERR_STATE, "");
+    }
+    fst_model_destroy(text);
+    give_up(&m);
+}
+END_TEST
+
 int main(void)
 {
     TCase *cases = tcase_create("images");
@@ -286,6 +329,7 @@ int main(void)
     tcase_add_test(cases, test_linear_probe);
     tcase_add_test(cases, test_steady);
     tcase_add_test(cases, test_refusals);
+    tcase_add_test(cases, test_other_stages);
     Suite *suite = suite_create("sft_images");
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
