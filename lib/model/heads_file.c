@@ -313,16 +313,29 @@ static fst_status read_labels(fst_model *model, fst__head *head, const json_t *o
                   : FST_OK;
 }
 
+/* That it is the class's own head: its sizes come from tensors that are there. */
+static fst_status check_own(const fst_model *model, const char *path, const fst_head_options *o,
+                            const fst_head_options *own)
+{
+    bool same_size = o->hidden_layers == 0 || o->hidden_size == model->config.width;
+    if (o->kind == own->kind && o->outputs == own->outputs &&
+        o->hidden_layers == own->hidden_layers && same_size)
+        return FST_OK;
+    return fst__fail(FST_ERR_MISMATCH, "%s: the head \"%s\" is not as config.json and the weights say",
+                     path, own->name);
+}
+
 /* `own`: the head of the directory's class, whose tensors lie with the class's. */
 static fst_status read_head(fst_model *model, const fst__safetensors *file, const json_t *object,
-                            const char *own, size_t *tensors)
+                            const fst_head_options *own, size_t *tensors)
 {
     const char *path = fst__safetensors_path(file);
     fst_head_options options = fst__head_defaults();
     fst_status status = read_options(object, path, &options);
-    bool elsewhere = !status && own && strcmp(own, options.name) == 0;
-    if (!status && !elsewhere)
-        status = check_matrices(model, file, &options);
+    bool elsewhere = !status && own->name && strcmp(own->name, options.name) == 0;
+    if (!status)
+        status = elsewhere ? check_own(model, path, &options, own)
+                           : check_matrices(model, file, &options);
     if (status)
         return status;
     int64_t before = model->parameters.count;
@@ -344,7 +357,8 @@ static size_t count_backbone(const fst_model *model, const fst__safetensors *fil
     return count;
 }
 
-fst_status fst__heads_read(fst_model *model, const fst__safetensors *file, const char *own)
+fst_status fst__heads_read(fst_model *model, const fst__safetensors *file,
+                           const fst_head_options *own)
 {
     const char *path = fst__safetensors_path(file);
     const char *text = fst__safetensors_metadata(file, "heads");

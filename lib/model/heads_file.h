@@ -13,8 +13,9 @@ fst_status fst__heads_save(const fst_model *model, const char *directory);
 /* *file is NULL where there is none. */
 fst_status fst__heads_open(fst__allocator *allocator, const char *directory,
                            fst__safetensors **file);
-/* Adds the heads and reads their weights; of the head `own` (NULL: none) only its place and options,
- * since its weights are with the class's. Working copies are not refreshed. */
-fst_status fst__heads_read(fst_model *model, const fst__safetensors *file, const char *own);
+/* Adds the heads and reads their weights; of the class's `own` (its name NULL: none) only its place
+ * and options, since its weights are with the class's. Working copies are not refreshed. */
+fst_status fst__heads_read(fst_model *model, const fst__safetensors *file,
+                           const fst_head_options *own);
 
 #endif

@@ -261,7 +261,7 @@ static fst_status read_heads(fst_model *model, const source *from)
         status = fst__encoder_head_read(from->config, from->config_path, from->file,
                                         &model->config, &own);
     if (!status && from->aside)
-        status = fst__heads_read(model, from->aside, own.name);
+        status = fst__heads_read(model, from->aside, &own);
     if (status || !own.name)
         return status;
     if (!fst__head_find(model, own.name)) {

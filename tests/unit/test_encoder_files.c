@@ -148,6 +148,9 @@ static const struct change {
     {"config.json", "\"hidden_size\": 32", "\"hidden_size\": 36", FST_ERR_MISMATCH, "embeddings"},
     {"config.json", "\"type_vocab_size\": 2", "\"type_vocab_size\": 3", FST_ERR_MISMATCH,
      "token_type"},
+    {"heads.safetensors", "\\\"outputs\\\":3", "\\\"outputs\\\":9", FST_ERR_MISMATCH,
+     "\"classifier\""},
+    {"heads.safetensors", "head.norm.bias", "head.norm.bios", FST_ERR_MISMATCH, "tensors"},
     {"model.safetensors", "pooler.dense.weight", "booler.dense.weight", FST_ERR_FORMAT, "pooling"},
     {"model.safetensors", "classifier.bias", "classifier.bios", FST_ERR_NOT_FOUND,
      "classifier.bias"},
@@ -158,7 +161,7 @@ static const struct change {
 START_TEST(bad_directories)
 {
     const struct change *c = &changes[_i];
-    const subject s = {"", FST_FAMILY_BERT, 0, 0, FST_HEAD_SEQUENCE, 0};
+    const subject s = {"", FST_FAMILY_BERT, 1, 0, FST_HEAD_SEQUENCE, 1};
     scratch place = scratch_create();
     fst_context *context = tiny_context(1);
     fst_model *model = make(context, &s), *loaded = NULL;
