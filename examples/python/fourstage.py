@@ -5017,7 +5017,8 @@ class Model(Handle):
             FST_POOL_POOLER (BERT), or the first token through one hidden layer of the model's width
             with FST_ACTIVATION_TANH (RoBERTa) or with a LayerNorm (ModernBERT, all its heads); else
             as …ForMaskedLM with head_transform; else as …Model. What that class lacks goes into
-            heads.safetensors. Of a model with an adapter this is the trunk alone; see
+            heads.safetensors. Of a model that says how embeddings are made modules.json is written
+            beside it, otherwise removed. Of a model with an adapter this is the trunk alone; see
             fst_model_save_adapter and fst_model_merge_adapter.
         tokenizer: NULL: none.
         directory: created if missing (its parent must exist).
