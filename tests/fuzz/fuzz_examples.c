@@ -69,7 +69,8 @@ static void check(const fst_dataset *dataset, bool chat)
             require(fst_dataset_get_example(dataset, i, s, &e, sizeof e) == FST_OK);
             check_sequence(&e, chat, info.kind == FST_EXAMPLES_PROMPTS);
         }
-        require(e.sequences == 1 || info.kind == FST_EXAMPLES_PREFERENCES);
+        require(e.sequences == 1 || info.kind == FST_EXAMPLES_PREFERENCES ||
+                (info.kind == FST_EXAMPLES_PAIRS && e.sequences <= 3));
     }
 }
 
@@ -94,15 +95,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     write_file(name, bytes + 2, size - 2);
     fst_example_options_init(&options, sizeof options);
     fst_chat_template_preset(FST_CHAT_CHATML, &chat, sizeof chat);
-    options.kind = bytes[0] % 4;
+    options.kind = bytes[0] & 32 ? FST_EXAMPLES_PAIRS : bytes[0] % 4;
+    bool plain = options.kind == FST_EXAMPLES_LABELLED || options.kind == FST_EXAMPLES_PAIRS;
     options.format = format == 6 ? FST_FORMAT_AUTO : format == 7 ? FST_FORMAT_CSV : format;
     options.latin1 = format == 7;
     options.header = 1;
-    options.chat = options.kind == FST_EXAMPLES_LABELLED ? NULL : &chat;
+    options.chat = plain ? NULL : &chat;
     options.records = format == FST_FORMAT_JSON && bytes[0] & 4 ? "*.content.*" : NULL;
     options.label_fields = fields;
     options.label_values = bytes[0] & 8 ? values : NULL;
-    options.label_count = 1;
+    options.label_count = options.kind != FST_EXAMPLES_PAIRS || bytes[0] & 1;
     options.history = 2;
     options.drop_useless = bytes[0] >> 4 & 1;
     const char *paths[] = {name};
@@ -136,6 +138,8 @@ static const fuzz_seed seeds[] = {
     SEED("\x12\x01{\"chosen\":\"\\n\\nHuman: a\\n\\nAssistant: b\",\"rejected\":\"\\n\\nHuman: a\\n\\nAssistant: c\"}\n"
          "{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\",\"margin\":0.5}\n"),
     SEED("\x12\x02[{\"instruction\":\"d\",\"input\":\"e\",\"output\":[\"f\",\"g\",\"g\"]}]"),
+    SEED("\x30\x01{\"anchor\":\"a\",\"positive\":\"b\",\"negative\":\"c\"}\n{\"sent0\":\"a\",\"sent1\":\"\"}\n"),
+    SEED("\x29\x03sentence1,sentence2,label\na,b,good\nc,d,\n"),
     SEED("\x13\x05one\r\n\ntwo <|im_end|>\n"),
     SEED("\x11\x03text,label\n\"a, \"\"b\"\"\nc\",1\nd,0.5\n"),
     SEED("\x11\x07text,label\n\xE9t\xE9,1\n"),

@@ -540,45 +540,6 @@ START_TEST(test_batch_norm)
 }
 END_TEST
 
-/* ---- neighbours ---- */
-
-START_TEST(test_neighbours)
-{
-    const float known[] = {1, 0, 2, 0.1f, 0, 3, -1, 0.2f}, queries[] = {5, 0, 0.1f, 1, -4, 0.1f};
-    const int32_t labels[] = {0, 1, 2, 1}, wrong[] = {0, 1, 3, 1};
-    int32_t told[3];
-    fst_context *context = tiny_context(2);
-    REQUIRE(fst_metrics_knn(context, known, labels, 4, queries, 3, 2, 3, 1, 0, told));
-    ck_assert(told[0] == 0 && told[1] == 2 && told[2] == 1);
-    /* Two of three votes are for class 1, but the nearest weighs more. */
-    REQUIRE(fst_metrics_knn(context, known, labels, 4, queries, 3, 2, 3, 4, 0, told));
-    ck_assert_int_eq(told[0], 1);
-    REQUIRE(fst_metrics_knn(context, known, labels, 4, queries, 3, 2, 3, 4, 0.0001, told));
-    ck_assert_int_eq(told[0], 0);
-    REFUSED(fst_metrics_knn(context, known, wrong, 4, queries, 3, 2, 3, 1, 0, told),
-            FST_ERR_INVALID_ARGUMENT, "labels[2] is 3");
-    REFUSED(fst_metrics_knn(context, known, labels, 4, queries, 3, 2, 3, 5, 0, told),
-            FST_ERR_INVALID_ARGUMENT, "k is 5");
-    const float bad[] = {1, NAN};
-    REFUSED(fst_metrics_knn(context, known, labels, 4, bad, 1, 2, 3, 1, 0, told), FST_ERR_NUMERIC,
-            "not finite");
-    double uniformity;
-    REQUIRE(fst_metrics_uniformity(context, queries, 3, 2, &uniformity));
-    double expected = 0;
-    for (int i = 0; i < 3; ++i)
-        for (int j = 0; j < i; ++j) {
-            const float *a = queries + 2 * i, *b = queries + 2 * j;
-            double cosine = (double)(a[0] * b[0] + a[1] * b[1]) /
-                            sqrt((double)((a[0] * a[0] + a[1] * a[1]) * (b[0] * b[0] + b[1] * b[1])));
-            expected += exp(4 * cosine - 4) / 3;
-        }
-    ck_assert_double_eq_tol(uniformity, log(expected), 1e-5);
-    REFUSED(fst_metrics_uniformity(context, queries, 1, 2, &uniformity), FST_ERR_INVALID_ARGUMENT,
-            "examples is 1");
-    fst_context_destroy(context);
-}
-END_TEST
-
 /* A weight that is not a number: caught in the step, named, nothing changed. */
 START_TEST(test_not_finite)
 {
@@ -615,7 +576,6 @@ int main(void)
     tcase_add_test(tcase, test_refusals);
     tcase_add_test(tcase, test_image_refusals);
     tcase_add_test(tcase, test_batch_norm);
-    tcase_add_test(tcase, test_neighbours);
     tcase_add_test(tcase, test_not_finite);
     Suite *suite = suite_create("contrastive runs");
     suite_add_tcase(suite, tcase);

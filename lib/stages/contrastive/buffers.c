@@ -6,7 +6,7 @@
 
 static bool is_buffer(const fst__parameter *p)
 {
-    return strstr(p->name, ".running_") != NULL;
+    return p->flags & FST__PARAMETER_BUFFER;
 }
 
 bool fst__has_batch_norm(const fst_model *model)
