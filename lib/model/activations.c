@@ -123,7 +123,8 @@ static size_t scratch_size(const fst__compute *compute, const fst_model_config *
     size = larger(size, fst__loss_head_scratch(compute, tokens, c->width, c->vocabulary_size, dtype,
                                                c->head_transform));
     if (c->head_transform)
-        size = larger(size, fst__output_layer_scratch(tokens, c->width, c->vocabulary_size, dtype, true));
+        size = larger(size, fst__output_layer_scratch(tokens, c->width, c->vocabulary_size, dtype,
+                                                      true));
     if (!a->training)
         return size;
     size = larger(size, fst__linear_backward_scratch(tokens, fst__config_qkv_size(c)));

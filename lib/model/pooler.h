@@ -12,7 +12,8 @@ fst_status fst__pooler_forward(fst_model *model);
 /* outputs.d_pooled, zeroed unless it has a gradient already; after it, it has one. */
 fst_status fst__pooler_want_gradient(fst_model *model);
 
-/* From outputs.d_pooled, which it overwrites: adds to the weights' gradients and, with_input, to d_normed. */
+/* From outputs.d_pooled, which it overwrites: adds to the weights' gradients and, with_input, to
+ * d_normed. */
 fst_status fst__pooler_backward(fst_model *model, bool with_input);
 
 bool fst__pooler_trains(const fst_model *model);

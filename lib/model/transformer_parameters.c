@@ -15,7 +15,8 @@ static fst__parameter *list_matrix(fst__parameter_list *to, int32_t layer, const
 {
     char full[FST__PARAMETER_NAME_SIZE];
     snprintf(full, sizeof full, "layers.%d.%s", (int)layer, name);
-    return fst__list_parameter(to, full, rows, columns, 2, FST__PARAMETER_DECAY | FST__PARAMETER_HIDDEN_MATRIX);
+    return fst__list_parameter(to, full, rows, columns, 2,
+                               FST__PARAMETER_DECAY | FST__PARAMETER_HIDDEN_MATRIX);
 }
 
 static fst__parameter *list_vector(fst__parameter_list *to, int32_t layer, const char *name, int64_t size,
@@ -74,7 +75,9 @@ double fst__blocks_initial_std(const fst_model_config *config, const fst__parame
      * grow with depth (Radford et al. 2019, section 2.3). */
     bool residual = fst__text_ends_with(parameter->name, "attention.output.weight") ||
                     fst__text_ends_with(parameter->name, "mlp.down.weight");
-    return residual && !config->post_norm ? config->init_std / sqrt(2.0 * config->layers) : config->init_std;
+    if (!residual || config->post_norm) /* there each sum is normed */
+        return config->init_std;
+    return config->init_std / sqrt(2.0 * config->layers);
 }
 
 int32_t fst__blocks_place(const fst_model_config *config, const char *name)

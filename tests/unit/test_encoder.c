@@ -2,6 +2,7 @@
  * head of masked tokens, memory. Their gradients are in gradient_model.c and gradient_heads.c. */
 #include "../support/tiny_model.h"
 
+#include "../support/scratch.h"
 #include "fourstage/optimizer.h"
 #include "fourstage/policy.h"
 #include "model/decode.h"
@@ -482,6 +483,156 @@ START_TEST(decoding_is_the_forward)
 }
 END_TEST
 
+/* The loss's own gradient by blocks of labelled rows against that of all logits, more than a block of
+ * either: the same softmax, written here. */
+START_TEST(loss_and_logits_agree)
+{
+    enum { MANY_ROWS = 24, MANY_LENGTH = 48, MANY = MANY_ROWS * MANY_LENGTH };
+    fst_context *context = tiny_context(2);
+    fst_model_config config = encoder_config(FST_FAMILY_BERT);
+    config.layers = 1;
+    config.tied = _i % 2;
+    fst_model *model = tiny_model(context, &config, FST_F32, 0);
+    int32_t *many = malloc(2 * MANY * sizeof *many), *wanted = many + MANY;
+    tiny_ids(many, 2 * MANY, 5);
+    for (int i = 0; i < MANY && _i / 2; ++i)
+        wanted[i] = i % 17 == 3 ? FST_IGNORE : wanted[i];
+    fst_batch batch;
+    fst_loss loss;
+    fst_view logits;
+    REQUIRE(fst_batch_init(&batch, sizeof batch));
+    batch.rows = MANY_ROWS;
+    batch.length = MANY_LENGTH;
+    batch.ids = many;
+    batch.targets = wanted;
+    step(model, &batch);
+    int64_t count;
+    float *expected = all_gradients(model, &count);
+    REQUIRE(fst_model_zero_gradients(model));
+    REQUIRE(fst_model_forward(model, &batch, NULL));
+    REQUIRE(fst_model_output(model, "logits", &logits));
+    int64_t tokens = 0;
+    for (int i = 0; i < MANY; ++i)
+        tokens += wanted[i] >= 0;
+    for (int i = 0; i < MANY; ++i) {
+        float *row = (float *)logits.data + i * TINY_VOCABULARY;
+        double total = 0;
+        for (int v = 0; v < TINY_VOCABULARY; ++v)
+            total += exp((double)row[v]);
+        for (int v = 0; v < TINY_VOCABULARY; ++v)
+            row[v] = wanted[i] < 0 ? 0
+                                   : (float)((exp((double)row[v]) / total - (v == wanted[i])) /
+                                             (double)tokens);
+    }
+    REQUIRE(fst_model_backward(model, "logits", &logits));
+    float *found = all_gradients(model, &count);
+    for (int64_t i = 0; i < count; ++i)
+        ck_assert_float_eq_tol(found[i], expected[i], 1e-5f * fmaxf(1, fabsf(expected[i])));
+    REQUIRE(fst_model_forward(model, &batch, NULL));
+    REQUIRE(fst_model_loss(model, NULL, &loss, sizeof loss));
+    ck_assert_int_eq(loss.tokens, tokens);
+    free(found), free(expected), free(many);
+    fst_model_destroy(model);
+    fst_context_destroy(context);
+}
+END_TEST
+
+/* bfloat16 is the same model up to its rounding. */
+START_TEST(half_is_close)
+{
+    fst_context *context = tiny_context(2);
+    fst_model_config config = encoder_config(families[_i]);
+    config.init_std = 0.05;
+    fst_batch batch = masked_batch(&config);
+    float *gradients[2];
+    double losses[2], dot = 0, one = 0, other = 0;
+    int64_t count;
+    for (int half = 0; half < 2; ++half) {
+        fst_model *model = tiny_model(context, &config, half ? FST_BF16 : FST_F32, 0);
+        losses[half] = step(model, &batch);
+        gradients[half] = all_gradients(model, &count);
+        fst_model_destroy(model);
+    }
+    ck_assert_double_eq_tol(losses[1], losses[0], 0.02 * losses[0]);
+    for (int64_t i = 0; i < count; ++i) {
+        dot += (double)gradients[0][i] * (double)gradients[1][i];
+        one += (double)gradients[0][i] * (double)gradients[0][i];
+        other += (double)gradients[1][i] * (double)gradients[1][i];
+    }
+    ck_assert_msg(dot / sqrt(one * other) > 0.999, "the gradients' cosine is %g",
+                  dot / sqrt(one * other));
+    free(gradients[0]), free(gradients[1]);
+    fst_context_destroy(context);
+}
+END_TEST
+
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        status = (call);                                                                           \
+        if (status)                                                                                \
+            goto done;                                                                             \
+    } while (0)
+
+static fst_status whole_life(fst_context *context, int32_t family)
+{
+    fst_model_config config = encoder_config(family);
+    fst_batch batch = masked_batch(&config);
+    fst_model *model = NULL, *copy = NULL;
+    fst_head_options head;
+    fst_loss loss;
+    fst_view view;
+    fst_status status;
+    config.pooler = 1;
+    TRY(fst_model_create(context, &config, NULL, &model));
+    TRY(fst_head_options_init(&head, sizeof head));
+    head.name = "class";
+    head.pooling = FST_POOL_POOLER;
+    TRY(fst_model_add_head(model, &head));
+    TRY(fst_model_copy(model, NULL, &copy));
+    TRY(fst_model_forward(model, &batch, NULL));
+    TRY(fst_model_output(model, "class", &view));
+    TRY(fst_model_add_gradient(model, "class", &view));
+    TRY(fst_model_output(model, "logits", &view));
+    TRY(fst_model_add_gradient(model, "logits", &view));
+    TRY(fst_model_loss(model, NULL, &loss, sizeof loss));
+    TRY(fst_model_backward(model, NULL, NULL));
+done:
+    fst_model_destroy(copy);
+    fst_model_destroy(model);
+    return status;
+}
+
+START_TEST(refused_memory)
+{
+    scratch_memory memory = {.for_good = _i % 2};
+    fst_context_options options = tiny_context_options(1);
+    options.allocate = scratch_allocate;
+    options.release = scratch_release;
+    options.allocate_user = &memory;
+    fst_context *context;
+    REQUIRE(fst_context_create(&options, &context));
+    int32_t family = _i / 2 ? FST_FAMILY_MODERNBERT : FST_FAMILY_BERT;
+    REQUIRE(whole_life(context, family));
+    int64_t live = memory.live, failed = 0;
+    for (int64_t k = 1;; ++k) {
+        ck_assert_int_lt(k, 1000);
+        memory.calls = 0;
+        memory.fail_at = k;
+        fst_status status = whole_life(context, family);
+        ck_assert_msg(status == FST_OK || status == FST_ERR_NO_MEMORY, "allocation %d: %d, %s", (int)k,
+                      status, fst_last_error());
+        ck_assert_msg(memory.live == live, "allocation %d: %d blocks leaked", (int)k,
+                      (int)(memory.live - live));
+        failed += status != FST_OK;
+        if (!status && memory.calls < k)
+            break;
+    }
+    ck_assert_int_gt(failed, 20);
+    fst_context_destroy(context);
+    ck_assert_int_eq(memory.live, 0);
+}
+END_TEST
+
 START_TEST(refused)
 {
     fst_context *context = tiny_context(1);
@@ -541,6 +692,9 @@ int main(void)
     tcase_add_loop_test(tests, frozen_parts, 0, TRAINED * 2);
     tcase_add_loop_test(tests, nothing_is_allocated, 0, 6);
     tcase_add_loop_test(tests, decoding_is_the_forward, 0, 2);
+    tcase_add_loop_test(tests, loss_and_logits_agree, 0, 4);
+    tcase_add_loop_test(tests, half_is_close, 0, 3);
+    tcase_add_loop_test(tests, refused_memory, 0, 4);
     tcase_add_test(tests, refused);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
