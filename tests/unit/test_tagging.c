@@ -453,14 +453,14 @@ START_TEST(test_refused)
     s.optimizer = NULL;
     fst_head_options head;
     REQUIRE(fst_head_options_init(&head, sizeof head));
-    head.name = "pooled";
+    head.name = "whole";
     head.outputs = TAGS_CLASSES;
     REQUIRE(fst_model_add_head(s.model, &head));
     head.name = "few";
     head.kind = FST_HEAD_TOKEN;
     head.outputs = 2;
     REQUIRE(fst_model_add_head(s.model, &head));
-    REFUSE(head, "pooled", FST_ERR_MISMATCH, "FST_HEAD_TOKEN");
+    REFUSE(head, "whole", FST_ERR_MISMATCH, "FST_HEAD_TOKEN");
     REFUSE(head, "few", FST_ERR_MISMATCH, "5 tags, the head 2 outputs");
     fst_dataset *strange, *bare, *labelled;
     static const char *const words[] = {"ann", "bo", "oslo", "with", "york"};
@@ -478,7 +478,7 @@ START_TEST(test_refused)
     REFUSE(train, bare, FST_ERR_MISMATCH, "no word has a tag");
     options = options_of(&s);
     options.train = labelled;
-    options.head = "pooled";
+    options.head = "whole";
     refuse(&options, FST_ERR_STATE, "not labelled");
     options.validation = NULL;
     options.tag_scheme = FST_TAGS_IOB2;
@@ -492,7 +492,7 @@ START_TEST(test_refused)
 
     int32_t told[8];
     int64_t count;
-    REFUSED(fst_sft_tag(s.model, "pooled", bare, 1, told, 8, &count), FST_ERR_MISMATCH, "FST_HEAD_TOKEN");
+    REFUSED(fst_sft_tag(s.model, "whole", bare, 1, told, 8, &count), FST_ERR_MISMATCH, "FST_HEAD_TOKEN");
     REFUSED(fst_sft_tag(s.model, "none", bare, 1, told, 8, &count), FST_ERR_NOT_FOUND, "none");
     REFUSED(fst_sft_tag(s.model, "tags", labelled, 1, told, 8, &count), FST_ERR_STATE, "no words");
     REFUSED(fst_sft_tag(s.model, "tags", bare, 0, told, 8, &count), bad, "rows is 0");
