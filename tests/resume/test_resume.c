@@ -55,6 +55,9 @@ static void make_configs(void)
     configs[9].pretrain.z_loss = 1e-3;
     configs[10].pretrain.label_smoothing = 0.1;
     configs[10].head_only = true;
+    configs[10].head.hidden_layers = 2;
+    configs[10].head.layer_norm = 1;
+    configs[10].head.dropout = 0.1;
     configs[11].dtype = FST_BF16;
     configs[11].sft.language_modelling = 0.5;
     configs[11].pretrain.spike_loss_z = 3;
@@ -215,8 +218,9 @@ START_TEST(test_other_heads)
     small_destroy(&small);
     static const char *const named[] = {"heads.score.kind", "heads.score.pooling",
                                         "heads.score.bias", "heads was 1", "trainable",
-                                        "heads.other", "heads.score.weight"};
-    for (int i = 0; i < 7; ++i) {
+                                        "heads.other", "heads.score.weight",
+                                        "heads.score.hidden_layers"};
+    for (int i = 0; i < 8; ++i) {
         small_config other = config;
         other.head.kind = i == 0 ? FST_HEAD_TOKEN : FST_HEAD_SEQUENCE;
         other.head.pooling = i == 1 ? FST_POOL_MEAN : FST_POOL_LAST;
@@ -224,6 +228,7 @@ START_TEST(test_other_heads)
         other.head.name = i == 3 ? NULL : i == 5 ? "other" : "score";
         other.frozen = i == 4 ? "layers.1.*" : config.frozen;
         other.head.outputs = i == 6 ? 2 : 1;
+        other.head.hidden_layers = i == 7;
         small_create_checked(&small, &other);
         ck_assert_int_lt(fst_run_resume(small.run, small_path(folder, "headed")), FST_OK);
         ck_assert_msg(strstr(fst_last_error(), named[i]) != NULL, "%s: %s", named[i],
