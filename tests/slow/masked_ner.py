@@ -32,7 +32,7 @@ for needed in (DATA / "ner" / "uner-zh", DATA / "lm" / "poetry-zh"):
         print(f"skipped: there is no {needed}")
         sys.exit(77)
 LENGTH, LAYERS, WIDTH, HEADS, VOCABULARY = 128, 4, 256, 4, 8000
-PRETRAIN_ROWS, PRETRAIN_RATE, PRETRAIN_STEPS = 16, 1e-3, 1500
+PRETRAIN_ROWS, PRETRAIN_RATE, PRETRAIN_STEPS = 16, 1e-3, 1000
 NER_ROWS, NER_RATE = 16, 3e-4
 
 
@@ -128,7 +128,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pretrain-steps", type=int, default=0, help="nothing is then asked of F1")
     parser.add_argument("--whole-words", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     asked = parser.parse_args()
     texts = read_texts(asked.text.split(","))
