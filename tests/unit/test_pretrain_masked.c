@@ -334,8 +334,21 @@ START_TEST(test_refused)
     fst_tokenizer_destroy(without);
     small_destroy(&small);
 
+    fst_model_config images;
+    fst_model *model;
+    OK(fst_model_config_init(&images, sizeof images));
+    OK(fst_model_config_set_family(&images, FST_FAMILY_RESNET));
+    images.image_channels = 1;
+    images.image_height = images.image_width = 8;
+    images.blocks_1 = 1;
+    images.stage_width = 4;
     config.stage = SMALL_PRETRAIN;
     small_create_checked(&small, &config);
+    OK(fst_model_create(small.context, &images, NULL, &model));
+    good.train = small.train;
+    REFUSED(o.model = model, FST_ERR_MISMATCH, "model of images");
+    REFUSED((o.model = model, o.objective = FST_PRETRAIN_CAUSAL), FST_ERR_MISMATCH, "model of images");
+    fst_model_destroy(model);
     good.model = small.model;
     good.train = small.train;
     REFUSED(o.mask_id = 3, FST_ERR_MISMATCH, "is causal");
