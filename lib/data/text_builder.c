@@ -285,11 +285,7 @@ fst_status fst__token_bytes_of(const fst_tokenizer *tokenizer, fst__allocator *a
     if (!bytes)
         return FST_ERR_NO_MEMORY;
     for (int32_t id = 0; id < size; ++id) {
-        const char *text;
-        size_t length;
-        bool special;
-        bool known = fst__tokenizer_token(tokenizer, id, &text, &length, &special);
-        bytes[id] = known && !special ? (int32_t)length : 0;
+        bytes[id] = (int32_t)fst__tokenizer_text_bytes(tokenizer, id);
     }
     *out = bytes;
     return FST_OK;

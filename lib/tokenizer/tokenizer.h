@@ -65,6 +65,8 @@ bool fst__tokenizer_is_byte_level(const fst_tokenizer *tokenizer);
 /* False for an id that is no token. */
 bool fst__tokenizer_token(const fst_tokenizer *tokenizer, int32_t id, const char **bytes, size_t *length,
                           bool *special);
+/* Bytes of text that an id stands for, WordPiece's "##" not counted; 0 for special ones and no token. */
+size_t fst__tokenizer_text_bytes(const fst_tokenizer *tokenizer, int32_t id);
 int32_t fst__tokenizer_find(const fst_tokenizer *tokenizer, const char *token, size_t length); /* -1: none */
 int32_t fst__tokenizer_special_id(const fst_tokenizer *tokenizer, int32_t role); /* -1: none */
 fst_status fst__tokenizer_set_special_id(fst_tokenizer *tokenizer, int32_t role, int32_t id);

@@ -116,3 +116,15 @@ void fst__wordpiece_cut(const fst__wordpiece *wordpiece, const fst__vocabulary *
         ids[(*count)++] = id;
     }
 }
+
+size_t fst__tokenizer_text_bytes(const fst_tokenizer *tokenizer, int32_t id)
+{
+    const char *bytes;
+    size_t length;
+    bool special;
+    if (!fst__tokenizer_token(tokenizer, id, &bytes, &length, &special) || special)
+        return 0;
+    bool rest = tokenizer->model == FST__MODEL_WORDPIECE &&
+                goes_on(&tokenizer->wordpiece, &tokenizer->vocabulary, id);
+    return rest ? length - tokenizer->wordpiece.prefix_length : length;
+}

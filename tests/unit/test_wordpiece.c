@@ -1,6 +1,7 @@
 /* WordPiece: words and their pieces, vocab.txt and tokenizer.json with all that may be wrong in them, pairs. */
 #include "../support/scratch.h"
 #include "../support/tiny_model.h"
+#include "fourstage/dataset.h"
 #include "fourstage/examples.h"
 #include "fourstage/sft.h"
 #include "fourstage/tokenizer.h"
@@ -631,6 +632,20 @@ START_TEST(cut_pairs)
 }
 END_TEST
 
+START_TEST(bytes_of_text)
+{
+    static const char *const corpus[] = {"The playing fox!"}; /* 3 + 4 + 3 + 3 + 1 without white space */
+    fst_tokenizer *tokenizer = small();
+    fst_dataset *dataset = NULL;
+    fst_dataset_info info;
+    REQUIRE(fst_dataset_from_texts(context, tokenizer, corpus, NULL, 1, NULL, &dataset));
+    REQUIRE(fst_dataset_get_info(dataset, &info, sizeof info));
+    ck_assert_int_eq(info.bytes, 14);
+    fst_dataset_destroy(dataset);
+    fst_tokenizer_destroy(tokenizer);
+}
+END_TEST
+
 /* What finetuning gives a model with token types are those of collate_types. */
 START_TEST(finetuning_gives_types)
 {
@@ -701,6 +716,7 @@ int main(void)
     tcase_add_test(cases, examples_of_pairs);
     tcase_add_test(cases, cut_pairs);
     tcase_add_test(cases, finetuning_gives_types);
+    tcase_add_test(cases, bytes_of_text);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
