@@ -5,6 +5,7 @@
 #include "model/head_labels.h"
 #include "model/heads.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -20,7 +21,20 @@ static fst_status differs(const char *what)
         #name, offsetof(fst_model_config, name), sizeof(((fst_model_config *)0)->name)             \
     }
 
-/* What decides about the function that the weights stand for and does not show in their shapes. */
+/* Numbers that went through a file of decimals may be off by the last bit, where a host rounds in a
+ * direction of its own. */
+static bool same_field(const void *a, const void *b, size_t size)
+{
+    double x, y;
+    if (size != sizeof x)
+        return memcmp(a, b, size) == 0;
+    memcpy(&x, a, size);
+    memcpy(&y, b, size);
+    return fabs(x - y) <= 1e-12 * fabs(x);
+}
+
+/* What decides about the function that the weights stand for and does not show in their shapes: 32-bit
+ * integers and doubles. */
 static fst_status check_config(const fst_model_config *a, const fst_model_config *b)
 {
     static const struct {
@@ -39,8 +53,8 @@ static fst_status check_config(const fst_model_config *a, const fst_model_config
         FIELD(blocks_1), FIELD(blocks_2), FIELD(blocks_3), FIELD(blocks_4), FIELD(stage_width),
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i) {
-        if (memcmp((const char *)a + fields[i].offset, (const char *)b + fields[i].offset,
-                   fields[i].size) != 0)
+        if (!same_field((const char *)a + fields[i].offset, (const char *)b + fields[i].offset,
+                        fields[i].size))
             return differs(fields[i].name);
     }
     return FST_OK;
