@@ -59,7 +59,7 @@ fst_status fst_loss_ntxent(fst_context *context, const fst_contrastive_loss_opti
         status = fst__check_pointer(first, function, "first");
     if (!status)
         status = fst__check_pointer(second, function, "second");
-    if (!status && examples <= INT32_MAX)
+    if (!status && examples >= 1 && examples <= INT32_MAX)
         status = take(context, 2 * examples, 2 * examples, width, true, &scratch);
     const void *a = first, *b = second;
     void *da = first_gradient, *db = second_gradient;
@@ -85,7 +85,7 @@ fst_status fst_loss_infonce(fst_context *context, const fst_contrastive_loss_opt
         status = fst__check_pointer(anchors, function, "anchors");
     if (!status)
         status = fst__check_pointer(candidates, function, "candidates");
-    if (!status && examples <= INT32_MAX && candidate_count <= INT32_MAX)
+    if (!status && examples >= 1 && examples <= INT32_MAX && candidate_count <= INT32_MAX)
         status = take(context, examples, candidate_count, width, false, &scratch);
     const void *a = anchors, *c = candidates;
     void *da = anchor_gradient, *dc = candidate_gradient;

@@ -105,6 +105,10 @@ START_TEST(test_refusals)
             FST_ERR_INVALID_ARGUMENT, "width is 0");
     REFUSED(fst_loss_ntxent(context, o, x, x, INT64_MAX, 2, NULL, NULL, &found, size),
             FST_ERR_INVALID_ARGUMENT, "examples is");
+    REFUSED(fst_loss_ntxent(context, o, x, x, INT64_MIN, 2, NULL, NULL, &found, size),
+            FST_ERR_INVALID_ARGUMENT, "examples is");
+    REFUSED(fst_loss_infonce(context, o, x, x, INT64_MIN, 2, 2, NULL, NULL, &found, size),
+            FST_ERR_INVALID_ARGUMENT, "examples is");
     REFUSED(fst_loss_infonce(context, o, x, x, 2, 3, 2, NULL, NULL, &found, size),
             FST_ERR_INVALID_ARGUMENT, "multiple of examples");
     REFUSED(fst_loss_infonce(context, o, x, x, 1, 1, 2, NULL, NULL, &found, size),

@@ -339,9 +339,10 @@ fst_status fst__loss_ntxent(const fst__compute *compute, const fst_contrastive_l
                             fst__arena *scratch, fst_contrastive_loss *result)
 {
     fst_status status = check_sizes(count, width);
+    int64_t views = status ? 0 : 2 * count;
     contrast k = {
-        .compute = compute, .rows = 2 * count, .candidates = 2 * count, .positives = 2 * count,
-        .width = width, .ntxent = true, .backward = first_gradient || second_gradient};
+        .compute = compute, .rows = views, .candidates = views, .positives = views, .width = width,
+        .ntxent = true, .backward = first_gradient || second_gradient};
     if (!status && count < 2)
         status = fst__fail(FST_ERR_INVALID_ARGUMENT, "NT-Xent: examples is 1, expected at least 2");
     if (!status)
