@@ -172,14 +172,20 @@ class ImageModels(unittest.TestCase):
         config.stage_width, config.blocks_1, config.blocks_2 = 8, 1, 1
         ours = fst.Model(self.context, config)
         ours.add_head(name="classifier", outputs=3, pooling=fst.POOL_MEAN)
+        ours.add_head(name="projection", outputs=6, pooling=fst.POOL_MEAN, hidden_layers=1, batch_norm=1,
+                      bias=0, hidden_bias=0)
         images = torch.randn(ROWS, 1, 12, 10)
         for _ in range(3):  # moves the running statistics
             self.forward(ours, images, fst.FORWARD_TRAIN)
+            ours.output("projection")
         ours.save(None, self.folder.name)
         again = fst.Model.load(self.context, self.folder.name)
         self.forward(ours, images, fst.FORWARD_EVALUATE)
         self.forward(again, images, fst.FORWARD_EVALUATE)
-        self.assertEqual(ours.output("classifier").tobytes(), again.output("classifier").tobytes())
+        for head in ("classifier", "projection"):
+            self.assertEqual(ours.output(head).tobytes(), again.output(head).tobytes())
+        moved = ours.parameter("heads.projection.norm.0.running_mean")
+        self.assertGreater(np.abs(moved).max(), 0)
         with self.assertRaises(Exception):
             T.AutoConfig.from_pretrained(self.folder.name)
 
