@@ -54,7 +54,7 @@ int32_t fst__model_lowest_trainable(const fst_model *model)
 {
     const fst__backbone *backbone = fst__backbone_of(&model->config);
     int32_t heads = model->config.layers + 1, lowest = heads;
-    for (int64_t i = 0; i < model->parameters.count; ++i) {
+    for (int64_t i = 0; i < model->parameters.count && lowest >= 0; ++i) {
         const fst__parameter *parameter = &model->parameters.items[i];
         if (is_frozen(parameter))
             continue;
