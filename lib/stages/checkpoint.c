@@ -186,6 +186,15 @@ void fst__visit_setting_text(fst__visitor *visitor, const char *key, const char 
                        value);
 }
 
+void fst__visit_setting_bytes(fst__visitor *visitor, const char *key, const void *bytes, size_t size,
+                              int strict)
+{
+    char text[32] = "none";
+    if (bytes)
+        snprintf(text, sizeof text, "%016" PRIx64, checksum_of(bytes, size, key));
+    fst__visit_setting_text(visitor, key, text, strict);
+}
+
 void fst__visit_settings(fst__visitor *visitor, const char *prefix, const fst__setting *settings,
                          size_t count, const void *structure)
 {

@@ -64,6 +64,9 @@ typedef struct fst__setting {
 void fst__visit_settings(fst__visitor *visitor, const char *prefix, const fst__setting *settings,
                          size_t count, const void *structure);
 void fst__visit_setting_text(fst__visitor *visitor, const char *key, const char *value, int strict);
+/* An array as what tells it from others; NULL: "none". */
+void fst__visit_setting_bytes(fst__visitor *visitor, const char *key, const void *bytes, size_t size,
+                              int strict);
 
 /* The walk of a whole state. */
 typedef void (*fst__walk)(void *owner, fst__visitor *visitor);

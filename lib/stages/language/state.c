@@ -1,9 +1,6 @@
 /* What a checkpoint of a language stage holds. */
 #include "stages/language/language.h"
 
-#include "stages/checksum.h"
-
-#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -36,12 +33,10 @@ static const fst__setting mask_settings[] = {
 /* Which ids are special and where words begin, by a checksum. */
 static void visit_flags(const fst__language *language, const char *prefix, fst__visitor *visitor)
 {
-    char key[64], text[24];
-    fst__checksum sum = fst__checksum_begin();
-    fst__checksum_add(&sum, language->flags, (size_t)language->options.mask.vocabulary_size);
-    snprintf(text, sizeof text, "%016" PRIx64, fst__checksum_end(&sum, "flags"));
+    char key[64];
     snprintf(key, sizeof key, "%s.mask_flags", prefix);
-    fst__visit_setting_text(visitor, key, text, 0);
+    fst__visit_setting_bytes(visitor, key, language->flags,
+                             (size_t)language->options.mask.vocabulary_size, 0);
 }
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

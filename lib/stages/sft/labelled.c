@@ -2,7 +2,6 @@
 #include "stages/sft/labelled.h"
 
 #include "base/error.h"
-#include "stages/checksum.h"
 #include "stages/metrics.h"
 
 #include <inttypes.h>
@@ -193,18 +192,6 @@ static const fst__setting step_settings[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-/* Weights of classes stand in a file as what tells them from others. */
-static void visit_class_weights(const fst__labelled *l, fst__visitor *visitor)
-{
-    char text[32] = "none";
-    if (l->class_weights) {
-        fst__checksum sum = fst__checksum_begin();
-        fst__checksum_add(&sum, l->class_weights, (size_t)l->outputs * sizeof(double));
-        snprintf(text, sizeof text, "%016" PRIx64, fst__checksum_end(&sum, "class_weights"));
-    }
-    fst__visit_setting_text(visitor, "sft.class_weights", text, 0);
-}
-
 static void visit_augmentation(const fst__labelled *l, fst__visitor *visitor)
 {
     char text[32];
@@ -222,7 +209,8 @@ static void visit(fst_run *run, fst__visitor *visitor)
     fst__visit_settings(visitor, "data", data_settings, COUNT(data_settings),
                         l->train->documents->examples);
     fst__visit_settings(visitor, "sft", step_settings, COUNT(step_settings), &l->options);
-    visit_class_weights(l, visitor);
+    fst__visit_setting_bytes(visitor, "sft.class_weights", l->class_weights,
+                             (size_t)l->outputs * sizeof(double), 0);
     if (l->batch.augmenter)
         visit_augmentation(l, visitor);
     fst__visit_doubles(visitor, "sft", "sum_loss", &l->sums.loss, 1);

@@ -2,11 +2,8 @@
 #include "stages/sft/tagging.h"
 
 #include "base/error.h"
-#include "stages/checksum.h"
 
-#include <inttypes.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 static const char *const metrics[] = {
@@ -200,17 +197,6 @@ static const fst__setting step_settings[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-static void visit_sum(fst__visitor *visitor, const char *key, const void *bytes, size_t size, int strict)
-{
-    char text[32] = "none";
-    if (bytes) {
-        fst__checksum sum = fst__checksum_begin();
-        fst__checksum_add(&sum, bytes, size);
-        snprintf(text, sizeof text, "%016" PRIx64, fst__checksum_end(&sum, key));
-    }
-    fst__visit_setting_text(visitor, key, text, strict);
-}
-
 static void visit(fst_run *run, fst__visitor *visitor)
 {
     fst__tagging *g = fst__tagging_of(run);
@@ -219,9 +205,10 @@ static void visit(fst_run *run, fst__visitor *visitor)
     fst__visit_setting_text(visitor, "sft.head", g->head->name, 1);
     fst__visit_settings(visitor, "data", data_settings, COUNT(data_settings),
                         g->train->documents->examples);
-    visit_sum(visitor, "data.tags", names->text.data, names->text.length, 1);
+    fst__visit_setting_bytes(visitor, "data.tags", names->text.data, names->text.length, 1);
     fst__visit_settings(visitor, "sft", step_settings, COUNT(step_settings), &g->options);
-    visit_sum(visitor, "sft.class_weights", g->class_weights, (size_t)g->classes * sizeof(double), 0);
+    fst__visit_setting_bytes(visitor, "sft.class_weights", g->class_weights,
+                             (size_t)g->classes * sizeof(double), 0);
     fst__visit_doubles(visitor, "sft", "sum_loss", &g->sums.loss, 1);
     fst__visit_i64(visitor, "sft", "sum_labels", &g->sums.labels, 0, FST__COUNTER_MOST);
     fst__visit_i64(visitor, "sft", "sum_right", &g->sums.right, 0, FST__COUNTER_MOST);
