@@ -1,4 +1,5 @@
-/* ResNets against central differences in double: both blocks, both stems, frozen norms. */
+/* Backbones of images against central differences in double: ResNets with both blocks, both stems and
+ * frozen norms; vision transformers with what reads patches, dropout and checkpointing. */
 #include "fourstage/context.h"
 #include "fourstage/model.h"
 
@@ -13,30 +14,49 @@ enum { ROWS = 3, CHANNELS = 2, HEIGHT = 10, WIDTH = 9, PIXELS = ROWS * CHANNELS 
 
 static const double STEP = 1e-6, ABSOLUTE = 1e-6, RELATIVE = 1e-4;
 
-static fst_model *new_model(int32_t stem, int32_t bottleneck)
+static fst_model_config image_config(int32_t family)
 {
-    fst_context_options context_options;
-    REQUIRE(fst_context_options_init(&context_options, sizeof context_options));
-    context_options.threads = 1;
-    fst_context *context;
-    REQUIRE(fst_context_create(&context_options, &context));
     fst_model_config config;
     REQUIRE(fst_model_config_init(&config, sizeof config));
-    REQUIRE(fst_model_config_set_family(&config, FST_FAMILY_RESNET));
+    REQUIRE(fst_model_config_set_family(&config, family));
     config.image_channels = CHANNELS;
     config.image_height = HEIGHT;
     config.image_width = WIDTH;
+    return config;
+}
+
+static fst_model_config resnet(int32_t stem, int32_t bottleneck)
+{
+    fst_model_config config = image_config(FST_FAMILY_RESNET);
     config.stem = stem;
     config.bottleneck = bottleneck;
     config.stage_width = 3;
     config.blocks_1 = 1;
     config.blocks_2 = 2;
-    fst_model *model;
-    REQUIRE(fst_model_create(context, &config, NULL, &model));
+    return config;
+}
+
+static fst_model_config vit(double dropout)
+{
+    fst_model_config config = image_config(FST_FAMILY_VIT);
+    config.image_height = 4;
+    config.image_width = 6;
+    config.patch_size = 2;
+    config.layers = 2;
+    config.width = 16;
+    config.heads = 4;
+    config.hidden_size = 20;
+    config.init_std = .3;
+    config.dropout = config.attention_dropout = dropout;
+    return config;
+}
+
+static void add_heads(fst_model *model, int32_t pooling)
+{
     fst_head_options head;
     REQUIRE(fst_head_options_init(&head, sizeof head));
     head.name = "classes";
-    head.pooling = FST_POOL_MEAN;
+    head.pooling = pooling;
     head.outputs = 3;
     head.init_std = .3;
     REQUIRE(fst_model_add_head(model, &head));
@@ -45,6 +65,21 @@ static fst_model *new_model(int32_t stem, int32_t bottleneck)
     head.hidden_size = 7;
     head.bias = head.hidden_bias = 0;
     REQUIRE(fst_model_add_head(model, &head));
+}
+
+static fst_model *new_model(const fst_model_config *config, int32_t checkpointing)
+{
+    fst_context_options context_options;
+    REQUIRE(fst_context_options_init(&context_options, sizeof context_options));
+    context_options.threads = 1;
+    fst_context *context;
+    REQUIRE(fst_context_create(&context_options, &context));
+    fst_model_options options;
+    REQUIRE(fst_model_options_init(&options, sizeof options));
+    options.checkpointing = checkpointing;
+    fst_model *model;
+    REQUIRE(fst_model_create(context, config, &options, &model));
+    add_heads(model, config->family == FST_FAMILY_VIT ? FST_POOL_FIRST : FST_POOL_MEAN);
     fst_context_destroy(context);
     return model;
 }
@@ -105,9 +140,10 @@ static void check_parameter(fst_model *model, const char *output, const char *na
     free(found);
 }
 
-static void check_model(const char *output, int32_t stem, int32_t bottleneck, const char *frozen)
+static void check_model(const char *output, const fst_model_config *config, int32_t checkpointing,
+                        const char *frozen)
 {
-    fst_model *model = new_model(stem, bottleneck);
+    fst_model *model = new_model(config, checkpointing);
     fst_view view;
     value_of(model, output, &view); /* running statistics that are not the first ones */
     if (frozen)
@@ -127,47 +163,68 @@ static void check_model(const char *output, int32_t stem, int32_t bottleneck, co
     fst_model_destroy(model);
 }
 
+static void check_resnet(const char *output, int32_t stem, int32_t bottleneck, const char *frozen)
+{
+    fst_model_config config = resnet(stem, bottleneck);
+    check_model(output, &config, 0, frozen);
+}
+
+static void check_vit(const char *output, int32_t checkpointing, double dropout)
+{
+    fst_model_config config = vit(dropout);
+    check_model(output, &config, checkpointing, NULL);
+}
+
 START_TEST(test_projection)
 {
-    check_model("projection", FST_STEM_3X3, 0, NULL);
-    check_model("projection", FST_STEM_3X3, 0, "heads.projection.norm.0.weight");
-    check_model("projection", FST_STEM_3X3, 0, "heads.projection.weight");
+    check_resnet("projection", FST_STEM_3X3, 0, NULL);
+    check_resnet("projection", FST_STEM_3X3, 0, "heads.projection.norm.0.weight");
+    check_resnet("projection", FST_STEM_3X3, 0, "heads.projection.weight");
 }
 END_TEST
 
 START_TEST(test_basic)
 {
-    check_model("hidden", FST_STEM_3X3, 0, NULL);
-    check_model("classes", FST_STEM_7X7, 0, NULL);
+    check_resnet("hidden", FST_STEM_3X3, 0, NULL);
+    check_resnet("classes", FST_STEM_7X7, 0, NULL);
 }
 END_TEST
 
 START_TEST(test_bottleneck)
 {
-    check_model("classes", FST_STEM_3X3, 1, NULL);
-    check_model("hidden", FST_STEM_7X7, 1, NULL);
+    check_resnet("classes", FST_STEM_3X3, 1, NULL);
+    check_resnet("hidden", FST_STEM_7X7, 1, NULL);
 }
 END_TEST
 
 /* Norms on running statistics, convolutions that only pass gradients on, and an end before the stem. */
 START_TEST(test_frozen)
 {
-    check_model("hidden", FST_STEM_3X3, 1, "stages.*.norm2.weight");
-    check_model("hidden", FST_STEM_3X3, 0, "*conv1.weight");
-    check_model("hidden", FST_STEM_7X7, 1, "stem.*");
-    check_model("hidden", FST_STEM_3X3, 0, "stages.1.0.shortcut.*");
+    check_resnet("hidden", FST_STEM_3X3, 1, "stages.*.norm2.weight");
+    check_resnet("hidden", FST_STEM_3X3, 0, "*conv1.weight");
+    check_resnet("hidden", FST_STEM_7X7, 1, "stem.*");
+    check_resnet("hidden", FST_STEM_3X3, 0, "stages.1.0.shortcut.*");
+}
+END_TEST
+
+START_TEST(test_vit)
+{
+    check_vit("hidden", 0, 0);
+    check_vit("hidden", 1, .2);
+    check_vit("classes", 0, .2);
 }
 END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("ResNet gradients");
+    Suite *suite = suite_create("gradients of image models");
     TCase *cases = tcase_create("central differences");
     tcase_set_timeout(cases, 200);
     tcase_add_test(cases, test_basic);
     tcase_add_test(cases, test_projection);
     tcase_add_test(cases, test_bottleneck);
     tcase_add_test(cases, test_frozen);
+    tcase_add_test(cases, test_vit);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
