@@ -158,7 +158,7 @@ static size_t digits(field id, size_t at)
 /* "7" is a word; "7-8" spans some, "7.1" was left out of the text. */
 static fst_status read_id(const fst__conll *conll, int64_t line, bool *is_word)
 {
-    field id;
+    field id = {0};
     fst_status status = find(conll, line, conll->options.id, "id", &id);
     if (status)
         return status;

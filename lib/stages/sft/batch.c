@@ -219,7 +219,7 @@ fst_status fst__sft_predict(fst_model *model, const char *name, const fst_datase
                             int64_t rows, fst__real *outputs, int64_t capacity, int64_t *count)
 {
     fst__allocator *allocator = &model->context->allocator;
-    fst__head *head;
+    fst__head *head = NULL;
     fst_status status = fst__labelled_find_head(model, name, "fst_sft_predict: head", &head);
     if (!status)
         status = fst__labelled_check_data(model, dataset, "fst_sft_predict: dataset");
