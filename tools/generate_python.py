@@ -259,16 +259,16 @@ class Generator:
             self.emit(f"{name[len('FST_'):]} = {value}")
         self.emit()
         self.emit("_FUNCTIONS = {}")
-        # A callback type that takes a struct comes behind the structs, unless one has it as a field.
-        fields = {member.type.base for struct in headers.structs.values()
-                  for member in struct.fields}
-        for name, function in headers.callbacks.items():
-            if name in fields:
-                self.callback(name, function)
+        # A callback type comes before the first struct that has it as a field, else behind the structs.
+        written = set()
         for name, struct in headers.structs.items():
+            for member in struct.fields:
+                if member.type.base in headers.callbacks and member.type.base not in written:
+                    written.add(member.type.base)
+                    self.callback(member.type.base, headers.callbacks[member.type.base])
             self.struct(name, struct)
         for name, function in headers.callbacks.items():
-            if name not in fields:
+            if name not in written:
                 self.callback(name, function)
         self.emit()
         self.emit("STRUCTS = {")

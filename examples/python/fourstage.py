@@ -732,6 +732,13 @@ TAGS_IOE1 = 3
 TAGS_IOE2 = 4
 TAGS_IOBES = 5
 TAGS_BILOU = 6
+SPACE_BOX = 0
+SPACE_DISCRETE = 1
+SPACE_MULTI_DISCRETE = 2
+SPACE_MULTI_BINARY = 3
+SPACE_MAX_RANK = 4
+RENDER_TEXT = 0
+RENDER_SVG = 1
 TOKEN_IS_SPECIAL = 1
 TOKEN_CONTINUES_WORD = 2
 TOKEN_ENDS_WORD = 4
@@ -2151,6 +2158,219 @@ class EntityType(Struct):
     _kinds_ = dict(_fields_)
 
 
+class Space(Struct):
+    """What an observation or an action is. Functions that take one copy it, its arrays included.
+    Since 0.1
+
+    kind: FST_SPACE_ value; default FST_SPACE_BOX
+    dtype: Box: FST_F32 (default) or FST_U8; others: not read
+    rank: Box: 1 … 4; MultiDiscrete, MultiBinary: 1; Discrete: not read; default 1
+    reserved: 0
+    shape: ≥ 1 below rank; an image's are channels, height, width; default 0
+    n: Discrete: choices, ≥ 1; default 0
+    counts: MultiDiscrete: [shape[0]] choices of each, ≥ 1; default NULL
+    low: Box of float32: [elements] least values, −INFINITY: none; NULL (default): none at all
+    high: Box of float32: [elements] greatest values, INFINITY: none; NULL (default): none at all
+    """
+    _init_ = "fst_space_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
+        ("dtype", ctypes.c_int32),
+        ("rank", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("shape", ctypes.c_int64 * 4),
+        ("n", ctypes.c_int64),
+        ("counts", ctypes.POINTER(ctypes.c_int64)),
+        ("low", ctypes.POINTER(ctypes.c_float)),
+        ("high", ctypes.POINTER(ctypes.c_float)),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class EnvCall(Struct):
+    """What a callback reads and writes. Arrays have a row for every environment of the batch; a call
+        touches the rows of its indices alone. Rows keep what the callback wrote there last.
+    Since 0.1
+
+    count: environments of this call
+    indices: [count] which, ascending
+    seeds: reset: [count] the episode's seed, 0 ≤ seed < 2^53; step: NULL
+    actions: step: [environments] values of the action space, checked and clipped; reset: NULL
+    observations: [environments] values of the observation space: the callback writes
+    rewards: step: [environments], written; 0 before the call; reset: NULL
+    terminated: step: [environments] 1: the episode has ended; 0 before the call; reset: NULL
+    truncated: step: [environments] 1: the episode was cut short; 0 before the call; reset: NULL
+    masks: with fst_env_options.masked: [environments, choices] 1 where a choice is allowed now; all
+        1 before the call; else NULL
+    players: with two players: [environments] who moves next, 0 or 1; 0 before the call; else NULL
+    """
+    _writable_ = ('rewards', 'terminated', 'truncated', 'masks', 'players')
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("count", ctypes.c_int64),
+        ("indices", ctypes.POINTER(ctypes.c_int64)),
+        ("seeds", ctypes.POINTER(ctypes.c_int64)),
+        ("actions", ctypes.c_void_p),
+        ("observations", ctypes.c_void_p),
+        ("rewards", ctypes.POINTER(ctypes.c_double)),
+        ("terminated", ctypes.POINTER(ctypes.c_uint8)),
+        ("truncated", ctypes.POINTER(ctypes.c_uint8)),
+        ("masks", ctypes.POINTER(ctypes.c_uint8)),
+        ("players", ctypes.POINTER(ctypes.c_uint8)),
+    ]
+    _kinds_ = dict(_fields_)
+
+_fst_env_callback = _callback_type(ctypes.c_int32, (_from_pointer,), True, ctypes.POINTER(EnvCall),
+        ctypes.c_void_p)
+_fst_env_save_callback = _callback_type(ctypes.c_int32, (None, None,), True, ctypes.c_int64,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_env_load_callback = _callback_type(ctypes.c_int32, (None, None,), True, ctypes.c_int64,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_env_render_callback = _callback_type(ctypes.c_int32, (None, None, _to_text, None, None,), True,
+        ctypes.c_int64, ctypes.c_int32, ctypes.c_char_p, ctypes.c_size_t,
+        ctypes.POINTER(ctypes.c_size_t), ctypes.c_void_p)
+_fst_env_options_destroy = _callback_type(None, (), True, ctypes.c_void_p)
+
+class EnvOptions(Struct):
+    """Options of fst_env_create.
+    Since 0.1
+
+    name: for error texts; copied; NULL (default): "environment"
+    count: environments of the batch, ≥ 1; default 1
+    observation_space: copied; needed
+    action_space: copied; needed
+    reset: begins episodes; needed
+    step: takes a step; needed
+    save: with state_bytes; default NULL
+    load: with state_bytes; default NULL
+    render: NULL (default): the environment cannot be drawn
+    destroy: called once when the handle's last holder is gone; NULL (default): nothing to do
+    user: handed to all of them
+    state_bytes: of one environment's state; 0 (default): it cannot be saved, and a run that is
+        resumed begins new episodes
+    max_steps: an episode is truncated after so many steps; 0 (default): never
+    masked: 1: callbacks write masks of allowed choices; default 0
+    players: 1 (default); 2: a game in turns, whose rewards are of the player who has just moved and
+        count negative for the other one
+    auto_reset: 1 (default): the step that ends an episode begins the next; 0: fst_env_reset_some
+        does
+    reserved: 0
+    """
+    _init_ = "fst_env_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("name", ctypes.c_char_p),
+        ("count", ctypes.c_int64),
+        ("observation_space", ctypes.POINTER(Space)),
+        ("action_space", ctypes.POINTER(Space)),
+        ("reset", _fst_env_callback),
+        ("step", _fst_env_callback),
+        ("save", _fst_env_save_callback),
+        ("load", _fst_env_load_callback),
+        ("render", _fst_env_render_callback),
+        ("destroy", _fst_env_options_destroy),
+        ("user", ctypes.c_void_p),
+        ("state_bytes", ctypes.c_int64),
+        ("max_steps", ctypes.c_int64),
+        ("masked", ctypes.c_int32),
+        ("players", ctypes.c_int32),
+        ("auto_reset", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class EnvMakeOptions(Struct):
+    """Options of fst_env_make; each environment reads what it knows.
+    Since 0.1
+
+    count: environments of the batch, ≥ 1; default 1
+    max_steps: an episode is truncated after so many steps; 0: never; −1 (default): the
+        environment's own number
+    auto_reset: as fst_env_options.auto_reset; default 1
+    slippery: FrozenLake: 1 (default): a step goes where it should in a third of all cases, else to
+        a side; 0: always
+    """
+    _init_ = "fst_env_make_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("count", ctypes.c_int64),
+        ("max_steps", ctypes.c_int64),
+        ("auto_reset", ctypes.c_int32),
+        ("slippery", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class EnvInfo(Struct):
+    """What an environment is; filled by fst_env_get_info.
+    Since 0.1
+
+    name: borrowed while the environment lives
+    count: environments of the batch
+    observation_bytes: of one observation
+    action_bytes: of one action
+    choices: length of a mask; 0 without masks
+    state_bytes: of fst_env_get_state; 0: none
+    max_steps: 0: none
+    masked: 1: it has masks
+    players: 1 or 2
+    auto_reset: 1: the step that ends an episode begins the next
+    builtin: 1: made by fst_env_make
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("name", ctypes.c_char_p),
+        ("count", ctypes.c_int64),
+        ("observation_bytes", ctypes.c_int64),
+        ("action_bytes", ctypes.c_int64),
+        ("choices", ctypes.c_int64),
+        ("state_bytes", ctypes.c_int64),
+        ("max_steps", ctypes.c_int64),
+        ("masked", ctypes.c_int32),
+        ("players", ctypes.c_int32),
+        ("auto_reset", ctypes.c_int32),
+        ("builtin", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class EnvBatch(Struct):
+    """Where the batch stands; arrays are borrowed while the environment lives and change with each
+        step.
+    Since 0.1
+
+    count: environments
+    observations: [count] values of the observation space
+    final_observations: [count] likewise: the last observation of the episode that ended last
+    rewards: [count] of each environment's last step; 0 after a reset
+    terminated: [count] 1: that step ended the task
+    truncated: [count] 1: that step was the last one allowed; never together with terminated
+    masks: [count, choices] 1: allowed now; NULL: no masks
+    players: [count] who moves next; NULL: one player
+    begins: [count] 1: the observation is an episode's first
+    episode_returns: [count] sum of rewards: of the episode that has just ended, else so far. Two
+        players: player 0's
+    episode_lengths: [count] its steps, likewise
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("count", ctypes.c_int64),
+        ("observations", ctypes.c_void_p),
+        ("final_observations", ctypes.c_void_p),
+        ("rewards", ctypes.POINTER(ctypes.c_double)),
+        ("terminated", ctypes.POINTER(ctypes.c_uint8)),
+        ("truncated", ctypes.POINTER(ctypes.c_uint8)),
+        ("masks", ctypes.POINTER(ctypes.c_uint8)),
+        ("players", ctypes.POINTER(ctypes.c_uint8)),
+        ("begins", ctypes.POINTER(ctypes.c_uint8)),
+        ("episode_returns", ctypes.POINTER(ctypes.c_double)),
+        ("episode_lengths", ctypes.POINTER(ctypes.c_int64)),
+    ]
+    _kinds_ = dict(_fields_)
+
+
 class MaskOptions(Struct):
     """Options of fst_mask_tokens.
     Since 0.1
@@ -3497,6 +3717,12 @@ STRUCTS = {
     "fst_dpo_options": DpoOptions,
     "fst_entity_metrics": EntityMetrics,
     "fst_entity_type": EntityType,
+    "fst_space": Space,
+    "fst_env_call": EnvCall,
+    "fst_env_options": EnvOptions,
+    "fst_env_make_options": EnvMakeOptions,
+    "fst_env_info": EnvInfo,
+    "fst_env_batch": EnvBatch,
     "fst_mask_options": MaskOptions,
     "fst_class_metrics": ClassMetrics,
     "fst_label_metrics": LabelMetrics,
@@ -3794,6 +4020,45 @@ _fst_entities_get_type = _FUNCTIONS["fst_entities_get_type"] = _bind("fst_entiti
 _fst_entities_find = _FUNCTIONS["fst_entities_find"] = _bind("fst_entities_find", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p,
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_space_init = _FUNCTIONS["fst_space_init"] = _bind("fst_space_init", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_size_t)
+_fst_space_get_bytes = _FUNCTIONS["fst_space_get_bytes"] = _bind("fst_space_get_bytes",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_space_get_choices = _FUNCTIONS["fst_space_get_choices"] = _bind("fst_space_get_choices",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_env_options_init = _FUNCTIONS["fst_env_options_init"] = _bind("fst_env_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_env_create = _FUNCTIONS["fst_env_create"] = _bind("fst_env_create", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_env_make_options_init = _FUNCTIONS["fst_env_make_options_init"] = _bind("fst_env_make_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_env_make = _FUNCTIONS["fst_env_make"] = _bind("fst_env_make", ctypes.c_int32, ctypes.c_void_p,
+        ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_env_builtin_count = _FUNCTIONS["fst_env_builtin_count"] = _bind("fst_env_builtin_count",
+        ctypes.c_int32, ctypes.c_void_p)
+_fst_env_builtin_name = _FUNCTIONS["fst_env_builtin_name"] = _bind("fst_env_builtin_name",
+        ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
+_fst_env_destroy = _FUNCTIONS["fst_env_destroy"] = _bind("fst_env_destroy", None, ctypes.c_void_p)
+_fst_env_get_info = _FUNCTIONS["fst_env_get_info"] = _bind("fst_env_get_info", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_env_observation_space = _FUNCTIONS["fst_env_observation_space"] = _bind("fst_env_observation_space", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_env_action_space = _FUNCTIONS["fst_env_action_space"] = _bind("fst_env_action_space",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_env_reset = _FUNCTIONS["fst_env_reset"] = _bind("fst_env_reset", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64)
+_fst_env_reset_some = _FUNCTIONS["fst_env_reset_some"] = _bind("fst_env_reset_some", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+_fst_env_step = _FUNCTIONS["fst_env_step"] = _bind("fst_env_step", ctypes.c_int32, ctypes.c_void_p,
+        ctypes.c_void_p)
+_fst_env_step_some = _FUNCTIONS["fst_env_step_some"] = _bind("fst_env_step_some", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_env_get_batch = _FUNCTIONS["fst_env_get_batch"] = _bind("fst_env_get_batch", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_env_render = _FUNCTIONS["fst_env_render"] = _bind("fst_env_render", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p)
+_fst_env_get_state = _FUNCTIONS["fst_env_get_state"] = _bind("fst_env_get_state", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
+_fst_env_set_state = _FUNCTIONS["fst_env_set_state"] = _bind("fst_env_set_state", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
 _fst_tokenizer_token_flags = _FUNCTIONS["fst_tokenizer_token_flags"] = _bind("fst_tokenizer_token_flags", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 _fst_mask_options_init = _FUNCTIONS["fst_mask_options_init"] = _bind("fst_mask_options_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
@@ -5779,6 +6044,217 @@ class RewardModel(Handle):
             return _check(_fst_reward_model_freeze(self._pointer(), _index(frozen)))
 
 
+class Env(Handle):
+    """A batch of environments, stepped together.
+    Since 0.1
+    """
+    _destroy_ = "fst_env_destroy"
+
+    @staticmethod
+    def create(context, options=None, **fields):
+        """A batch of the caller's own environments. No episode begins before fst_env_reset.
+        context: kept alive.
+        options: callbacks and spaces.
+        Returns env: the caller owns it. Where the call fails, options.destroy is not called.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT naming the field; FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        options = _filled(EnvOptions, options, fields)
+        env_out = ctypes.c_void_p()
+        _keep = (context, options,)
+        with _guard(options):
+            _check(_fst_env_create(_handle(Context, context), _reference(options),
+                    ctypes.byref(env_out)))
+        return Env._adopt(env_out.value, _keep)
+
+    def __init__(self, context, options=None, **fields):
+        """As create."""
+        made = Env.create(context, options=options, **fields)
+        self._take(made._address, made._keep)
+        made._owned = False
+
+    @staticmethod
+    def make(context, name, options=None, **fields):
+        """A batch of built-in environments. No episode begins before fst_env_reset.
+        context: kept alive; its threads step the batch.
+        name: Gymnasium's, as "CartPole-v1"; see fst_env_builtin_name.
+        options: NULL for defaults.
+        Returns env: the caller owns it.
+        Status: FST_OK; FST_ERR_NOT_FOUND for a name that is none, with those that are;
+            FST_ERR_INVALID_ARGUMENT naming the field; FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        name = _text(name)
+        options = _filled(EnvMakeOptions, options, fields)
+        env_out = ctypes.c_void_p()
+        _keep = (context, options,)
+        _check(_fst_env_make(_handle(Context, context), name, _reference(options),
+                ctypes.byref(env_out)))
+        return Env._adopt(env_out.value, _keep)
+
+    @staticmethod
+    def builtin_count():
+        """How many environments are built in.
+        Returns count
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        count_out = ctypes.c_int64()
+        _check(_fst_env_builtin_count(ctypes.byref(count_out)))
+        return count_out.value
+
+    @staticmethod
+    def builtin_name(index):
+        """A built-in environment.
+        index: 0 ≤ index < fst_env_builtin_count.
+        Returns name: static text.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        name_out = ctypes.c_char_p()
+        _check(_fst_env_builtin_name(_index(index), ctypes.byref(name_out)))
+        return _to_text(name_out.value)
+
+    def get_info(self):
+        """Returns info
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        info_out = EnvInfo()
+        with _guard(self):
+            object.__setattr__(info_out, 'status', _check(_fst_env_get_info(self._pointer(),
+                    ctypes.byref(info_out), ctypes.sizeof(info_out))))
+        return info_out
+
+    def observation_space(self):
+        """Returns space: its arrays are borrowed while the environment lives.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        space_out = Space()
+        with _guard(self):
+            object.__setattr__(space_out, 'status',
+                    _check(_fst_env_observation_space(self._pointer(), ctypes.byref(space_out),
+                    ctypes.sizeof(space_out))))
+        return space_out
+
+    def action_space(self):
+        """Returns space: its arrays are borrowed while the environment lives.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        space_out = Space()
+        with _guard(self):
+            object.__setattr__(space_out, 'status', _check(_fst_env_action_space(self._pointer(),
+                    ctypes.byref(space_out), ctypes.sizeof(space_out))))
+        return space_out
+
+    def reset(self, seed):
+        """All environments begin their episode number 0.
+        seed: 0 ≤ seed < 2^53.
+        Status: FST_OK; FST_STOPPED or what a callback returned; FST_ERR_INVALID_ARGUMENT,
+            FST_ERR_NUMERIC, FST_ERR_BUSY as told above.
+        Since 0.1
+        """
+        with _guard(self):
+            return _check(_fst_env_reset(self._pointer(), _index(seed)))
+
+    def reset_some(self, indices):
+        """Some begin their next episode; the present one, if it has not ended, is left.
+        indices: [count] ascending.
+        Status: as fst_env_reset; FST_ERR_STATE before it.
+        Since 0.1
+        """
+        indices = _input(indices, 'int64')
+        with _guard(self):
+            return _check(_fst_env_reset_some(self._pointer(), _address(indices),
+                    0 if indices is None else indices.size))
+
+    def step(self, actions):
+        """All environments take a step.
+        actions: [environments] values of the action space. Numbers of a Box are clipped to its low
+            and high; a NaN, a choice that is none and a choice that the mask forbids are refused.
+        Status: FST_OK; FST_STOPPED or what a callback returned; FST_ERR_INVALID_ARGUMENT (an
+            action: nothing has changed); FST_ERR_STATE without a reset, or where an episode has
+            ended without auto-reset; FST_ERR_NUMERIC, FST_ERR_BUSY as told above.
+        Since 0.1
+        """
+        actions = _input(actions, None)
+        with _guard(self):
+            return _check(_fst_env_step(self._pointer(), _address(actions)))
+
+    def step_some(self, indices, actions):
+        """Some take a step.
+        indices: [count] ascending.
+        actions: [environments] values of the action space; rows of the others are not read.
+        Status: as fst_env_step.
+        Since 0.1
+        """
+        indices = _input(indices, 'int64')
+        actions = _input(actions, None)
+        with _guard(self):
+            return _check(_fst_env_step_some(self._pointer(), _address(indices),
+                    0 if indices is None else indices.size, _address(actions)))
+
+    def get_batch(self):
+        """Returns batch
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT or FST_ERR_STATE.
+        Since 0.1
+        """
+        batch_out = EnvBatch()
+        with _guard(self):
+            object.__setattr__(batch_out, 'status', _check(_fst_env_get_batch(self._pointer(),
+                    ctypes.byref(batch_out), ctypes.sizeof(batch_out))))
+        return batch_out
+
+    def render(self, index, format):
+        """Draws an environment.
+        index: which one.
+        format: FST_RENDER_ value.
+        Returns text: UTF-8, borrowed until the next call.
+        Status: FST_OK; FST_ERR_UNSUPPORTED for callbacks without render; FST_ERR_STATE;
+            FST_ERR_INVALID_ARGUMENT; what the callback returned; FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        text_out = ctypes.c_char_p()
+        with _guard(self):
+            _check(_fst_env_render(self._pointer(), _index(index), _index(format),
+                    ctypes.byref(text_out)))
+        return _to_text(text_out.value)
+
+    def get_state(self, index, state, size):
+        """The state of one environment, fst_env_info.state_bytes. A built-in one's is an array of
+            doubles, whose meaning the handbook lists (CartPole: x, ẋ, θ, θ̇). One of callbacks:
+            state_bytes as the save callback writes them, then the observation, the mask (with
+            masks) and the player (with two, one byte).
+        index: which one.
+        state: out, [size] written.
+        size: fst_env_info.state_bytes.
+        Status: FST_OK; FST_ERR_UNSUPPORTED where states cannot be saved; FST_ERR_STATE;
+            FST_ERR_INVALID_ARGUMENT; what the callback returned.
+        Since 0.1
+        """
+        state = _output(state, None)
+        with _guard(self):
+            return _check(_fst_env_get_state(self._pointer(), _index(index), _address(state),
+                    _index(size)))
+
+    def set_state(self, index, state, size):
+        """The present episode of one environment goes on from another state, its counters as they are;
+            observation, mask and player become the state's.
+        index: which one.
+        state: [size] as fst_env_get_state gives it.
+        size: fst_env_info.state_bytes.
+        Status: as fst_env_get_state; FST_ERR_INVALID_ARGUMENT for a state that is none: nothing has
+            changed.
+        Since 0.1
+        """
+        state = _input(state, None)
+        with _guard(self):
+            return _check(_fst_env_set_state(self._pointer(), _index(index), _address(state),
+                    _index(size)))
+
+
 class Run(Handle):
     """One stage in progress.
     Since 0.1
@@ -6470,6 +6946,32 @@ def _augment_options_simclr(self, size, strength):
 
 
 AugmentOptions.simclr = _augment_options_simclr
+
+def _space_get_bytes(self):
+    """Checks a space.
+    Returns bytes: of one value.
+    Status: FST_OK, or FST_ERR_INVALID_ARGUMENT naming the field.
+    Since 0.1
+    """
+    bytes_out = ctypes.c_int64()
+    _check(_fst_space_get_bytes(ctypes.byref(self), ctypes.byref(bytes_out)))
+    return bytes_out.value
+
+
+Space.get_bytes = _space_get_bytes
+
+def _space_get_choices(self):
+    """Length of an action mask.
+    Returns choices: n, or the sum of counts; 0 for Box and MultiBinary, which have no masks.
+    Status: as fst_space_get_bytes.
+    Since 0.1
+    """
+    choices_out = ctypes.c_int64()
+    _check(_fst_space_get_choices(ctypes.byref(self), ctypes.byref(choices_out)))
+    return choices_out.value
+
+
+Space.get_choices = _space_get_choices
 
 def _kl_controller_update(self, kl, samples):
     """Moves the coefficient (Ziegler et al., arXiv 1909.08593, section 2.2):

@@ -51,6 +51,7 @@ struct destroy {
     void operator()(fst_optimizer *handle) const noexcept { fst_optimizer_destroy(handle); }
     void operator()(fst_policy *handle) const noexcept { fst_policy_destroy(handle); }
     void operator()(fst_reward_model *handle) const noexcept { fst_reward_model_destroy(handle); }
+    void operator()(fst_env *handle) const noexcept { fst_env_destroy(handle); }
     void operator()(fst_run *handle) const noexcept { fst_run_destroy(handle); }
 };
 
@@ -63,6 +64,7 @@ using model = handle<fst_model>;
 using optimizer = handle<fst_optimizer>;
 using policy = handle<fst_policy>;
 using reward_model = handle<fst_reward_model>;
+using env = handle<fst_env>;
 using run = handle<fst_run>;
 
 /** For the out-pointer of a call: what it creates is in the handle when the statement ends, and what

@@ -28,6 +28,8 @@ typedef struct fst_entities fst_entities;
 typedef struct fst_policy fst_policy;
 /** Anything that scores answers: a model with a score head, a callback, a rule, or a sum of these. @since 0.1 */
 typedef struct fst_reward_model fst_reward_model;
+/** A batch of environments, stepped together. @since 0.1 */
+typedef struct fst_env fst_env;
 /** One stage in progress. @since 0.1 */
 typedef struct fst_run fst_run;
 

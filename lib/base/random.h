@@ -21,6 +21,7 @@ typedef enum fst__stream {
     FST__STREAM_ADAPTER = 9,
     FST__STREAM_MINIBATCH = 10,
     FST__STREAM_ROLLOUT = 11,
+    FST__STREAM_ENV = 12,
 } fst__stream;
 
 typedef struct fst__philox_block {

@@ -1,0 +1,32 @@
+#include "env/kinds.h"
+
+#include <string.h>
+
+static const fst__env_kind *const kinds[] = {
+    &fst__env_cartpole_v0,
+    &fst__env_cartpole_v1,
+    &fst__env_acrobot,
+    &fst__env_mountain_car,
+    &fst__env_mountain_car_continuous,
+    &fst__env_pendulum,
+    &fst__env_frozen_lake,
+    &fst__env_frozen_lake_8x8,
+};
+
+int64_t fst__env_kind_count(void)
+{
+    return (int64_t)(sizeof kinds / sizeof *kinds);
+}
+
+const fst__env_kind *fst__env_kind_at(int64_t index)
+{
+    return kinds[index];
+}
+
+const fst__env_kind *fst__env_kind_find(const char *name)
+{
+    for (int64_t i = 0; i < fst__env_kind_count(); ++i)
+        if (strcmp(kinds[i]->name, name) == 0)
+            return kinds[i];
+    return NULL;
+}

@@ -1,0 +1,21 @@
+/* Pieces of SVG pictures; numbers are pixels. */
+#ifndef FST_ENV_PICTURE_H
+#define FST_ENV_PICTURE_H
+
+#include "base/text.h"
+
+void fst__svg_begin(fst__text *text, double width, double height);
+void fst__svg_line(fst__text *text, double x0, double y0, double x1, double y1, double width, const char *colour);
+void fst__svg_circle(fst__text *text, double x, double y, double radius, const char *fill);
+void fst__svg_rectangle(fst__text *text, double x, double y, double width, double height, const char *fill);
+void fst__svg_label(fst__text *text, double x, double y, const char *label);
+void fst__svg_end(fst__text *text);
+
+/* A line of `columns` characters with marks at places 0 … 1; the last mark at a place wins. */
+typedef struct fst__mark {
+    double place;
+    char character;
+} fst__mark;
+void fst__text_track(fst__text *text, int columns, char ground, const fst__mark *marks, int count);
+
+#endif
