@@ -38,12 +38,13 @@ class Plan:
     - const char * and a following size_t length: one text; alone: a NUL-terminated text
     - const char *const *, a following const size_t *lengths, a following count: one list of texts
     - const T * and a following count: one array; where several arrays of the same count stand before it
-      ("[count]" in their comments), the first one tells it
+      ("[count]" in their comments), the first one tells it; not of void *, whose count is a parameter
     - const T *const *, lengths and a count: a list of arrays
     - handle *const * whose comment begins "[count]": a list of handles, whose count stands behind
     - T * whose comment begins "[capacity…] out" or that stands before `capacity`: a buffer that is
       made here, of the size that the following out-count tells; one whose comment says "NULL: none" is
       made if the keyword of its name is true
+    - a handle ** whose comment begins with "out: borrowed": a handle that does not own
     - any other T * whose comment begins with "out": a returned value; of handles, structs (with a
       following size), views and texts alike
     - any other T *: an array of the caller's
@@ -148,7 +149,8 @@ class Plan:
         elif kind.base in headers.opaque and kind.pointers == 2:
             self.before.append(f"{python}_out = ctypes.c_void_p()")
             self.arguments.append(f"ctypes.byref({python}_out)")
-            self.results.append(f"{class_name(kind.base)}._adopt({python}_out.value, _keep)")
+            borrowed = ", False" if re.match(r"out: borrowed", doc) else ""
+            self.results.append(f"{class_name(kind.base)}._adopt({python}_out.value, _keep{borrowed})")
             self.returned.add(name)
             self.adopts = True
         elif kind.base in headers.opaque:
@@ -212,16 +214,21 @@ class Plan:
             self.arguments.append(f"_address({python})")
             self.keeps.append(python)
             self.add(name, doc)
-            if doc.startswith("[count]"):
+            if base == "void":  # rows whose size the call does not tell: their count is given
+                pass
+            elif doc.startswith("[count]"):
                 self.counted = self.counted or python
                 if python != self.counted:
                     self.before.append(
                         f"_same_size({python}, {self.counted}, '{python}', '{self.counted}')")
-            if self.handle_count and doc.startswith("[count]"):
+            if base == "void":
+                pass
+            elif self.handle_count and doc.startswith("[count]"):
                 self.before.append(f"_room({python}, {self.handle_count}, '{python}')")
             elif self.list_count and doc.startswith("[count] out"):
                 self.before.append(f"_room({python}, {self.list_count}, '{python}')")
-            elif (kind.const or self.counted == python) and self.is_count(following, name):
+            elif (kind.const or self.counted == python) and self.is_count(following, name) and \
+                    not doc.startswith("[count,"):
                 told = self.counted if following.name == "count" and self.counted else python
                 self.arguments.append(f"0 if {told} is None else {told}.size")
                 used = 2

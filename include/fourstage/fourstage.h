@@ -5,6 +5,7 @@
 #ifndef FOURSTAGE_FOURSTAGE_H
 #define FOURSTAGE_FOURSTAGE_H
 
+#include "fourstage/actions.h"
 #include "fourstage/adapter.h"
 #include "fourstage/batch.h"
 #include "fourstage/chat.h"

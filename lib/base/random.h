@@ -22,6 +22,7 @@ typedef enum fst__stream {
     FST__STREAM_MINIBATCH = 10,
     FST__STREAM_ROLLOUT = 11,
     FST__STREAM_ENV = 12,
+    FST__STREAM_ACTION = 13,
 } fst__stream;
 
 typedef struct fst__philox_block {
