@@ -606,6 +606,22 @@ ERR_BUFFER_TOO_SMALL = -9
 ERR_BUSY = -10
 ERR_MISMATCH = -11
 ERR_INTERNAL = -12
+F32 = 0
+F64 = 1
+BF16 = 2
+F16 = 3
+I64 = 4
+I32 = 5
+I16 = 6
+I8 = 7
+U8 = 8
+BOOL = 9
+MAX_RANK = 8
+SPACE_BOX = 0
+SPACE_DISCRETE = 1
+SPACE_MULTI_DISCRETE = 2
+SPACE_MULTI_BINARY = 3
+SPACE_MAX_RANK = 4
 IGNORE = -100
 LOG_DEBUG = 0
 LOG_INFO = 1
@@ -626,17 +642,6 @@ CHAT_PLAIN = 0
 CHAT_CHATML = 1
 CHAT_LLAMA3 = 2
 CHAT_ALPACA = 3
-F32 = 0
-F64 = 1
-BF16 = 2
-F16 = 3
-I64 = 4
-I32 = 5
-I16 = 6
-I8 = 7
-U8 = 8
-BOOL = 9
-MAX_RANK = 8
 FAMILY_GPT2 = 0
 FAMILY_LLAMA = 1
 FAMILY_QWEN2 = 2
@@ -732,11 +737,6 @@ TAGS_IOE1 = 3
 TAGS_IOE2 = 4
 TAGS_IOBES = 5
 TAGS_BILOU = 6
-SPACE_BOX = 0
-SPACE_DISCRETE = 1
-SPACE_MULTI_DISCRETE = 2
-SPACE_MULTI_BINARY = 3
-SPACE_MAX_RANK = 4
 RENDER_TEXT = 0
 RENDER_SVG = 1
 TOKEN_IS_SPECIAL = 1
@@ -806,6 +806,57 @@ COLUMNS_TAB = 1
 COLUMNS_SPACES = 2
 
 _FUNCTIONS = {}
+
+class View(Struct):
+    """An array in memory. Element (i0, i1, …) stands at data + (i0·strides[0] + i1·strides[1] + …)
+        elements. The layout of this struct is fixed for good.
+    Since 0.1
+
+    data: borrowed; the function that fills the view says until when
+    dtype: FST_F32 … FST_BOOL
+    rank: dimensions, 0 (a scalar) to FST_MAX_RANK
+    shape: elements along each dimension; 0 beyond rank
+    strides: in elements; 0 beyond rank
+    """
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("dtype", ctypes.c_int32),
+        ("rank", ctypes.c_int32),
+        ("shape", ctypes.c_int64 * 8),
+        ("strides", ctypes.c_int64 * 8),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class Space(Struct):
+    """What an observation or an action is. Functions that take one copy it, its arrays included.
+    Since 0.1
+
+    kind: FST_SPACE_ value; default FST_SPACE_BOX
+    dtype: Box: FST_F32 (default) or FST_U8; others: not read
+    rank: Box: 1 … 4; MultiDiscrete, MultiBinary: 1; Discrete: not read; default 1
+    reserved: 0
+    shape: ≥ 1 below rank; an image's are channels, height, width; default 0
+    n: Discrete: choices, ≥ 1; default 0
+    counts: MultiDiscrete: [shape[0]] choices of each, ≥ 1; default NULL
+    low: Box of float32: [elements] least values, −INFINITY: none; NULL (default): none at all
+    high: Box of float32: [elements] greatest values, INFINITY: none; NULL (default): none at all
+    """
+    _init_ = "fst_space_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
+        ("dtype", ctypes.c_int32),
+        ("rank", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("shape", ctypes.c_int64 * 4),
+        ("n", ctypes.c_int64),
+        ("counts", ctypes.POINTER(ctypes.c_int64)),
+        ("low", ctypes.POINTER(ctypes.c_float)),
+        ("high", ctypes.POINTER(ctypes.c_float)),
+    ]
+    _kinds_ = dict(_fields_)
+
 
 class AdapterOptions(Struct):
     """What fst_model_add_adapter adds.
@@ -1092,27 +1143,6 @@ class ChatTemplate(Struct):
         ("reserved", ctypes.c_int32),
         ("input_prefix", ctypes.c_char_p),
         ("input_system", ctypes.c_char_p),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class View(Struct):
-    """An array in memory. Element (i0, i1, …) stands at data + (i0·strides[0] + i1·strides[1] + …)
-        elements. The layout of this struct is fixed for good.
-    Since 0.1
-
-    data: borrowed; the function that fills the view says until when
-    dtype: FST_F32 … FST_BOOL
-    rank: dimensions, 0 (a scalar) to FST_MAX_RANK
-    shape: elements along each dimension; 0 beyond rank
-    strides: in elements; 0 beyond rank
-    """
-    _fields_ = [
-        ("data", ctypes.c_void_p),
-        ("dtype", ctypes.c_int32),
-        ("rank", ctypes.c_int32),
-        ("shape", ctypes.c_int64 * 8),
-        ("strides", ctypes.c_int64 * 8),
     ]
     _kinds_ = dict(_fields_)
 
@@ -2154,36 +2184,6 @@ class EntityType(Struct):
         ("precision", ctypes.c_double),
         ("recall", ctypes.c_double),
         ("f1", ctypes.c_double),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class Space(Struct):
-    """What an observation or an action is. Functions that take one copy it, its arrays included.
-    Since 0.1
-
-    kind: FST_SPACE_ value; default FST_SPACE_BOX
-    dtype: Box: FST_F32 (default) or FST_U8; others: not read
-    rank: Box: 1 … 4; MultiDiscrete, MultiBinary: 1; Discrete: not read; default 1
-    reserved: 0
-    shape: ≥ 1 below rank; an image's are channels, height, width; default 0
-    n: Discrete: choices, ≥ 1; default 0
-    counts: MultiDiscrete: [shape[0]] choices of each, ≥ 1; default NULL
-    low: Box of float32: [elements] least values, −INFINITY: none; NULL (default): none at all
-    high: Box of float32: [elements] greatest values, INFINITY: none; NULL (default): none at all
-    """
-    _init_ = "fst_space_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("kind", ctypes.c_int32),
-        ("dtype", ctypes.c_int32),
-        ("rank", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
-        ("shape", ctypes.c_int64 * 4),
-        ("n", ctypes.c_int64),
-        ("counts", ctypes.POINTER(ctypes.c_int64)),
-        ("low", ctypes.POINTER(ctypes.c_float)),
-        ("high", ctypes.POINTER(ctypes.c_float)),
     ]
     _kinds_ = dict(_fields_)
 
@@ -3680,6 +3680,8 @@ _fst_reward_callback = _callback_type(ctypes.c_int32, (_from_pointer, None,), Tr
         ctypes.POINTER(RewardBatch), ctypes.POINTER(ctypes.c_float), ctypes.c_void_p)
 
 STRUCTS = {
+    "fst_view": View,
+    "fst_space": Space,
     "fst_adapter_options": AdapterOptions,
     "fst_batch": Batch,
     "fst_context_options": ContextOptions,
@@ -3689,7 +3691,6 @@ STRUCTS = {
     "fst_encode_options": EncodeOptions,
     "fst_added_token_options": AddedTokenOptions,
     "fst_chat_template": ChatTemplate,
-    "fst_view": View,
     "fst_model_config": ModelConfig,
     "fst_model_options": ModelOptions,
     "fst_head_options": HeadOptions,
@@ -3717,7 +3718,6 @@ STRUCTS = {
     "fst_dpo_options": DpoOptions,
     "fst_entity_metrics": EntityMetrics,
     "fst_entity_type": EntityType,
-    "fst_space": Space,
     "fst_env_call": EnvCall,
     "fst_env_options": EnvOptions,
     "fst_env_make_options": EnvMakeOptions,
@@ -3767,6 +3767,26 @@ STRUCTS = {
 _fst_last_error = _FUNCTIONS["fst_last_error"] = _bind("fst_last_error", ctypes.c_char_p)
 _fst_status_name = _FUNCTIONS["fst_status_name"] = _bind("fst_status_name", ctypes.c_char_p,
         ctypes.c_int32)
+_fst_dtype_size = _FUNCTIONS["fst_dtype_size"] = _bind("fst_dtype_size", ctypes.c_size_t,
+        ctypes.c_int32)
+_fst_dtype_name = _FUNCTIONS["fst_dtype_name"] = _bind("fst_dtype_name", ctypes.c_char_p,
+        ctypes.c_int32)
+_fst_space_init = _FUNCTIONS["fst_space_init"] = _bind("fst_space_init", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_size_t)
+_fst_space_get_bytes = _FUNCTIONS["fst_space_get_bytes"] = _bind("fst_space_get_bytes",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_space_get_choices = _FUNCTIONS["fst_space_get_choices"] = _bind("fst_space_get_choices",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_actions_evaluate = _FUNCTIONS["fst_actions_evaluate"] = _bind("fst_actions_evaluate",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_actions_gradient = _FUNCTIONS["fst_actions_gradient"] = _bind("fst_actions_gradient",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p)
+_fst_actions_sample = _FUNCTIONS["fst_actions_sample"] = _bind("fst_actions_sample", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_int64, ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 _fst_adapter_options_init = _FUNCTIONS["fst_adapter_options_init"] = _bind("fst_adapter_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_model_add_adapter = _FUNCTIONS["fst_model_add_adapter"] = _bind("fst_model_add_adapter",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
@@ -3830,10 +3850,6 @@ _fst_chat_template_preset = _FUNCTIONS["fst_chat_template_preset"] = _bind("fst_
 _fst_chat_encode = _FUNCTIONS["fst_chat_encode"] = _bind("fst_chat_encode", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_fst_dtype_size = _FUNCTIONS["fst_dtype_size"] = _bind("fst_dtype_size", ctypes.c_size_t,
-        ctypes.c_int32)
-_fst_dtype_name = _FUNCTIONS["fst_dtype_name"] = _bind("fst_dtype_name", ctypes.c_char_p,
-        ctypes.c_int32)
 _fst_model_config_init = _FUNCTIONS["fst_model_config_init"] = _bind("fst_model_config_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_model_config_set_family = _FUNCTIONS["fst_model_config_set_family"] = _bind("fst_model_config_set_family", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32)
@@ -4020,12 +4036,6 @@ _fst_entities_get_type = _FUNCTIONS["fst_entities_get_type"] = _bind("fst_entiti
 _fst_entities_find = _FUNCTIONS["fst_entities_find"] = _bind("fst_entities_find", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p,
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_fst_space_init = _FUNCTIONS["fst_space_init"] = _bind("fst_space_init", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_size_t)
-_fst_space_get_bytes = _FUNCTIONS["fst_space_get_bytes"] = _bind("fst_space_get_bytes",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_space_get_choices = _FUNCTIONS["fst_space_get_choices"] = _bind("fst_space_get_choices",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 _fst_env_options_init = _FUNCTIONS["fst_env_options_init"] = _bind("fst_env_options_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_env_create = _FUNCTIONS["fst_env_create"] = _bind("fst_env_create", ctypes.c_int32,
@@ -6413,6 +6423,32 @@ class Run(Handle):
             return _check(_fst_run_resume(self._pointer(), path))
 
 
+def _space_get_bytes(self):
+    """Checks a space.
+    Returns bytes: of one value.
+    Status: FST_OK, or FST_ERR_INVALID_ARGUMENT naming the field.
+    Since 0.1
+    """
+    bytes_out = ctypes.c_int64()
+    _check(_fst_space_get_bytes(ctypes.byref(self), ctypes.byref(bytes_out)))
+    return bytes_out.value
+
+
+Space.get_bytes = _space_get_bytes
+
+def _space_get_choices(self):
+    """Length of an action mask.
+    Returns choices: n, or the sum of counts; 0 for Box and MultiBinary, which have no masks.
+    Status: as fst_space_get_bytes.
+    Since 0.1
+    """
+    choices_out = ctypes.c_int64()
+    _check(_fst_space_get_choices(ctypes.byref(self), ctypes.byref(choices_out)))
+    return choices_out.value
+
+
+Space.get_choices = _space_get_choices
+
 def _chat_template_preset(kind):
     """Fills a template with one of the known ones; its texts are static.
     kind: FST_CHAT_ value.
@@ -6947,32 +6983,6 @@ def _augment_options_simclr(self, size, strength):
 
 AugmentOptions.simclr = _augment_options_simclr
 
-def _space_get_bytes(self):
-    """Checks a space.
-    Returns bytes: of one value.
-    Status: FST_OK, or FST_ERR_INVALID_ARGUMENT naming the field.
-    Since 0.1
-    """
-    bytes_out = ctypes.c_int64()
-    _check(_fst_space_get_bytes(ctypes.byref(self), ctypes.byref(bytes_out)))
-    return bytes_out.value
-
-
-Space.get_bytes = _space_get_bytes
-
-def _space_get_choices(self):
-    """Length of an action mask.
-    Returns choices: n, or the sum of counts; 0 for Box and MultiBinary, which have no masks.
-    Status: as fst_space_get_bytes.
-    Since 0.1
-    """
-    choices_out = ctypes.c_int64()
-    _check(_fst_space_get_choices(ctypes.byref(self), ctypes.byref(choices_out)))
-    return choices_out.value
-
-
-Space.get_choices = _space_get_choices
-
 def _kl_controller_update(self, kl, samples):
     """Moves the coefficient (Ziegler et al., arXiv 1909.08593, section 2.2):
     e = clip(KL/target − 1, −0.2, 0.2) β ← β·(1 + e·min(1, samples/horizon))
@@ -7024,26 +7034,6 @@ def status_name(status):
     return _result
 
 
-def version():
-    """Product version.
-    Returns static text, e.g. "0.1.0".
-    Since 0.1
-    """
-    _result = _fst_version()
-    _raise_pending()
-    _result = _to_text(_result)
-    return _result
-
-
-def abi_version():
-    """Version of the binary interface, the number in the soname.
-    Since 0.1
-    """
-    _result = _fst_abi_version()
-    _raise_pending()
-    return _result
-
-
 def dtype_size(dtype):
     """Bytes of one element.
     dtype: FST_F32 … FST_BOOL.
@@ -7064,6 +7054,115 @@ def dtype_name(dtype):
     _result = _fst_dtype_name(_index(dtype))
     _raise_pending()
     _result = _to_text(_result)
+    return _result
+
+
+def actions_evaluate(space, parameters, log_std, masks, actions, count, log_probabilities=None,
+        entropies=None):
+    """Log-probabilities of actions and entropies of their distributions.
+    space: of the actions.
+    parameters: [count, K].
+    log_std: [elements] log σ of a Box; else not read, NULL.
+    masks: [count, K]; NULL: all allowed.
+    actions: [count] values of the space; not read without log_probabilities.
+    count: rows, ≥ 1.
+    log_probabilities: [count] written. NULL: not wanted.
+    entropies: [count] written. NULL: not wanted.
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (an action outside of the space or one that its mask
+        forbids, a mask that allows nothing: the text names row and part); FST_ERR_UNSUPPORTED (a
+        Box of bytes); FST_ERR_NUMERIC (a result is not finite: the text names the row).
+    Since 0.1
+    """
+    space = _filled(Space, space, {})
+    parameters = _input(parameters, 'float32')
+    log_std = _input(log_std, 'float32')
+    masks = _input(masks, 'uint8')
+    actions = _input(actions, None)
+    log_probabilities = _output(log_probabilities, 'float32')
+    entropies = _output(entropies, 'float32')
+    _same_size(entropies, log_probabilities, 'entropies', 'log_probabilities')
+    return _check(_fst_actions_evaluate(_reference(space), _address(parameters), _address(log_std),
+            _address(masks), _address(actions), _index(count), _address(log_probabilities),
+            _address(entropies)))
+
+
+def actions_gradient(space, parameters, log_std, masks, actions, count, d_log_probabilities,
+        d_entropies, d_parameters, d_log_std=None):
+    """The gradient of an objective with respect to the parameters, from that with respect to
+        log-probabilities and entropies.
+    space: of the actions.
+    parameters: [count, K].
+    log_std: [elements] log σ of a Box; else not read, NULL.
+    masks: [count, K]; NULL: all allowed.
+    actions: [count] values of the space; not read without d_log_probabilities.
+    count: rows, ≥ 1.
+    d_log_probabilities: [count]; NULL: 0.
+    d_entropies: [count]; NULL: 0.
+    d_parameters: [count, K] written.
+    d_log_std: [elements] of a Box, written: the sum over the rows. NULL: not wanted.
+    Status: as fst_actions_evaluate.
+    Since 0.1
+    """
+    space = _filled(Space, space, {})
+    parameters = _input(parameters, 'float32')
+    log_std = _input(log_std, 'float32')
+    masks = _input(masks, 'uint8')
+    actions = _input(actions, None)
+    d_log_probabilities = _input(d_log_probabilities, 'float32')
+    d_entropies = _input(d_entropies, 'float32')
+    _same_size(d_entropies, d_log_probabilities, 'd_entropies', 'd_log_probabilities')
+    d_parameters = _output(d_parameters, 'float32')
+    d_log_std = _output(d_log_std, 'float32')
+    return _check(_fst_actions_gradient(_reference(space), _address(parameters), _address(log_std),
+            _address(masks), _address(actions), _index(count), _address(d_log_probabilities),
+            _address(d_entropies), _address(d_parameters), _address(d_log_std)))
+
+
+def actions_sample(space, parameters, log_std, masks, count, seed, step, deterministic, actions,
+        log_probabilities=None):
+    """Draws actions. Row i's draw is a function of (seed, step, i) and of its parameters.
+    space: of the actions.
+    parameters: [count, K].
+    log_std: [elements] log σ of a Box; else not read, NULL.
+    masks: [count, K]; NULL: all allowed.
+    count: rows, ≥ 1.
+    seed: any.
+    step: number of the draw, ≥ 0.
+    deterministic: 1: the most probable choice (the first of equals), yes where its probability is
+        above ½, the mean; 0: drawn.
+    actions: [count] values of the space, written.
+    log_probabilities: [count] of them, written. NULL: not wanted.
+    Status: as fst_actions_evaluate; parameters that are not numbers are FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    space = _filled(Space, space, {})
+    parameters = _input(parameters, 'float32')
+    log_std = _input(log_std, 'float32')
+    masks = _input(masks, 'uint8')
+    actions = _output(actions, None)
+    log_probabilities = _output(log_probabilities, 'float32')
+    return _check(_fst_actions_sample(_reference(space), _address(parameters), _address(log_std),
+            _address(masks), _index(count), _index(seed), _index(step), _index(deterministic),
+            _address(actions), _address(log_probabilities)))
+
+
+def version():
+    """Product version.
+    Returns static text, e.g. "0.1.0".
+    Since 0.1
+    """
+    _result = _fst_version()
+    _raise_pending()
+    _result = _to_text(_result)
+    return _result
+
+
+def abi_version():
+    """Version of the binary interface, the number in the soname.
+    Since 0.1
+    """
+    _result = _fst_abi_version()
+    _raise_pending()
     return _result
 
 
