@@ -111,6 +111,11 @@ typedef struct fst_env_make_options {
     int64_t max_steps;  /**< an episode is truncated after so many steps; 0: never; −1 (default): the environment's own number */
     int32_t auto_reset; /**< as fst_env_options.auto_reset; default 1 */
     int32_t slippery;   /**< FrozenLake: 1 (default): a step goes where it should in a third of all cases, else to a side; 0: always */
+    int32_t robot_obstacles; /**< RobotNavigation: obstacles that stand, 0 … 16; default 6. A crowded room may get fewer */
+    int32_t robot_moving;    /**< RobotNavigation: obstacles that move, 0 … 8; default 2 */
+    int32_t robot_rays;      /**< RobotNavigation: rays of the lidar, 4 … 64, all around; default 24 */
+    int32_t reserved;        /**< 0 */
+    double robot_noise;      /**< RobotNavigation: factor of all standard deviations of sensors and wheels, 0 (none) … 10; default 1 */
 } fst_env_make_options;
 
 /** Fills the options with their defaults. @param options to fill. @param size sizeof *options.

@@ -11,6 +11,13 @@ static const fst__env_kind *const kinds[] = {
     &fst__env_pendulum,
     &fst__env_frozen_lake,
     &fst__env_frozen_lake_8x8,
+    &fst__env_grid_empty_5x5,
+    &fst__env_door_key_5x5,
+    &fst__env_door_key_6x6,
+    &fst__env_door_key_8x8,
+    &fst__env_four_rooms,
+    &fst__env_robot,
+    &fst__env_connect_four,
 };
 
 int64_t fst__env_kind_count(void)

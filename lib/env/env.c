@@ -22,6 +22,10 @@ fst_env_make_options fst__env_make_defaults(void)
         .max_steps = -1,
         .auto_reset = 1,
         .slippery = 1,
+        .robot_obstacles = 6,
+        .robot_moving = 2,
+        .robot_rays = 24,
+        .robot_noise = 1,
     };
 }
 
