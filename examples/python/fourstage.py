@@ -2291,6 +2291,13 @@ class EnvMakeOptions(Struct):
     auto_reset: as fst_env_options.auto_reset; default 1
     slippery: FrozenLake: 1 (default): a step goes where it should in a third of all cases, else to
         a side; 0: always
+    robot_obstacles: RobotNavigation: obstacles that stand, 0 … 16; default 6. A crowded room may
+        get fewer
+    robot_moving: RobotNavigation: obstacles that move, 0 … 8; default 2
+    robot_rays: RobotNavigation: rays of the lidar, 4 … 64, all around; default 24
+    reserved: 0
+    robot_noise: RobotNavigation: factor of all standard deviations of sensors and wheels, 0 (none)
+        … 10; default 1
     """
     _init_ = "fst_env_make_options_init"
     _fields_ = [
@@ -2299,6 +2306,11 @@ class EnvMakeOptions(Struct):
         ("max_steps", ctypes.c_int64),
         ("auto_reset", ctypes.c_int32),
         ("slippery", ctypes.c_int32),
+        ("robot_obstacles", ctypes.c_int32),
+        ("robot_moving", ctypes.c_int32),
+        ("robot_rays", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("robot_noise", ctypes.c_double),
     ]
     _kinds_ = dict(_fields_)
 
