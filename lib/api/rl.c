@@ -1,7 +1,7 @@
 /* Reinforcement learning on text. */
 #include "api/check.h"
 #include "base/options.h"
-#include "stages/rl/rl.h"
+#include "stages/rl/text.h"
 
 fst_status fst_rl_options_init(fst_rl_options *options, size_t size)
 {

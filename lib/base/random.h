@@ -23,6 +23,7 @@ typedef enum fst__stream {
     FST__STREAM_ROLLOUT = 11,
     FST__STREAM_ENV = 12,
     FST__STREAM_ACTION = 13,
+    FST__STREAM_OPPONENT = 14,
 } fst__stream;
 
 typedef struct fst__philox_block {
@@ -74,5 +75,11 @@ double fst__normal(fst__philox_block block, int pair);
  * Rogaway, "Ciphers with arbitrary finite domains", 2002).
  */
 uint64_t fst__permute(uint64_t seed, uint32_t stream, uint64_t step, uint64_t index, uint64_t count);
+
+/* The same of all indices, order[i] of i: a round's words are drawn once and not once for each index. table has
+ * fst__permute_table(count) entries. */
+void fst__permute_all(uint64_t seed, uint32_t stream, uint64_t step, int64_t count, uint32_t *table,
+                      int64_t *order);
+int64_t fst__permute_table(int64_t count);
 
 #endif

@@ -279,6 +279,23 @@ START_TEST(normals_have_the_moments_of_a_normal)
 }
 END_TEST
 
+START_TEST(all_of_a_permutation_is_each_of_it)
+{
+    static const int64_t counts[] = {1, 2, 3, 64, 100, 512, 1025};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; ++i) {
+        int64_t count = counts[i];
+        uint32_t *table = malloc((size_t)fst__permute_table(count) * sizeof *table);
+        int64_t *order = malloc((size_t)count * sizeof *order);
+        fst__permute_all(7, FST__STREAM_MINIBATCH, 3, count, table, order);
+        for (int64_t j = 0; j < count; ++j)
+            ck_assert_int_eq(order[j], (int64_t)fst__permute(7, FST__STREAM_MINIBATCH, 3, (uint64_t)j,
+                                                             (uint64_t)count));
+        free(order);
+        free(table);
+    }
+}
+END_TEST
+
 START_TEST(a_permutation_hits_everything_once)
 {
     static const uint64_t counts[] = {1,  2,  3,   4,   5,    7,    8,    9,    15,   16,    17,
@@ -491,6 +508,7 @@ int main(void)
     tcase_add_test(tcase, uniforms_stay_below_one);
     tcase_add_test(tcase, normals_have_the_moments_of_a_normal);
     tcase_add_test(tcase, a_permutation_hits_everything_once);
+    tcase_add_test(tcase, all_of_a_permutation_is_each_of_it);
     tcase_add_test(tcase, counting_and_taking_agree);
     tcase_add_test(tcase, an_arena_reports_overflow);
     tcase_add_test(tcase, text_grows_and_stays_terminated);

@@ -1,7 +1,7 @@
 /* What a run of reinforcement learning computes from its answers: rewards, penalties, advantages; what it
  * must not depend on; what it plans to use. */
 #include "../support/small_rl.h"
-#include "stages/rl/rl.h"
+#include "stages/rl/text.h"
 
 /* The run with its first rollout done and nothing updated. */
 static fst__rl *roll_out(small_rl *s, const small_rl_config *config)

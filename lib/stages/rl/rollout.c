@@ -36,6 +36,14 @@ fst_status fst__rollout_create(fst__allocator *allocator, int64_t trajectories, 
     return FST_OK;
 }
 
+void fst__rollout_lay_beside(fst__rollout *rollout, int64_t steps)
+{
+    rollout->layout.offsets = rollout->layout.lengths = NULL;
+    rollout->layout.steps = steps;
+    rollout->layout.trajectory_stride = 1;
+    rollout->layout.step_stride = rollout->trajectories;
+}
+
 void fst__rollout_destroy(fst__rollout *rollout)
 {
     if (!rollout->allocator)
@@ -63,9 +71,11 @@ void fst__rollout_spread(fst__rollout *rollout, const fst__real *advantages)
     }
 }
 
-/* Trajectories of text leave no gap between them. */
+/* Trajectories leave no gap between them. */
 static int64_t steps_of(const fst__rollout *rollout)
 {
+    if (!rollout->layout.offsets)
+        return rollout->trajectories * rollout->layout.steps;
     int64_t last = rollout->trajectories - 1;
     return rollout->offsets[last] + rollout->lengths[last];
 }
@@ -98,13 +108,19 @@ static void visit(fst__visitor *visitor, const char *name, void *data, int32_t d
     fst__visit_view(visitor, "rollout", name, &view);
 }
 
-void fst__rollout_visit(fst__rollout *r, fst__visitor *visitor)
+void fst__rollout_visit(fst__rollout *r, fst__visitor *visitor, int64_t steps, bool estimated)
 {
-    visit(visitor, "offsets", r->offsets, FST_I64, r->trajectories);
-    visit(visitor, "lengths", r->lengths, FST_I64, r->trajectories);
-    visit(visitor, "log_probabilities", r->log_probabilities, FST__REAL_DTYPE, r->capacity);
-    visit(visitor, "references", r->references, FST__REAL_DTYPE, r->capacity);
-    visit(visitor, "values", r->values, FST__REAL_DTYPE, r->capacity);
-    visit(visitor, "advantages", r->advantages, FST__REAL_DTYPE, r->capacity);
-    visit(visitor, "returns", r->returns, FST__REAL_DTYPE, r->capacity);
+    if (r->layout.offsets) {
+        visit(visitor, "offsets", r->offsets, FST_I64, r->trajectories);
+        visit(visitor, "lengths", r->lengths, FST_I64, r->trajectories);
+        visit(visitor, "references", r->references, FST__REAL_DTYPE, steps);
+    }
+    visit(visitor, "log_probabilities", r->log_probabilities, FST__REAL_DTYPE, steps);
+    visit(visitor, "values", r->values, FST__REAL_DTYPE, steps);
+    if (!estimated) {
+        visit(visitor, "rewards", r->rewards, FST__REAL_DTYPE, steps);
+        return;
+    }
+    visit(visitor, "advantages", r->advantages, FST__REAL_DTYPE, steps);
+    visit(visitor, "returns", r->returns, FST__REAL_DTYPE, steps);
 }

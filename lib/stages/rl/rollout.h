@@ -16,8 +16,8 @@
 typedef struct fst__rollout {
     fst__allocator *allocator;
     int64_t trajectories, capacity; /* N; steps that fit */
-    fst_trajectories layout;        /* points to offsets and lengths */
-    int64_t *offsets, *lengths;     /* [N] where each begins, and its steps */
+    fst_trajectories layout;
+    int64_t *offsets, *lengths;     /* [N] where each begins, and its steps; not used side by side */
     /* [capacity] by step */
     fst__real *log_probabilities; /* of the policy that acted, as training computes them */
     fst__real *references;        /* under the reference */
@@ -29,6 +29,10 @@ typedef struct fst__rollout {
 fst_status fst__rollout_create(fst__allocator *allocator, int64_t trajectories, int64_t capacity,
                                fst__rollout *out);
 void fst__rollout_destroy(fst__rollout *rollout); /* takes one that is all zero */
+
+/* Trajectories of so many steps each side by side, time-major [steps, trajectories], which fill the
+ * capacity; without this they stand one behind the other, by offsets and lengths. */
+void fst__rollout_lay_beside(fst__rollout *rollout, int64_t steps);
 
 int64_t fst__rollout_bytes(const fst__rollout *rollout);
 
@@ -44,7 +48,8 @@ fst_status fst__rollout_whiten(fst__rollout *rollout);
 /* 1 − Var(return − value)/Var(return); NaN where all returns are equal. */
 double fst__rollout_explained_variance(const fst__rollout *rollout);
 
-/* What updates need; scores and rewards have gone into the advantages. */
-void fst__rollout_visit(fst__rollout *rollout, fst__visitor *visitor);
+/* The first `steps` of the arrays: what updates need, once advantages are `estimated`, or what
+ * advantages are estimated from. */
+void fst__rollout_visit(fst__rollout *rollout, fst__visitor *visitor, int64_t steps, bool estimated);
 
 #endif

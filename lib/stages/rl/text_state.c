@@ -1,5 +1,5 @@
 /* What a checkpoint of this stage holds, and what comes back from one. */
-#include "stages/rl/rl.h"
+#include "stages/rl/text.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -121,9 +121,9 @@ void fst__rl_visit(fst_run *run, fst__visitor *visitor)
     int64_t micro_step = fst__visit_i64(visitor, "rl", "micro_step", &rl->micro_step, 0,
                                         rl->options.epochs * fst__rl_batches(rl));
     if (micro_step > 0) {
-        fst__rollout_visit(&rl->rollout, visitor);
+        fst__rollout_visit(&rl->rollout, visitor, rl->rollout.capacity, true);
         visit_answers(&rl->answers, rl->rollout.capacity, visitor);
-        fst__visit_doubles(visitor, "rl", "sums", (double *)&rl->sums, FST__RL_SUMS);
+        fst__visit_doubles(visitor, "rl", "sums", (double *)&rl->sums, FST__UPDATE_SUMS);
         fst__visit_doubles(visitor, "rl", "figures", (double *)&rl->figures, FST__RL_FIGURES);
     }
     int64_t forwards = rl->options.minibatch / rl->options.rows;
@@ -138,7 +138,7 @@ void fst__rl_restored(fst_run *run)
         fst__parameters_refresh_working(&rl->reference->parameters, rl->context->compute);
     rl->seconds = (fst__rl_seconds){NAN, NAN, NAN, NAN};
     if (rl->micro_step == 0)
-        rl->sums = (fst__rl_sums){0};
+        rl->sums = (fst__update_sums){0};
 }
 
 /* ---- the trained weights under the ceiling */

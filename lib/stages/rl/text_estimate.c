@@ -2,7 +2,7 @@
  * From answers with scores to advantages: log-probabilities and values by the forwards that the first
  * epoch's updates will make, the reference's, then each token's reward, then advantages.
  */
-#include "stages/rl/rl.h"
+#include "stages/rl/text.h"
 
 #include "model/adapter.h"
 
@@ -157,12 +157,12 @@ static fst_status fill_advantages(fst__rl *rl)
 fst_status fst__rl_estimate(fst_run *run)
 {
     fst__rl *rl = fst__rl_of(run);
-    double begin = fst__rl_now();
+    double begin = fst__update_now();
     fst_status status = passes(rl);
     if (!status)
         status = fill_rewards(rl);
     if (!status)
         status = fill_advantages(rl);
-    rl->seconds.estimate = fst__rl_now() - begin;
+    rl->seconds.estimate = fst__update_now() - begin;
     return status;
 }

@@ -1,15 +1,16 @@
 /*
- * Stage four on text. An iteration is a rollout (rollout_text.c), what is computed from it
- * (estimate.c), and updates from minibatches of it (update.c).
+ * Stage four on text. An iteration is a rollout (text_rollout.c), what is computed from it
+ * (text_estimate.c), and updates from minibatches of it (text_update.c).
  */
-#ifndef FST_STAGES_RL_RL_H
-#define FST_STAGES_RL_RL_H
+#ifndef FST_STAGES_RL_TEXT_H
+#define FST_STAGES_RL_TEXT_H
 
 #include "data/examples.h"
 #include "fourstage/rl.h"
 #include "model/heads.h"
 #include "model/policy.h"
 #include "stages/objectives/objectives.h"
+#include "stages/rl/minibatch.h"
 #include "stages/rl/rollout.h"
 #include "stages/run.h"
 #include "stages/scoring/scoring.h"
@@ -66,18 +67,6 @@ typedef struct fst__rl_batch {
         *returns, *d_log_probabilities, *scratch; /* [B·T] each */
 } fst__rl_batch;
 
-/* Sums over an iteration's updates; saved with a checkpoint. All doubles. */
-typedef struct fst__rl_sums {
-    double loss, policy_loss, value_loss, supervised_loss;
-    double approximate_kl, clip_fraction, entropy, tokens; /* the first three weighted by tokens */
-    double largest_ratio, first_ratio_error;
-    double updates, gradient_norm, clip_factor, learning_rate;
-    double minibatch_kl, minibatch_tokens; /* of the minibatch in progress */
-    double stopped; /* 1: approximate KL has ended the iteration's updates */
-} fst__rl_sums;
-
-enum { FST__RL_SUMS = sizeof(fst__rl_sums) / sizeof(double) };
-
 /* What is known of the rollout itself; saved likewise. All doubles. */
 typedef struct fst__rl_figures {
     double reward, kl, ends, length, explained_variance, sampling_error;
@@ -126,7 +115,7 @@ typedef struct fst__rl {
     int64_t snapshot_taken;
     fst_baseline baseline;
     fst_kl_controller controller;
-    fst__rl_sums sums;
+    fst__update_sums sums;
     fst__rl_figures figures;
 } fst__rl;
 
@@ -148,7 +137,7 @@ fst_status fst__rl_set_algorithm(fst_rl_options *options, int32_t algorithm);
 fst_status fst__rl_create(const fst_rl_options *options, const fst_run_options *run_options,
                           fst_run **out);
 
-/* options.c: checks, and what stands for 0. `sampling` is overlaid. */
+/* text_options.c: checks, and what stands for 0. `sampling` is overlaid. */
 fst_status fst__rl_resolve(fst_rl_options *options, const fst_sampling_options *sampling,
                            int64_t longest_prompt);
 /* A copy with its arrays, in *out, which is destroyed also after a failure. */
@@ -156,15 +145,15 @@ fst_status fst__rl_sampling_copy(fst__allocator *allocator, const fst_sampling_o
                                  fst_sampling_options *out);
 void fst__rl_sampling_destroy(fst__allocator *allocator, fst_sampling_options *sampling);
 
-/* rollout_text.c: answers to the prompts at `position`, into rl->answers and rl->rollout, with scores. */
+/* text_rollout.c: answers to the prompts at `position`, into rl->answers and rl->rollout, with scores. */
 fst_status fst__rl_roll_out(fst_run *run);
 /* Mean score and length on the validation prompts. */
 fst_status fst__rl_evaluate(fst_run *run, double *score);
 
-/* estimate.c: log-probabilities, values, references, then rewards and advantages. */
+/* text_estimate.c: log-probabilities, values, references, then rewards and advantages. */
 fst_status fst__rl_estimate(fst_run *run);
 
-/* batch.c: answers in the order of an epoch, a shuffle that is a function of iteration and epoch. */
+/* text_batch.c: answers in the order of an epoch, a shuffle that is a function of iteration and epoch. */
 int64_t fst__rl_answer_at(const fst__rl *rl, int64_t epoch, int64_t place);
 /* Forward `index` of an epoch into rl->batch. */
 void fst__rl_gather(fst__rl *rl, int64_t epoch, int64_t index);
@@ -178,15 +167,13 @@ void fst__rl_spread(const fst__rl *rl, const fst__real *compact, fst__real *dens
 void fst__rl_pick(const fst__rl *rl, const fst__real *by_step, fst__real *compact);
 void fst__rl_put(const fst__rl *rl, const fst__real *compact, fst__real *by_step);
 
-/* update.c */
+/* text_update.c */
 fst_status fst__rl_update(fst_run *run, fst__outcome *outcome);
 
-/* state.c */
+/* text_state.c */
 void fst__rl_visit(fst_run *run, fst__visitor *visitor);
 void fst__rl_restored(fst_run *run);
 void fst__rl_take_snapshot(fst__rl *rl);
 void fst__rl_restore_snapshot(fst__rl *rl);
-
-double fst__rl_now(void); /* seconds of a clock that does not jump */
 
 #endif

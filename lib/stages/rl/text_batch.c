@@ -1,5 +1,5 @@
 /* Rows of one forward: which answers, as ids and targets, and their steps as compact arrays. */
-#include "stages/rl/rl.h"
+#include "stages/rl/text.h"
 
 #include "base/random.h"
 

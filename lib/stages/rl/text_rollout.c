@@ -1,5 +1,5 @@
 /* The policy answers prompts, and the reward model scores the answers. */
-#include "stages/rl/rl.h"
+#include "stages/rl/text.h"
 
 #include "base/error.h"
 #include "base/random.h"
@@ -7,14 +7,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-#include <time.h>
-
-double fst__rl_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 /* ---- sampling */
 
@@ -120,7 +112,7 @@ fst_status fst__rl_roll_out(fst_run *run)
 {
     fst__rl *rl = fst__rl_of(run);
     int64_t prompts = rl->options.prompts_per_step, samples = rl->options.samples_per_prompt;
-    double begin = fst__rl_now();
+    double begin = fst__update_now();
     fst__examples_order(rl->prompts, rl->position, prompts, rl->options.shuffle, rl->examples);
     for (int64_t n = 0; n < rl->answers.count; ++n)
         set_prompt(rl, rl->prompts, n, rl->examples[n / samples]);
@@ -128,14 +120,14 @@ fst_status fst__rl_roll_out(fst_run *run)
     fst_status status = generate(run, rl->answers.count, rl->answers.kept_row > 0);
     if (status)
         return status;
-    double answered = fst__rl_now();
+    double answered = fst__update_now();
     status = score(rl, rl->answers.count, rl->rollout.lengths, rl->answers.finishes,
                    rl->rollout.scores);
     if (status)
         return status;
     store_answers(rl);
     rl->figures = (fst__rl_figures){0};
-    rl->seconds = (fst__rl_seconds){.rollout = answered - begin, .reward = fst__rl_now() - answered};
+    rl->seconds = (fst__rl_seconds){.rollout = answered - begin, .reward = fst__update_now() - answered};
     for (int64_t n = 0; n < rl->answers.count; ++n) {
         rl->figures.reward += (double)rl->rollout.scores[n] / (double)rl->answers.count;
         rl->figures.length += (double)rl->rollout.lengths[n] / (double)rl->answers.count;

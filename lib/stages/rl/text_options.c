@@ -1,5 +1,5 @@
 /* What a run of reinforcement learning may be asked for. */
-#include "stages/rl/rl.h"
+#include "stages/rl/text.h"
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -42,7 +42,7 @@ static fst_status bad(const char *field, const char *expected)
 fst_status fst__rl_set_algorithm(fst_rl_options *o, int32_t algorithm)
 {
     if (algorithm < FST_RL_PPO || algorithm > FST_RL_GRPO)
-        return bad("algorithm", "an FST_RL_ value");
+        return bad("algorithm", "an FST_RL_ value for text");
     bool grpo = algorithm == FST_RL_GRPO;
     bool grouped = grpo || algorithm == FST_RL_RLOO;
     o->algorithm = algorithm;

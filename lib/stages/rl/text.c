@@ -1,4 +1,4 @@
-#include "stages/rl/rl.h"
+#include "stages/rl/text.h"
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -43,7 +43,6 @@ static const char *const metrics[] = {
 };
 
 _Static_assert(FST__RL_METRICS_END <= (int)FST__METRIC_MOST, "room for the metrics");
-_Static_assert(sizeof(fst__rl_sums) == FST__RL_SUMS * sizeof(double), "doubles, no gap");
 _Static_assert(sizeof(fst__rl_figures) == FST__RL_FIGURES * sizeof(double), "doubles, no gap");
 
 /* ---- checks */

@@ -1,5 +1,5 @@
 /* One forward and backward over some answers, and the update once a minibatch is whole. */
-#include "stages/rl/rl.h"
+#include "stages/rl/text.h"
 
 #include "base/error.h"
 
@@ -67,26 +67,12 @@ static fst_status policy_terms(fst__rl *rl)
         .struct_size = sizeof clips, .clip_low = o->clip,
         .clip_high = o->clip_high > 0 ? o->clip_high : o->clip, .dual_clip = o->dual_clip,
     };
-    fst_policy_loss loss = {.struct_size = sizeof loss};
     fst__rl_pick(rl, rl->rollout.log_probabilities, b->old);
     fst__rl_pick(rl, rl->rollout.advantages, b->advantages);
-    fst_status status = fst__loss_policy(&clips, b->log_probabilities, b->old, b->advantages,
-                                         b->weights, b->count, b->d_log_probabilities, &loss);
+    fst_status status = fst__update_policy(&rl->sums, &clips, b->log_probabilities, b->old, b->advantages,
+                                           b->weights, b->count, b->d_log_probabilities);
     if (status)
         return status;
-    double tokens = (double)b->count;
-    rl->sums.loss += loss.loss;
-    rl->sums.policy_loss += loss.loss;
-    rl->sums.approximate_kl += tokens * loss.approximate_kl;
-    rl->sums.minibatch_kl += tokens * loss.approximate_kl;
-    rl->sums.minibatch_tokens += tokens;
-    rl->sums.clip_fraction += tokens * loss.clip_fraction;
-    rl->sums.tokens += tokens;
-    rl->sums.largest_ratio = fmax(rl->sums.largest_ratio, loss.ratio_max);
-    for (int64_t i = 0; rl->sums.updates == 0 && i < b->count; ++i) {
-        double ratio = exp((double)b->log_probabilities[i] - (double)b->old[i]);
-        rl->sums.first_ratio_error = fmax(rl->sums.first_ratio_error, fabs(ratio - 1));
-    }
     if (!rl->has_reference || !o->kl_in_loss)
         return FST_OK;
     double kl;
@@ -109,11 +95,7 @@ static fst_status entropy_term(fst__rl *rl)
     if (status)
         return status;
     fst__rl_compact(rl, view.data, b->scratch);
-    for (int64_t i = 0; i < b->count; ++i) {
-        rl->sums.entropy += (double)b->scratch[i];
-        rl->sums.loss -= coefficient * (double)b->weights[i] * (double)b->scratch[i];
-        b->scratch[i] = (fst__real)(-coefficient * (double)b->weights[i]);
-    }
+    fst__update_entropy(&rl->sums, coefficient, b->scratch, b->weights, b->count, b->scratch);
     return coefficient > 0 ? give(rl, "entropy", b->scratch, false) : FST_OK;
 }
 
@@ -121,21 +103,16 @@ static fst_status value_term(fst__rl *rl)
 {
     fst__rl_batch *b = &rl->batch;
     fst_view view;
-    fst_value_loss loss = {.struct_size = sizeof loss};
     fst_status status = fst__model_output(rl->training.model, rl->value_head, &view);
     if (status)
         return status;
     fst__rl_compact(rl, view.data, b->values);
     fst__rl_pick(rl, rl->rollout.values, b->old_values);
     fst__rl_pick(rl, rl->rollout.returns, b->returns);
-    status = fst__loss_value(rl->options.value_clip, b->values, b->old_values, b->returns,
-                             b->weights, b->count, b->scratch, &loss);
+    status = fst__update_value(&rl->sums, rl->options.value_clip, rl->options.value_coefficient,
+                               b->values, b->old_values, b->returns, b->weights, b->count, b->scratch);
     if (status)
         return status;
-    for (int64_t i = 0; i < b->count; ++i)
-        b->scratch[i] = (fst__real)(rl->options.value_coefficient * (double)b->scratch[i]);
-    rl->sums.value_loss += loss.loss;
-    rl->sums.loss += rl->options.value_coefficient * loss.loss;
     return give(rl, rl->value_head, b->scratch, true);
 }
 
@@ -203,52 +180,44 @@ static fst_status backward_supervised(fst__rl *rl)
 
 static fst_status finish_minibatch(fst__rl *rl)
 {
-    fst_optimizer_report report = {.struct_size = sizeof report};
     fst_status status = FST_OK;
     if (rl->supervised && rl->options.supervised_coefficient > 0)
         status = backward_supervised(rl);
     if (!status)
-        status = fst__training_update(&rl->training, &report);
-    if (status)
-        return status;
-    rl->supervised_position += rl->supervised != NULL;
-    rl->sums.updates += 1;
-    rl->sums.gradient_norm += report.gradient_norm;
-    rl->sums.clip_factor += report.clip_factor;
-    rl->sums.learning_rate = report.learning_rate;
-    double kl = rl->sums.minibatch_kl / rl->sums.minibatch_tokens;
-    rl->sums.stopped = rl->options.stop_kl > 0 && kl > rl->options.stop_kl;
-    rl->sums.minibatch_kl = rl->sums.minibatch_tokens = 0;
-    return FST_OK;
+        status = fst__update_finish(&rl->sums, &rl->training, rl->options.stop_kl);
+    if (!status)
+        rl->supervised_position += rl->supervised != NULL;
+    return status;
 }
 
 static void set_metrics(fst_run *run)
 {
     fst__rl *rl = fst__rl_of(run);
-    const fst__rl_sums *s = &rl->sums;
+    const fst__update_sums *s = &rl->sums;
+    const fst__update_means mean = fst__update_mean(s);
     const fst__rl_figures *f = &rl->figures;
     double *m = run->metrics, answers = (double)rl->answers.count;
-    m[FST__METRIC_LOSS] = s->loss / s->updates;
+    m[FST__METRIC_LOSS] = mean.loss;
     m[FST__METRIC_LEARNING_RATE] = s->learning_rate;
-    m[FST__METRIC_GRADIENT_NORM] = s->gradient_norm / s->updates;
+    m[FST__METRIC_GRADIENT_NORM] = mean.gradient_norm;
     m[FST__RL_REWARD] = f->reward;
     m[FST__RL_KL] = f->kl;
     m[FST__RL_KL_COEFFICIENT] = rl->controller.coefficient;
-    m[FST__RL_APPROXIMATE_KL] = s->approximate_kl / s->tokens;
-    m[FST__RL_CLIP_FRACTION] = s->clip_fraction / s->tokens;
+    m[FST__RL_APPROXIMATE_KL] = mean.approximate_kl;
+    m[FST__RL_CLIP_FRACTION] = mean.clip_fraction;
     m[FST__RL_RATIO] = s->largest_ratio;
     m[FST__RL_FIRST_RATIO_ERROR] = s->first_ratio_error;
-    m[FST__RL_ENTROPY] = s->entropy / s->tokens;
+    m[FST__RL_ENTROPY] = mean.entropy;
     m[FST__RL_EXPLAINED_VARIANCE] = f->explained_variance;
-    m[FST__RL_POLICY_LOSS] = s->policy_loss / s->updates;
+    m[FST__RL_POLICY_LOSS] = mean.policy_loss;
     m[FST__RL_VALUE_LOSS] =
-        rl->options.algorithm == FST_RL_PPO ? s->value_loss / s->updates : NAN;
-    m[FST__RL_SUPERVISED_LOSS] = rl->supervised ? s->supervised_loss / s->updates : NAN;
+        rl->options.algorithm == FST_RL_PPO ? mean.value_loss : NAN;
+    m[FST__RL_SUPERVISED_LOSS] = rl->supervised ? mean.supervised_loss : NAN;
     m[FST__RL_ENDS] = f->ends;
     m[FST__RL_LENGTH] = f->length;
     m[FST__RL_TRUNCATED_SHARE] = 1 - f->ends / answers;
     m[FST__RL_UPDATES] = s->updates;
-    m[FST__RL_CLIP_FACTOR] = s->clip_factor / s->updates;
+    m[FST__RL_CLIP_FACTOR] = mean.clip_factor;
     m[FST__RL_ROLLOUT_SECONDS] = rl->seconds.rollout;
     m[FST__RL_REWARD_SECONDS] = rl->seconds.reward;
     m[FST__RL_ESTIMATE_SECONDS] = rl->seconds.estimate;
@@ -260,7 +229,7 @@ static void set_metrics(fst_run *run)
 static void clear(fst__rl *rl)
 {
     rl->micro_step = 0;
-    rl->sums = (fst__rl_sums){0};
+    rl->sums = (fst__update_sums){0};
     rl->training.clean = false;
 }
 
@@ -320,7 +289,7 @@ static fst_status begin_iteration(fst_run *run, fst__outcome *outcome)
     }
     if (rl->snapshot)
         fst__rl_take_snapshot(rl);
-    rl->sums = (fst__rl_sums){0};
+    rl->sums = (fst__update_sums){0};
     rl->micro_step = 1;
     return FST_OK;
 }
@@ -329,7 +298,7 @@ static fst_status continue_iteration(fst_run *run, fst__outcome *outcome)
 {
     fst__rl *rl = fst__rl_of(run);
     int64_t forward = rl->micro_step - 1, epoch = forward / fst__rl_batches(rl);
-    double begin = fst__rl_now();
+    double begin = fst__update_now();
     if (!rl->training.clean && forward % forwards_of_minibatch(rl) == 0)
         fst__training_zero_gradients(&rl->training);
     fst_status status = backward_answers(rl, epoch, forward % fst__rl_batches(rl));
@@ -340,7 +309,7 @@ static fst_status continue_iteration(fst_run *run, fst__outcome *outcome)
         return fst__fail_in(status, "epoch %" PRId64 ", forward %" PRId64, epoch,
                             forward % fst__rl_batches(rl));
     rl->micro_step += 1;
-    rl->seconds.update += fst__rl_now() - begin;
+    rl->seconds.update += fst__update_now() - begin;
     bool done = rl->micro_step - 1 == rl->options.epochs * fst__rl_batches(rl);
     if (done || rl->sums.stopped != 0)
         status = close_iteration(run, outcome);
