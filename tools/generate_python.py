@@ -166,14 +166,17 @@ class Generator:
         has_user = bool(function.parameters) and function.parameters[-1].name.endswith("user")
         visible = function.parameters[:-1] if has_user else function.parameters
         for parameter in function.parameters:
-            arguments.append(self.ctype(parameter.type, owner + "_" + parameter.name))
+            kind = parameter.type
+            written = self.scalar(kind.base) == "char" and kind.pointers == 1 and not kind.const
+            arguments.append("ctypes.c_void_p" if written     # a text would come as a copy
+                             else self.ctype(kind, owner + "_" + parameter.name))
         for parameter in visible:
             kind = parameter.type
             if kind.base in self.headers.structs and kind.pointers == 1:
                 converters.append("_from_pointer")
             elif kind.base in self.headers.opaque:
                 converters.append(f"lambda address: {class_name(kind.base)}._adopt(address, (), False)")
-            elif self.scalar(kind.base) == "char" and kind.pointers == 1:
+            elif self.scalar(kind.base) == "char" and kind.pointers == 1 and kind.const:
                 converters.append("_to_text")
             else:
                 converters.append("None")
