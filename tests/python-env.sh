@@ -34,7 +34,7 @@ rm -rf "$environment"
 "$host_python" -m venv "$environment" >&2
 "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
     -r "$requirements" >&2
-"$environment/bin/python" -c 'import numpy, torch, transformers, tokenizers, safetensors, peft, sklearn, scipy, seqeval, minigrid' >&2
+"$environment/bin/python" -c 'import numpy, torch, transformers, tokenizers, safetensors, peft, sklearn, scipy, seqeval, gymnasium, minigrid' >&2
 "$environment/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps \
     --dest "$environment/wheels" "$encoder" >&2
 "$environment/bin/python" - "$environment" >&2 <<'END'

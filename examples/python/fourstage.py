@@ -2227,8 +2227,8 @@ _fst_env_save_callback = _callback_type(ctypes.c_int32, (None, None,), True, cty
         ctypes.c_void_p, ctypes.c_void_p)
 _fst_env_load_callback = _callback_type(ctypes.c_int32, (None, None,), True, ctypes.c_int64,
         ctypes.c_void_p, ctypes.c_void_p)
-_fst_env_render_callback = _callback_type(ctypes.c_int32, (None, None, _to_text, None, None,), True,
-        ctypes.c_int64, ctypes.c_int32, ctypes.c_char_p, ctypes.c_size_t,
+_fst_env_render_callback = _callback_type(ctypes.c_int32, (None, None, None, None, None,), True,
+        ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t,
         ctypes.POINTER(ctypes.c_size_t), ctypes.c_void_p)
 _fst_env_options_destroy = _callback_type(None, (), True, ctypes.c_void_p)
 
@@ -6192,32 +6192,6 @@ class Env(Handle):
             return _check(_fst_env_reset_some(self._pointer(), _address(indices),
                     0 if indices is None else indices.size))
 
-    def step(self, actions):
-        """All environments take a step.
-        actions: [environments] values of the action space. Numbers of a Box are clipped to its low
-            and high; a NaN, a choice that is none and a choice that the mask forbids are refused.
-        Status: FST_OK; FST_STOPPED or what a callback returned; FST_ERR_INVALID_ARGUMENT (an
-            action: nothing has changed); FST_ERR_STATE without a reset, or where an episode has
-            ended without auto-reset; FST_ERR_NUMERIC, FST_ERR_BUSY as told above.
-        Since 0.1
-        """
-        actions = _input(actions, None)
-        with _guard(self):
-            return _check(_fst_env_step(self._pointer(), _address(actions)))
-
-    def step_some(self, indices, actions):
-        """Some take a step.
-        indices: [count] ascending.
-        actions: [environments] values of the action space; rows of the others are not read.
-        Status: as fst_env_step.
-        Since 0.1
-        """
-        indices = _input(indices, 'int64')
-        actions = _input(actions, None)
-        with _guard(self):
-            return _check(_fst_env_step_some(self._pointer(), _address(indices),
-                    0 if indices is None else indices.size, _address(actions)))
-
     def get_batch(self):
         """Returns batch
         Status: FST_OK, FST_ERR_INVALID_ARGUMENT or FST_ERR_STATE.
@@ -6243,38 +6217,6 @@ class Env(Handle):
             _check(_fst_env_render(self._pointer(), _index(index), _index(format),
                     ctypes.byref(text_out)))
         return _to_text(text_out.value)
-
-    def get_state(self, index, state, size):
-        """The state of one environment, fst_env_info.state_bytes. A built-in one's is an array of
-            doubles, whose meaning the handbook lists (CartPole: x, ẋ, θ, θ̇). One of callbacks:
-            state_bytes as the save callback writes them, then the observation, the mask (with
-            masks) and the player (with two, one byte).
-        index: which one.
-        state: out, [size] written.
-        size: fst_env_info.state_bytes.
-        Status: FST_OK; FST_ERR_UNSUPPORTED where states cannot be saved; FST_ERR_STATE;
-            FST_ERR_INVALID_ARGUMENT; what the callback returned.
-        Since 0.1
-        """
-        state = _output(state, None)
-        with _guard(self):
-            return _check(_fst_env_get_state(self._pointer(), _index(index), _address(state),
-                    _index(size)))
-
-    def set_state(self, index, state, size):
-        """The present episode of one environment goes on from another state, its counters as they are;
-            observation, mask and player become the state's.
-        index: which one.
-        state: [size] as fst_env_get_state gives it.
-        size: fst_env_info.state_bytes.
-        Status: as fst_env_get_state; FST_ERR_INVALID_ARGUMENT for a state that is none: nothing has
-            changed.
-        Since 0.1
-        """
-        state = _input(state, None)
-        with _guard(self):
-            return _check(_fst_env_set_state(self._pointer(), _index(index), _address(state),
-                    _index(size)))
 
 
 class Run(Handle):
@@ -8085,3 +8027,177 @@ def _model_parameter_names(self):
 
 
 Model.parameter_names = _model_parameter_names
+
+
+# ---------------------------------------------------------------- environments
+
+def _space_layout(space):
+    """numpy's dtype and shape of one value of a Space."""
+    if space.kind == SPACE_BOX:
+        return numpy.dtype(_DTYPES[space.dtype]), tuple(space.shape[:space.rank])
+    return numpy.dtype("int32"), () if space.kind == SPACE_DISCRETE else (space.shape[0],)
+
+
+def _space(space):
+    """A Space; one of Gymnasium's is translated."""
+    if isinstance(space, Space):
+        return space
+    name = type(space).__name__
+    if name == "Discrete":
+        if int(getattr(space, "start", 0)) != 0:
+            raise ValueError("a Discrete space starts at 0 here")
+        return Space(kind=SPACE_DISCRETE, n=int(space.n))
+    if name == "MultiDiscrete":
+        counts = numpy.asarray(space.nvec, "int64").reshape(-1)
+        return Space(kind=SPACE_MULTI_DISCRETE, shape=[counts.size], counts=counts)
+    if name == "MultiBinary":
+        return Space(kind=SPACE_MULTI_BINARY, shape=[int(numpy.prod(space.shape))])
+    if name != "Box":
+        raise TypeError(f"there is no space like {name}: Box, Discrete, MultiDiscrete or MultiBinary")
+    shape = list(space.shape) or [1]
+    if space.dtype == numpy.uint8:
+        return Space(dtype=U8, rank=len(shape), shape=shape)
+    return Space(rank=len(shape), shape=shape, low=numpy.asarray(space.low, "float32").reshape(-1),
+                 high=numpy.asarray(space.high, "float32").reshape(-1))
+
+
+Space.of = staticmethod(_space)
+
+
+def _over(address, dtype, shape):
+    """numpy array over memory of the library's; None: NULL."""
+    if isinstance(address, ctypes._Pointer):
+        address = ctypes.cast(address, ctypes.c_void_p).value
+    if not address:
+        return None
+    size = int(numpy.prod(shape)) * numpy.dtype(dtype).itemsize
+    return numpy.frombuffer((ctypes.c_char * size).from_address(address), dtype).reshape(shape)
+
+
+class EnvRows:
+    """A batch of environments as numpy arrays over the library's memory, a row for each environment."""
+
+    def __init__(self, struct, count, observation, action, choices, owner=None):
+        self._owner = owner
+        kinds = {"observations": observation, "final_observations": observation, "actions": action,
+                 "masks": (numpy.dtype("uint8"), (choices,)),
+                 "rewards": (numpy.dtype("float64"), ()), "episode_returns": (numpy.dtype("float64"), ()),
+                 "episode_lengths": (numpy.dtype("int64"), ())}
+        for name, _ in struct._fields_:
+            if name not in ("struct_size", "count", "indices", "seeds"):
+                dtype, shape = kinds.get(name, (numpy.dtype("uint8"), ()))
+                setattr(self, name, _over(getattr(struct, name), dtype, (count,) + shape))
+
+
+def _env_from_functions(context, reset, step, observation_space, action_space, count=1, **fields):
+    """A batch of environments in Python. reset(rows, indices, seeds) and step(rows, indices) read and write
+    the rows, an EnvRows, of the environments `indices`: both write rows.observations, and rows.masks and
+    rows.players where there are any; step reads rows.actions and writes rows.rewards, rows.terminated,
+    rows.truncated. What they raise is raised by the call that led there.
+
+    observation_space, action_space: a Space, or one of Gymnasium's.
+    save(index) -> bytes of state_bytes, load(index, state), render(index, format) -> str, and further fields
+    of EnvOptions: as keyword arguments.
+    """
+    observation_space, action_space = _space(observation_space), _space(action_space)
+    observation, action = _space_layout(observation_space), _space_layout(action_space)
+    choices = action_space.get_choices()
+
+    def rows_of(call):
+        return EnvRows(call, count, observation, action, choices)
+
+    def call_reset(call):
+        return reset(rows_of(call), call.array("indices"), call.array("seeds"))
+
+    def call_step(call):
+        return step(rows_of(call), call.array("indices"))
+
+    save, load, render = (fields.pop(name, None) for name in ("save", "load", "render"))
+    size = fields.get("state_bytes", 0)
+
+    def call_save(index, state):
+        saved = bytes(save(index))
+        if len(saved) != size:
+            raise ValueError(f"save gave {len(saved)} bytes, state_bytes is {size}")
+        ctypes.memmove(state, saved, size)
+
+    def call_load(index, state):
+        return load(index, ctypes.string_at(state, size))
+
+    def call_render(index, kind, text, capacity, length):
+        drawn = _text(render(index, kind))
+        length[0] = len(drawn)
+        ctypes.memmove(text, drawn, min(len(drawn), capacity))
+
+    return Env.create(context, observation_space=observation_space, action_space=action_space, count=count,
+                      reset=call_reset, step=call_step, save=call_save if save else None,
+                      load=call_load if load else None, render=call_render if render else None, **fields)
+
+
+Env.from_functions = staticmethod(_env_from_functions)
+
+
+def _env_layout(self):
+    """Of an environment: dtypes and shapes, found once."""
+    found = self.__dict__.get("_layout")
+    if found is None:
+        info = self.get_info()
+        self._layout = found = (info.count, _space_layout(self.observation_space()),
+                                _space_layout(self.action_space()), info.choices, info.state_bytes,
+                                info.builtin)
+    return found
+
+
+def _env_actions(self, actions):
+    count, _, (dtype, shape), *_ = _env_layout(self)
+    actions = _input(actions, dtype)
+    if actions.size != count * int(numpy.prod(shape)):
+        raise ValueError(f"actions has the shape {actions.shape}, expected {(count,) + shape}")
+    return actions
+
+
+# replaces fst_env_step
+def _env_step(self, actions):
+    """All environments take a step. actions: [environments] values of the action space. Returns the status."""
+    actions = _env_actions(self, actions)
+    with _guard(self):
+        return _check(_fst_env_step(self._pointer(), _address(actions)))
+
+
+# replaces fst_env_step_some
+def _env_step_some(self, indices, actions):
+    """Some take a step. indices: ascending. actions: [environments], rows of the others are not read.
+    Returns the status."""
+    indices, actions = _input(indices, "int64"), _env_actions(self, actions)
+    with _guard(self):
+        return _check(_fst_env_step_some(self._pointer(), _address(indices), indices.size,
+                                         _address(actions)))
+
+
+def _env_rows(self):
+    """Where the batch stands, as an EnvRows: views that change with each step."""
+    count, observation, action, choices, *_ = _env_layout(self)
+    return EnvRows(self.get_batch(), count, observation, action, choices, self)
+
+
+# replaces fst_env_get_state
+def _env_get_state(self, index):
+    """The state of one environment: float64 of a built-in one, else uint8."""
+    *_, size, builtin = _env_layout(self)
+    state = numpy.empty(size // 8, "float64") if builtin else numpy.empty(size, "uint8")
+    with _guard(self):
+        _check(_fst_env_get_state(self._pointer(), _index(index), _address(state), size))
+    return state
+
+
+# replaces fst_env_set_state
+def _env_set_state(self, index, state):
+    """The present episode of one environment goes on from another state, as get_state gives it."""
+    *_, builtin = _env_layout(self)
+    state = _input(state, "float64" if builtin else "uint8")
+    with _guard(self):
+        return _check(_fst_env_set_state(self._pointer(), _index(index), _address(state), state.nbytes))
+
+
+Env.step, Env.step_some, Env.rows = _env_step, _env_step_some, _env_rows
+Env.get_state, Env.set_state = _env_get_state, _env_set_state

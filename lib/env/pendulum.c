@@ -19,7 +19,7 @@ static fst_status describe(const fst__env_kind *kind, fst_env_make_options *opti
     shape->action.high = most;
     shape->state = 2;
     shape->max_steps = 200;
-    shape->nanoseconds = 100;
+    shape->nanoseconds = 150;
     return FST_OK;
 }
 
@@ -43,8 +43,9 @@ static void step(const fst__env_kind *kind, fst__env_move *move)
     const double g = 10.0, dt = 0.05;
     double theta = move->state[0], speed = move->state[1];
     float u = *(const float *)move->action; /* numpy's action, and so its share of both sums, is a float32 */
-    double angle = normalize(theta);
-    double cost = angle * angle + 0.1 * (speed * speed) + (double)(0.001f * (u * u));
+    /* numpy squares by pow, which once in a thousand rounds otherwise than a product, and compilers know. */
+    const volatile double two = 2;
+    double cost = pow(normalize(theta), two) + 0.1 * pow(speed, two) + (double)(0.001f * powf(u, (float)two));
     speed += (3 * g / 2 * sin(theta) + (double)(3.0f * u)) * dt;
     speed = speed < -MOST_SPEED ? -MOST_SPEED : speed > MOST_SPEED ? MOST_SPEED : speed;
     move->state[0] = theta + speed * dt;
