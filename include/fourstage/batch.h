@@ -32,6 +32,7 @@ typedef struct fst_batch {
     const uint8_t *kept;
     const int32_t *token_types; /**< type (segment) of each token, 0 ≤ type < the model's token_types; NULL: 0 */
     const float *images;      /**< [rows, channels, height, width]; of image backbones, which read no ids and no length */
+    const float *observations; /**< [rows, inputs] of an MLP, which reads no length; [rows, length, inputs] of a transformer over vectors, which reads no ids */
 } fst_batch;
 
 /** Zeroes the batch and sets struct_size. @param batch to fill. @param size sizeof *batch.

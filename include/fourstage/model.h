@@ -1,5 +1,6 @@
 /*
- * Models: a transformer backbone with orthogonal switches, its weights, gradients and heads.
+ * Models: a backbone (a transformer with orthogonal switches, a ResNet, networks for control), its
+ * weights, gradients and heads.
  *
  * A training step by hand: fst_model_forward, fst_model_loss, fst_model_backward,
  * fst_optimizer_step. A loss of the caller's own: fst_model_forward, fst_model_output, compute,
@@ -29,9 +30,18 @@ extern "C" {
 #define FST_FAMILY_VIT 7   /**< images: patches through a pre-norm encoder (arXiv 2010.11929). @since 0.1 */
 #define FST_FAMILY_RESNET 8 /**< images: residual convolutions (arXiv 1512.03385). @since 0.1 */
 
-#define FST_BACKBONE_TRANSFORMER 0 /**< token ids through a transformer. @since 0.1 */
+#define FST_FAMILY_MLP 9 /**< control: vectors through fully connected layers with tanh. @since 0.1 */
+#define FST_FAMILY_CNN 10 /**< control: images through three convolutions and a linear layer with ReLU. @since 0.1 */
+
+#define FST_BACKBONE_TRANSFORMER 0 /**< token ids, or with fst_model_config.inputs vectors, through a transformer. @since 0.1 */
 #define FST_BACKBONE_RESNET 1      /**< images through residual convolutions. @since 0.1 */
 #define FST_BACKBONE_VIT 2         /**< patches of images through a transformer. @since 0.1 */
+
+#define FST_BACKBONE_MLP 3         /**< vectors through fully connected layers. @since 0.1 */
+#define FST_BACKBONE_CNN 4         /**< images through three convolutions and a linear layer. @since 0.1 */
+
+#define FST_CNN_ATARI 0 /**< convolutions of 32 8×8 at stride 4, 64 4×4 at stride 2, 64 3×3 (Mnih et al., Nature 518, 2015); images of 36×36 and more. @since 0.1 */
+#define FST_CNN_SMALL 1 /**< convolutions of 32, 64, 64 3×3 with padding 1, for small images. @since 0.1 */
 
 #define FST_STEM_3X3 0 /**< a 3×3 convolution of stride 1, for small images. @since 0.1 */
 #define FST_STEM_7X7 1 /**< a 7×7 convolution of stride 2, then the maximum of 3×3 at stride 2. @since 0.1 */
@@ -119,6 +129,11 @@ typedef struct fst_model_config {
     int32_t stage_width;     /**< ResNet: channels of the first stage; width follows: that of the last */
     double batch_norm_momentum; /**< share of the batch in the running statistics; default 0.1 */
     int64_t pad_id;          /**< the tokenizer's padding, for config.json; nothing here reads it. -1: none */
+    int32_t inputs;          /**< MLP: features of an observation, ≥ 1. Transformer: > 0: positions are vectors of that many features (fst_batch.observations) through a linear map instead of token ids; no vocabulary, no logits */
+    int32_t towers;          /**< MLP, CNN: 2: two trunks beside each other over the same input, an actor's and a critic's; 0 (default) and 1: one. width follows: towers · tower_width, tower t in the columns from t · tower_width of "hidden" */
+    int32_t tower_width;     /**< MLP: features of each of a tower's layers, of which there are `layers`, 1 to 8; CNN: of its linear layer */
+    int32_t cnn;             /**< CNN: FST_CNN_ value; all activations are ReLU */
+    double orthogonal_gain;  /**< MLP, CNN: > 0: the weights begin orthogonal (Saxe et al., arXiv 1312.6120, as torch.nn.init.orthogonal_) times this gain; 0 (default): normal with init_std. Biases begin at 0 */
 } fst_model_config;
 
 /** Fills the config with defaults. @param config to fill. @param size sizeof *config.
@@ -142,6 +157,12 @@ FST_API fst_status fst_model_options_init(fst_model_options *options, size_t siz
 
 /**
  * Creates a model with fresh weights, drawn from the context's seed as GPT-2 initialises.
+ *
+ * An MLP's parameters are "towers.T.layers.I.weight" [tower_width, inputs or tower_width] and ".bias", a
+ * CNN's "towers.T.convolutions.I.weight" [filters, side·side·channels], the channel fastest,
+ * "towers.T.linear.weight" [tower_width, places·64], likewise, and their biases. Both are float32 alone. A
+ * row's outputs of an MLP, and of its heads that are linear, have the same bits whatever the number of
+ * rows.
  *
  * @param context kept alive by the model.
  * @param config the architecture.
@@ -265,6 +286,8 @@ FST_API fst_status fst_model_weights_changed(fst_model *model);
 #define FST_HEAD_SEQUENCE 0 /**< one row of outputs for each sequence, of its pooled hidden state. @since 0.1 */
 #define FST_HEAD_TOKEN 1    /**< one row of outputs for each position. @since 0.1 */
 
+#define FST_HEAD_CONSTANT 2 /**< K outputs that depend on no input, [1, K]: the parameter "heads.NAME.bias" alone, as the log σ of a Gaussian policy. @since 0.1 */
+
 #define FST_POOL_LAST 0  /**< the last token that counts (fst_batch.lengths). @since 0.1 */
 #define FST_POOL_FIRST 1 /**< the first token. @since 0.1 */
 #define FST_POOL_MEAN 2  /**< the mean over the tokens that count. @since 0.1 */
@@ -294,6 +317,10 @@ typedef struct fst_head_options {
     int32_t layer_norm;    /**< 1: LayerNorm behind each hidden layer's activation; default 0 */
     int32_t norm_bias;     /**< 1: it has a bias; default 0 */
     double norm_epsilon;   /**< inside its square root; default 1e-5 */
+    int32_t tower;          /**< of a model with towers: 1 or 2: reads that tower's columns alone, and `width` below is tower_width; 0 (default): all of the hidden state */
+    int32_t reserved_2;     /**< 0 */
+    double orthogonal_gain; /**< > 0: the weights begin orthogonal times this gain (fst_model_config.orthogonal_gain) and init_std is ignored; default 0 */
+    double init_bias;       /**< first value of each bias, a log σ for example; default 0 */
 } fst_head_options;
 
 /** Fills the options with their defaults. @param options to fill. @param size sizeof *options.
@@ -445,7 +472,8 @@ FST_API fst_status fst_model_forward(fst_model *model, const fst_batch *batch,
  *   pass by row blocks that never holds all logits; asking for the second costs nothing more. The
  *   same batch gives the same bits in either mode, unless dropout is on;
  * - "pooled" [rows, width], of a model with a pooler;
- * - a head's name: [rows, outputs] of a sequence head, [rows, length, outputs] of a token head.
+ * - a head's name: [rows, outputs] of a sequence head, [rows, length, outputs] of a token head,
+ *   [1, outputs] of a constant one.
  *
  * @param model the model.
  * @param name of the output.

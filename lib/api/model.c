@@ -267,7 +267,7 @@ fst_status fst_model_forward(fst_model *model, const fst_batch *batch,
         status = fst__options_overlay(&b, sizeof b, batch, "fst_batch");
     if (!status)
         status = fst__options_overlay(&o, sizeof o, options, "fst_forward_options");
-    if (!status && model->config.backbone == FST_BACKBONE_TRANSFORMER)
+    if (!status && fst__config_reads_text(&model->config))
         status = fst__check_pointer(b.ids, "fst_model_forward", "batch->ids");
     if (!status)
         status = check_mode(o.mode, "fst_model_forward");

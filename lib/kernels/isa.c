@@ -7,6 +7,7 @@
 #include "kernels/isa_activation.h"
 #include "kernels/isa_attention.h"
 #include "kernels/isa_channels.h"
+#include "kernels/isa_dense.h"
 #include "kernels/isa_norm.h"
 #include "kernels/isa_product.h"
 #include "kernels/isa_random.h"
@@ -50,6 +51,9 @@ const fst__kernels JOIN(fst__kernels_, FST__ISA) = {
     .rows_dot = rows_dot,
     .rows_add = rows_add,
     .product_few_rows = product_few_rows,
+    .dense_product = dense_product,
+    .output_slope = output_slope,
+    .turn = turn,
     .copy_pieces = copy_pieces,
     .channel_sums = channel_sums,
     .channel_norm = channel_norm,

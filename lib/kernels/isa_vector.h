@@ -16,6 +16,7 @@
 #include <immintrin.h>
 enum { VECTOR_BYTES = 64 };
 #elif defined(__AVX2__)
+#include <immintrin.h>
 enum { VECTOR_BYTES = 32 };
 #else
 enum { VECTOR_BYTES = 16 };
@@ -49,7 +50,7 @@ INLINE void vector_store(fst__real *p, vector v)
 }
 
 /* The first `left` < LANES lanes alone. A memcpy of so few bytes is a call that can cost as much as
- * the rest of a short row; AVX-512 has masks for it. */
+ * the rest of a short row; AVX-512 and AVX2 have masks for it. */
 #if defined(__AVX512F__) && defined(FST__REAL_DOUBLE)
 INLINE vector vector_read_part(const fst__real *p, int64_t left)
 {
@@ -70,6 +71,38 @@ INLINE void vector_write_part(fst__real *p, vector v, int64_t left)
 {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << left) - 1), (__m512)v);
 }
+#elif defined(__AVX2__)
+#ifdef FST__REAL_DOUBLE
+INLINE __m256i vector_first(int64_t left)
+{
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(left), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+
+INLINE vector vector_read_part(const fst__real *p, int64_t left)
+{
+    return (vector)_mm256_maskload_pd(p, vector_first(left));
+}
+
+INLINE void vector_write_part(fst__real *p, vector v, int64_t left)
+{
+    _mm256_maskstore_pd(p, vector_first(left), (__m256d)v);
+}
+#else
+INLINE __m256i vector_first(int64_t left)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)left), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+INLINE vector vector_read_part(const fst__real *p, int64_t left)
+{
+    return (vector)_mm256_maskload_ps(p, vector_first(left));
+}
+
+INLINE void vector_write_part(fst__real *p, vector v, int64_t left)
+{
+    _mm256_maskstore_ps(p, vector_first(left), (__m256)v);
+}
+#endif
 #else
 INLINE vector vector_read_part(const fst__real *p, int64_t left)
 {

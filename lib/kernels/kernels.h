@@ -12,6 +12,7 @@
 #define FST_KERNELS_KERNELS_H
 
 #include "kernels/channels.h"
+#include "kernels/dense.h"
 #include "kernels/update.h"
 #include "tensor/bf16.h"
 #include "tensor/real.h"
@@ -29,6 +30,9 @@ enum {
 };
 
 struct fst__product; /* gemm.h */
+
+/* At least the elements of the widest register of any table. */
+enum { FST__TURN = 16 };
 
 typedef struct fst__kernels {
     const char *name; /* "avx512", "avx2", "base" */
@@ -107,6 +111,15 @@ typedef struct fst__kernels {
     /* A tile as gemm_provider.h has it, A not transposed, B transposed, for few rows: reads B once.
      * A row's result does not depend on the rows beside it. */
     void (*product_few_rows)(const struct fst__product *tile);
+
+    /* dense.h has the struct; c overlaps nothing else. */
+    void (*dense_product)(const fst__dense *dense);
+    /* dx = dy · act'(x) of tanh or ReLU, from y = act(x). */
+    void (*output_slope)(int32_t activation, const fst__real *y, const fst__real *dy, fst__real *dx,
+                         int64_t n);
+    /* y [columns, y_row] = xᵀ of a contiguous x [rows, columns]; y_row ≥ rows rounded up to FST__TURN,
+     * and what stands from `rows` on is not said. */
+    void (*turn)(const fst__real *x, int64_t rows, int64_t columns, fst__real *y, int64_t y_row);
 
     /* y[i·y_step …] = x[i·x_step …], `bytes` of each; steps in bytes. Nothing overlaps. */
     void (*copy_pieces)(const void *x, int64_t x_step, void *y, int64_t y_step, int64_t pieces,

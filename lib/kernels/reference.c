@@ -374,6 +374,44 @@ static void channel_gradient(const fst__channels_gradient *ch, const fst__real *
     }
 }
 
+static double plain_slope_of_output(int32_t activation, double y)
+{
+    if (activation == FST__ACTIVATION_TANH)
+        return 1 - y * y;
+    return activation == FST__ACTIVATION_RELU ? y > 0 : 1;
+}
+
+static void dense_product(const fst__dense *d)
+{
+    for (int64_t i = 0; i < d->m; ++i)
+        for (int64_t j = 0; j < d->n; ++j) {
+            fst__real *c = &d->c[i * d->c_row + j];
+            double sum = d->accumulate ? *c : d->bias ? d->bias[j] : 0;
+            for (int64_t p = 0; p < d->k; ++p)
+                sum += (double)d->a[i * d->a_row + p * d->a_step] * d->b[p * d->b_row + j];
+            fst__real rounded = (fst__real)sum;
+            if (d->shown)
+                *c = (fst__real)(sum * plain_slope_of_output(d->activation,
+                                                             d->shown[i * d->shown_row + j]));
+            else
+                activation_forward(d->activation, &rounded, c, 1);
+        }
+}
+
+static void output_slope(int32_t activation, const fst__real *y, const fst__real *dy, fst__real *dx,
+                         int64_t n)
+{
+    for (int64_t i = 0; i < n; ++i)
+        dx[i] = (fst__real)(dy[i] * plain_slope_of_output(activation, y[i]));
+}
+
+static void turn(const fst__real *x, int64_t rows, int64_t columns, fst__real *y, int64_t y_row)
+{
+    for (int64_t c = 0; c < columns; ++c)
+        for (int64_t r = 0; r < y_row; ++r)
+            y[c * y_row + r] = r < rows ? x[r * columns + c] : 0;
+}
+
 const fst__kernels fst__kernels_reference = {
     .name = "reference",
     .from_bf16 = from_bf16,
@@ -405,6 +443,9 @@ const fst__kernels fst__kernels_reference = {
     .attention_gradient = attention_gradient,
     .rows_dot = rows_dot,
     .rows_add = rows_add,
+    .dense_product = dense_product,
+    .output_slope = output_slope,
+    .turn = turn,
     .copy_pieces = copy_pieces,
     .channel_sums = channel_sums,
     .channel_norm = channel_norm,

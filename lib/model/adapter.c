@@ -321,8 +321,9 @@ fst_status fst__model_add_adapter(fst_model *model, const fst_adapter_options *o
                                   bool initialise)
 {
     fst_status status = check_options(options);
-    if (!status && model->config.backbone == FST_BACKBONE_RESNET)
-        status = fst__fail(FST_ERR_UNSUPPORTED, "an adapter of a model that is a ResNet");
+    if (!status && (model->config.backbone == FST_BACKBONE_RESNET ||
+                    fst__config_has_towers(&model->config)))
+        status = fst__fail(FST_ERR_UNSUPPORTED, "an adapter of a model that is a ResNet, MLP or CNN");
     if (!status && model->adapter)
         status = fst__fail(FST_ERR_STATE, "the model has an adapter already; merge or remove it");
     if (!status)

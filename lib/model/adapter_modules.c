@@ -87,6 +87,8 @@ int32_t fst__module_kinds(const fst_model_config *config, fst__module_kind kinds
     case FST_FAMILY_MODERNBERT:
         return modernbert_kinds(&s, kinds);
     case FST_FAMILY_RESNET:
+    case FST_FAMILY_MLP:
+    case FST_FAMILY_CNN:
         return 0;
     default:
         return llama_kinds(config, &s, kinds);
@@ -105,6 +107,8 @@ const char *fst__module_blocks(int32_t family)
         [FST_FAMILY_MODERNBERT] = "model.layers.",
         [FST_FAMILY_VIT] = "vit.encoder.layer.",
         [FST_FAMILY_RESNET] = "",
+        [FST_FAMILY_MLP] = "",
+        [FST_FAMILY_CNN] = "",
     };
     return blocks[family];
 }

@@ -3,8 +3,8 @@
  * outputs, losses, gradients, optimizer, files – sees a backbone only as something that turns a batch
  * into `hidden` [rows·length, C] and a gradient of it into gradients of its parameters.
  *
- * `length` is the number of positions of a row: of text the batch's own; of an image what the config
- * says (a map's places, or patches).
+ * `length` is the number of positions of a row: of text and of a transformer over vectors the batch's
+ * own; of an image what the config says (a map's places, or patches); 1 of networks for control.
  */
 #ifndef FST_MODEL_BACKBONE_H
 #define FST_MODEL_BACKBONE_H
@@ -53,5 +53,8 @@ const fst__backbone *fst__backbone_of(const fst_model_config *config);
 extern const fst__backbone fst__text_transformer;  /* transformer_text.c */
 extern const fst__backbone fst__image_transformer; /* transformer_image.c */
 extern const fst__backbone fst__image_resnet;      /* resnet.c */
+extern const fst__backbone fst__vector_mlp;        /* mlp.c */
+extern const fst__backbone fst__image_cnn;         /* cnn.c */
+extern const fst__backbone fst__vector_transformer; /* transformer_vector.c */
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "model/resnet.h"
+#include "model/towers.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -97,6 +98,14 @@ static void set_modernbert(fst_model_config *c)
     c->head_transform = c->head_bias = 1;
 }
 
+static void set_control(fst_model_config *c)
+{
+    bool mlp = c->family == FST_FAMILY_MLP;
+    c->causal = 0;
+    c->activation = mlp ? FST_ACTIVATION_TANH : FST_ACTIVATION_RELU;
+    c->backbone = mlp ? FST_BACKBONE_MLP : FST_BACKBONE_CNN;
+}
+
 static void set_image(fst_model_config *c)
 {
     c->causal = 0;
@@ -106,7 +115,7 @@ static void set_image(fst_model_config *c)
 
 fst_status fst__config_set_family(fst_model_config *config, int32_t family)
 {
-    if (family < FST_FAMILY_GPT2 || family > FST_FAMILY_RESNET)
+    if (family < FST_FAMILY_GPT2 || family > FST_FAMILY_CNN)
         return fst__fail(FST_ERR_INVALID_ARGUMENT, "family %d is none of FST_FAMILY_", (int)family);
     config->family = family;
     set_gpt2(config);
@@ -116,6 +125,8 @@ fst_status fst__config_set_family(fst_model_config *config, int32_t family)
         set_bert(config);
     else if (family == FST_FAMILY_MODERNBERT)
         set_modernbert(config);
+    else if (family == FST_FAMILY_MLP || family == FST_FAMILY_CNN)
+        set_control(config);
     else if (family != FST_FAMILY_GPT2)
         set_image(config);
     return FST_OK;
@@ -144,7 +155,7 @@ static fst_status check_sizes(const fst_model_config *c)
         const char *field;
         int64_t value, least, most;
     } rows[] = {
-        {"family", c->family, FST_FAMILY_GPT2, FST_FAMILY_RESNET},
+        {"family", c->family, FST_FAMILY_GPT2, FST_FAMILY_CNN},
         {"vocabulary_size", c->vocabulary_size, 1, LARGEST},
         {"context_length", c->context_length, 1, LARGEST},
         {"layers", c->layers, 1, 1 << 16},
@@ -176,7 +187,8 @@ static fst_status check_sizes(const fst_model_config *c)
         {"pooler", c->pooler, 0, 1},
         {"global_every", c->global_every, 0, 1 << 16},
         {"first_norm_free", c->first_norm_free, 0, 1},
-        {"backbone", c->backbone, FST_BACKBONE_TRANSFORMER, FST_BACKBONE_VIT},
+        {"backbone", c->backbone, FST_BACKBONE_TRANSFORMER, FST_BACKBONE_CNN},
+        {"inputs", c->inputs, 0, 1 << 20},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
         fst_status status = check_range(rows[i].field, rows[i].value, rows[i].least, rows[i].most);
@@ -205,6 +217,7 @@ static fst_status check_reals(const fst_model_config *c)
         {"attention_dropout", c->attention_dropout, 0, 1},
         {"init_std", c->init_std, 0, INFINITY},
         {"batch_norm_momentum", c->batch_norm_momentum, 0, 1},
+        {"orthogonal_gain", c->orthogonal_gain, 0, INFINITY},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
         fst_status status = check_real(rows[i].field, rows[i].value, rows[i].least, rows[i].below);
@@ -281,11 +294,54 @@ static fst_status resolve_vit(fst_model_config *c)
     return FST_OK;
 }
 
+/* What reads words has no place before a linear map of vectors, and what gives them none behind. */
+static fst_status resolve_vectors(const fst_model_config *c)
+{
+    const struct {
+        const char *field;
+        int32_t value;
+    } rows[] = {
+        {"position_offset", c->position_offset}, {"token_types", c->token_types},
+        {"embedding_norm", c->embedding_norm},   {"head_transform", c->head_transform},
+        {"head_bias", c->head_bias},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; ++i) {
+        if (rows[i].value)
+            return fst__fail(FST_ERR_INVALID_ARGUMENT,
+                             "fst_model_config.%s: expected 0 where `inputs` is above 0",
+                             rows[i].field);
+    }
+    return FST_OK;
+}
+
+/* What a backbone other than the transformer over text sets and refuses. */
+static fst_status resolve_backbone(fst_model_config *c)
+{
+    if (!fst__config_has_towers(c))
+        c->towers = c->tower_width = 0;
+    if (c->backbone != FST_BACKBONE_CNN)
+        c->cnn = 0;
+    if (c->backbone != FST_BACKBONE_MLP && c->backbone != FST_BACKBONE_TRANSFORMER)
+        c->inputs = 0;
+    switch (c->backbone) {
+    case FST_BACKBONE_VIT:
+        return resolve_vit(c);
+    case FST_BACKBONE_RESNET:
+        return fst__resnet_resolve(c);
+    case FST_BACKBONE_MLP:
+        c->family = FST_FAMILY_MLP;
+        return fst__mlp_resolve(c);
+    case FST_BACKBONE_CNN:
+        c->family = FST_FAMILY_CNN;
+        return fst__cnn_resolve(c);
+    default:
+        return fst__config_reads_vectors(c) ? resolve_vectors(c) : FST_OK;
+    }
+}
+
 fst_status fst__config_resolve(fst_model_config *config)
 {
-    fst_status status = config->backbone == FST_BACKBONE_VIT ? resolve_vit(config) : FST_OK;
-    if (config->backbone == FST_BACKBONE_RESNET)
-        status = fst__resnet_resolve(config);
+    fst_status status = resolve_backbone(config);
     if (status)
         return status;
     if (config->kv_heads == 0)

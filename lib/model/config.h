@@ -12,6 +12,29 @@ fst_status fst__config_set_family(fst_model_config *config, int32_t family);
 /* Replaces each 0 that means "derive it" and refuses what cannot be computed, naming the field. */
 fst_status fst__config_resolve(fst_model_config *config);
 
+/* MLP and CNN. */
+static inline bool fst__config_has_towers(const fst_model_config *config)
+{
+    return config->backbone == FST_BACKBONE_MLP || config->backbone == FST_BACKBONE_CNN;
+}
+
+/* fst_batch.observations instead of ids or images. */
+static inline bool fst__config_reads_vectors(const fst_model_config *config)
+{
+    return config->backbone == FST_BACKBONE_MLP ||
+           (config->backbone == FST_BACKBONE_TRANSFORMER && config->inputs > 0);
+}
+
+static inline bool fst__config_reads_images(const fst_model_config *config)
+{
+    return !fst__config_reads_vectors(config) && config->backbone != FST_BACKBONE_TRANSFORMER;
+}
+
+static inline bool fst__config_reads_text(const fst_model_config *config)
+{
+    return config->backbone == FST_BACKBONE_TRANSFORMER && config->inputs == 0;
+}
+
 /* Of a resolved config. */
 static inline int64_t fst__config_query_size(const fst_model_config *config)
 {

@@ -51,6 +51,7 @@ static fst_status check_config(const fst_model_config *a, const fst_model_config
         FIELD(global_every), FIELD(local_rope_theta), FIELD(backbone), FIELD(image_channels),
         FIELD(image_height), FIELD(image_width), FIELD(patch_size), FIELD(stem), FIELD(bottleneck),
         FIELD(blocks_1), FIELD(blocks_2), FIELD(blocks_3), FIELD(blocks_4), FIELD(stage_width),
+        FIELD(inputs), FIELD(towers), FIELD(tower_width), FIELD(cnn),
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i) {
         if (!same_field((const char *)a + fields[i].offset, (const char *)b + fields[i].offset,
@@ -70,7 +71,7 @@ static fst_status check_heads(const fst_model *a, const fst_model *b)
         bool same_pooling = x->kind == FST_HEAD_TOKEN || x->pooling == y->pooling;
         bool same_layers = x->hidden_layers == y->hidden_layers &&
                            (x->hidden_layers == 0 || x->activation == y->activation);
-        if (strcmp(x->name, y->name) != 0 || x->kind != y->kind || !same_pooling || !same_layers)
+        if (strcmp(x->name, y->name) != 0 || x->kind != y->kind || x->tower != y->tower || !same_pooling || !same_layers)
             return differs(x->name);
     }
     return FST_OK;
@@ -145,7 +146,7 @@ static fst_status copy_additions(fst_model *copy, const fst_model *from)
     int32_t head = 0;
     for (int64_t i = from->parameters.backbone; i < from->parameters.count && !status; ++i) {
         const fst__parameter *p = &from->parameters.items[i];
-        if (head < from->head_count && p == fst__head_weight(from, &from->heads[head]))
+        if (head < from->head_count && p == fst__head_first(from, &from->heads[head]))
             status = copy_head(copy, &from->heads[head++]);
         else if (from->adapter && i == from->adapter->modules[0].a)
             status = fst__model_add_adapter(copy, &from->adapter->options, false);

@@ -42,7 +42,7 @@ fst_status fst__head_layers_add(fst_model *model, const fst__head *head)
     fst_status status = FST_OK;
     for (int32_t i = 0; i < o->hidden_layers && !status; ++i) {
         status = add(model, head, "hidden", i, "weight", o->hidden_size,
-                     i ? o->hidden_size : model->config.width);
+                     i ? o->hidden_size : fst__head_width(model, head));
         if (!status && o->hidden_bias)
             status = add(model, head, "hidden", i, "bias", 0, o->hidden_size);
         if (!status && o->layer_norm)
@@ -62,16 +62,23 @@ fst_status fst__head_layers_add(fst_model *model, const fst__head *head)
     return status;
 }
 
-void fst__head_layers_draw(fst_model *model, const fst__head *head)
+fst_status fst__head_layers_draw(fst_model *model, const fst__head *head)
 {
     fst__parameters *p = &model->parameters;
-    double std = head->options.init_std > 0 ? head->options.init_std : 0.02;
-    for (int32_t i = 0; i < head->options.hidden_layers; ++i) {
+    const fst_head_options *o = &head->options;
+    double std = o->init_std > 0 ? o->init_std : 0.02;
+    fst_status status = FST_OK;
+    for (int32_t i = 0; i < o->hidden_layers && !status; ++i) {
         int64_t index = parameter(model, head, "hidden", i, "weight") - p->items;
         uint64_t number = (uint64_t)1 << 32 | (uint64_t)(i + 1) << 8 |
                           (uint64_t)(head - model->heads);
-        fst__parameters_draw(p, model->context->compute, index, std, model->context->seed, number);
+        if (o->orthogonal_gain > 0)
+            status = fst__parameters_draw_orthogonal(p, model->context->compute, index,
+                                                     o->orthogonal_gain, model->context->seed, number);
+        else
+            fst__parameters_draw(p, model->context->compute, index, std, model->context->seed, number);
     }
+    return status;
 }
 
 /* ---- memory */

@@ -25,7 +25,7 @@ typedef struct fst__head_layer {
 /* Adds their parameters, of zeros and of ones for norms. */
 fst_status fst__head_layers_add(fst_model *model, const fst__head *head);
 /* Draws their weights. */
-void fst__head_layers_draw(fst_model *model, const fst__head *head);
+fst_status fst__head_layers_draw(fst_model *model, const fst__head *head);
 
 /* Takes the memory of a forward from the arena (without their inputs). */
 void fst__head_layers_take(const fst_head_options *options, int64_t rows, int32_t dtype,

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "kernels/rows.h"
 #include "model/head_layers.h"
+#include "model/head_plain.h"
 #include "model/pooler.h"
 #include "nn/linear.h"
 
@@ -116,9 +117,16 @@ static fst_status take(fst__arena *scratch, int64_t rows, int64_t columns, int32
     return data ? FST_OK : fst__fail(FST_ERR_INTERNAL, "head: scratch memory is too small");
 }
 
+/* The columns that the head reads of a matrix over the hidden states. */
+static fst__matrix columns_of(const fst_model *model, const fst__head *head, fst__matrix all)
+{
+    return fst__matrix_columns(all, fst__head_first_column(model, head),
+                               fst__head_width(model, head));
+}
+
 static fst_status gather_input(input_run *run, fst__arena *scratch)
 {
-    fst__matrix hidden = run->model->activations.hidden;
+    fst__matrix hidden = columns_of(run->model, run->head, run->model->activations.hidden);
     int64_t rows = fst__head_rows(run->model, run->head);
     if (reads_hidden(run)) {
         run->input = hidden;
@@ -153,10 +161,16 @@ size_t fst__heads_scratch(const fst_model *model, int64_t rows, int64_t length, 
     int32_t dtype = model->options.dtype == FST_BF16 ? FST_BF16 : FST__REAL_DTYPE;
     for (int32_t i = 0; i < model->head_count; ++i) {
         const fst_head_options *o = &model->heads[i].options;
+        if (fst__head_is_plain(model, &model->heads[i])) {
+            size_t plain = fst__head_plain_scratch(model, &model->heads[i]);
+            most = plain > most ? plain : most;
+            continue;
+        }
         int64_t n = o->kind == FST_HEAD_TOKEN ? rows * length : rows;
-        int64_t features = o->hidden_layers ? o->hidden_size : model->config.width;
+        int64_t width = fst__head_width(model, &model->heads[i]);
+        int64_t features = o->hidden_layers ? o->hidden_size : width;
         fst__arena counting = fst__arena_counting();
-        fst__arena_take(&counting, (size_t)n * (size_t)model->config.width, fst__element_size(dtype));
+        fst__arena_take(&counting, (size_t)n * (size_t)width, fst__element_size(dtype));
         fst__head_layer layers[FST__HEAD_LAYERS_MOST];
         fst__head_layers_take(o, n, dtype, &counting, layers);
         if (o->batch_norm) {
@@ -168,7 +182,7 @@ size_t fst__heads_scratch(const fst_model *model, int64_t rows, int64_t length, 
             fst__arena_take(&counting, (size_t)n * (size_t)features, sizeof(fst__real));
             fst__arena_take(&counting, (size_t)n * (size_t)o->outputs, fst__element_size(dtype));
             size_t last = fst__linear_backward_scratch(n, o->outputs);
-            size_t before = fst__head_layers_scratch(o, n, model->config.width, dtype);
+            size_t before = fst__head_layers_scratch(o, n, width, dtype);
             fst__arena_take(&counting, last > before ? last : before, 1);
         } else if (o->batch_norm && o->hidden_layers) {
             fst__arena_take(&counting, fst__head_batch_norm_scratch(n, o->hidden_size), 1);
@@ -216,6 +230,8 @@ fst_status fst__head_forward(fst_model *model, fst__head *head)
                                          (size_t)(rows * head->options.outputs));
     if (status)
         return status;
+    if (fst__head_is_plain(model, head))
+        return fst__head_plain_forward(model, head);
     fst__arena *scratch = &model->activations.scratch;
     size_t mark = fst__arena_mark(scratch);
     input_run run = run_of(model, head);
@@ -250,7 +266,7 @@ static void add_to_row(const input_run *run, int64_t row, int64_t c, int64_t n, 
 static void spread_largest(const input_run *run, int64_t first, int64_t count, int64_t c, int64_t n,
                            const fst__real *given)
 {
-    fst__matrix hidden = run->model->activations.hidden;
+    fst__matrix hidden = columns_of(run->model, run->head, run->model->activations.hidden);
     fst__real largest[FST__CHUNK], piece[FST__CHUNK];
     int32_t at[FST__CHUNK] = {0};
     for (int64_t t = 0; t < count; ++t)
@@ -343,7 +359,7 @@ static fst_status last_backward(fst_model *model, fst__head *head, fst__matrix f
 static fst_status prepare_input(fst_model *model, const fst__head *head, input_run *run,
                                 bool *with_input)
 {
-    run->to = model->activations.d_normed;
+    run->to = columns_of(model, head, model->activations.d_normed);
     if (!reads_pooler(head))
         return FST_OK;
     *with_input = *with_input || fst__pooler_trains(model);
@@ -357,6 +373,8 @@ static fst_status prepare_input(fst_model *model, const fst__head *head, input_r
 
 fst_status fst__head_backward(fst_model *model, fst__head *head, bool with_input)
 {
+    if (fst__head_is_plain(model, head))
+        return fst__head_plain_backward(model, head, with_input);
     fst__arena *scratch = &model->activations.scratch;
     size_t mark = fst__arena_mark(scratch);
     input_run run = run_of(model, head);

@@ -82,8 +82,10 @@ static fst_status check(fst_model *model, const fst_head_options *o)
     fst_status status = check_name(model, o->name);
     if (status)
         return status;
-    if (o->kind != FST_HEAD_SEQUENCE && o->kind != FST_HEAD_TOKEN)
+    if (o->kind < FST_HEAD_SEQUENCE || o->kind > FST_HEAD_CONSTANT)
         return bad("kind", "an FST_HEAD_ value");
+    if (o->kind == FST_HEAD_CONSTANT && (o->hidden_layers || o->batch_norm || !o->bias))
+        return bad("kind", "no hidden layers, no batch_norm and a bias with FST_HEAD_CONSTANT");
     if (o->pooling < FST_POOL_LAST || o->pooling > FST_POOL_POOLER)
         return bad("pooling", "an FST_POOL_ value");
     if (o->pooling == FST_POOL_POOLER && !model->config.pooler)
@@ -94,6 +96,13 @@ static fst_status check(fst_model *model, const fst_head_options *o)
         return bad("bias", "0 or 1");
     if (!(o->init_std >= 0 && isfinite(o->init_std)))
         return bad("init_std", "a finite value ≥ 0");
+    if (!(o->orthogonal_gain >= 0 && isfinite(o->orthogonal_gain)))
+        return bad("orthogonal_gain", "a finite value ≥ 0");
+    if (!isfinite(o->init_bias))
+        return bad("init_bias", "a finite value");
+    if (o->tower < 0 || (o->tower > 0 && (!fst__config_has_towers(&model->config) ||
+                                          o->tower > model->config.towers)))
+        return bad("tower", "0, or 1 to fst_model_config.towers of an MLP or CNN");
     if (!(o->dropout >= 0 && o->dropout < 1))
         return bad("dropout", "0 ≤ p < 1");
     status = check_layers(o);
@@ -121,18 +130,20 @@ static fst_head_options resolved(const fst_model *model, const fst_head_options 
     if (o.activation == 0)
         o.activation = FST_ACTIVATION_RELU;
     if (o.hidden_size == 0)
-        o.hidden_size = model->config.width;
+        o.hidden_size = o.tower ? model->config.tower_width : model->config.width;
     return o;
 }
 
 static fst_status add_parameters(fst_model *model, const fst__head *head)
 {
     const fst_head_options *o = &head->options;
-    int64_t features = o->hidden_layers ? o->hidden_size : model->config.width;
+    int64_t features = o->hidden_layers ? o->hidden_size : fst__head_width(model, head);
     char name[FST__PARAMETER_NAME_SIZE];
     parameter_name(head, "weight", name);
-    fst_status status = fst__parameters_add(&model->parameters, name, o->outputs, features, 2,
-                                            FST__PARAMETER_DECAY);
+    fst_status status = FST_OK;
+    if (o->kind != FST_HEAD_CONSTANT)
+        status = fst__parameters_add(&model->parameters, name, o->outputs, features, 2,
+                                     FST__PARAMETER_DECAY);
     if (!status && o->bias) {
         parameter_name(head, "bias", name);
         status = fst__parameters_add(&model->parameters, name, 1, o->outputs, 1, 0);
@@ -141,6 +152,34 @@ static fst_status add_parameters(fst_model *model, const fst__head *head)
         status = fst__head_layers_add(model, head);
     if (!status && o->batch_norm)
         status = fst__head_batch_norm_add(model, head, o->hidden_layers);
+    return status;
+}
+
+static bool is_bias(const fst__parameter *p)
+{
+    size_t length = strlen(p->name);
+    return p->rank == 1 && length > 5 && strcmp(p->name + length - 5, ".bias") == 0 &&
+           !strstr(p->name, ".norm.");
+}
+
+/* First values. Numbered apart from the backbone's, whose number is their place. */
+static fst_status draw(fst_model *model, const fst__head *head, int64_t first)
+{
+    fst__parameters *p = &model->parameters;
+    const fst_head_options *o = &head->options;
+    uint64_t number = (uint64_t)1 << 32 | (uint64_t)model->head_count;
+    fst_status status = FST_OK;
+    if (o->kind != FST_HEAD_CONSTANT && o->orthogonal_gain > 0)
+        status = fst__parameters_draw_orthogonal(p, model->context->compute, first,
+                                                 o->orthogonal_gain, model->context->seed, number);
+    else if (o->kind != FST_HEAD_CONSTANT)
+        fst__parameters_draw(p, model->context->compute, first, o->init_std, model->context->seed,
+                             number);
+    if (!status)
+        status = fst__head_layers_draw(model, head);
+    for (int64_t i = first; i < p->count && !status; ++i)
+        for (int64_t j = 0; is_bias(&p->items[i]) && j < p->items[i].columns; ++j)
+            p->items[i].value[j] = (fst__real)o->init_bias;
     return status;
 }
 
@@ -156,16 +195,14 @@ fst_status fst__model_add_head(fst_model *model, const fst_head_options *options
     fst__parameters *p = &model->parameters;
     int64_t before = p->count;
     status = add_parameters(model, head);
+    if (!status && initialise)
+        status = draw(model, head, before);
     if (status) {
         fst__parameters_remove(p, before, p->count - before);
         return status;
     }
-    /* Numbered apart from the backbone's, whose number is their place. */
-    if (initialise) {
-        fst__parameters_draw(p, model->context->compute, before, options->init_std,
-                             model->context->seed, (uint64_t)1 << 32 | (uint64_t)model->head_count);
-        fst__head_layers_draw(model, head);
-    }
+    head->first = before;
+    head->first_name = p->items[before].name;
     ++model->head_count;
     fst__model_forget_forward(model);
     return FST_OK;
@@ -187,14 +224,31 @@ fst__parameter *fst__head_parameter(const fst_model *model, const fst__head *hea
     return fst__parameters_find(&model->parameters, name);
 }
 
+/* The first of its parameters while it stands where it was added, which an adapter that goes may
+ * change. */
+static fst__parameter *first_parameter(const fst_model *model, const fst__head *head)
+{
+    const fst__parameters *p = &model->parameters;
+    bool there = head->first < p->count && p->items[head->first].name == head->first_name;
+    return there ? &p->items[head->first] : NULL;
+}
+
 fst__parameter *fst__head_weight(const fst_model *model, const fst__head *head)
 {
-    return fst__head_parameter(model, head, "weight");
+    if (head->options.kind == FST_HEAD_CONSTANT)
+        return NULL;
+    fst__parameter *first = first_parameter(model, head);
+    return first ? first : fst__head_parameter(model, head, "weight");
 }
 
 fst__parameter *fst__head_bias(const fst_model *model, const fst__head *head)
 {
-    return head->options.bias ? fst__head_parameter(model, head, "bias") : NULL;
+    fst__parameter *first = first_parameter(model, head);
+    if (!head->options.bias)
+        return NULL;
+    if (!first)
+        return fst__head_parameter(model, head, "bias");
+    return head->options.kind == FST_HEAD_CONSTANT ? first : first + 1;
 }
 
 void fst__heads_destroy(fst_model *model)

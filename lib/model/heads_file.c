@@ -13,7 +13,8 @@
 #include <string.h>
 
 static const char file_name[] = "heads.safetensors";
-static const char *const kinds[] = {[FST_HEAD_SEQUENCE] = "sequence", [FST_HEAD_TOKEN] = "token"};
+static const char *const kinds[] = {[FST_HEAD_SEQUENCE] = "sequence", [FST_HEAD_TOKEN] = "token",
+                                    [FST_HEAD_CONSTANT] = "constant"};
 static const char *const poolings[] = {
     [FST_POOL_LAST] = "last", [FST_POOL_FIRST] = "first", [FST_POOL_MEAN] = "mean",
     [FST_POOL_MAX] = "max", [FST_POOL_POOLER] = "pooler"};
@@ -39,6 +40,17 @@ static bool add_labels(json_t *object, const fst__head *head)
     return added;
 }
 
+/* What is written only where it is not the default. */
+static bool add_rarer(json_t *object, const fst_head_options *o)
+{
+    return (!o->batch_norm || json_object_set_new(object, "batch_norm", json_true()) == 0) &&
+           (!o->tower || json_object_set_new(object, "tower", json_integer(o->tower)) == 0) &&
+           (o->orthogonal_gain == 0 ||
+            json_object_set_new(object, "orthogonal_gain", json_real(o->orthogonal_gain)) == 0) &&
+           (o->init_bias == 0 ||
+            json_object_set_new(object, "init_bias", json_real(o->init_bias)) == 0);
+}
+
 static json_t *head_to_json(const fst__head *head)
 {
     const fst_head_options *o = &head->options;
@@ -46,7 +58,7 @@ static json_t *head_to_json(const fst__head *head)
                                kinds[o->kind], "pooling", poolings[o->pooling], "outputs",
                                (json_int_t)o->outputs, "bias", (int)o->bias, "init_std",
                                o->init_std, "dropout", o->dropout);
-    if (object && o->batch_norm && json_object_set_new(object, "batch_norm", json_true()) != 0) {
+    if (object && !add_rarer(object, o)) {
         json_decref(object);
         return NULL;
     }
@@ -218,10 +230,29 @@ static fst_status read_layers(const json_t *object, const char *path, fst_head_o
     return status;
 }
 
+static fst_status read_rarer(const json_t *object, const char *path, fst_head_options *o)
+{
+    int64_t tower = 0;
+    fst_status status = FST_OK;
+    if (json_object_get(object, "batch_norm"))
+        status = read_flag(object, "batch_norm", path, &o->batch_norm);
+    if (!status)
+        status = fst__json_get_int(object, "tower", path, false, &tower, 0, INT32_MAX);
+    if (!status)
+        status = fst__json_get_double(object, "orthogonal_gain", path, false, &o->orthogonal_gain, 0,
+                                      DBL_MAX);
+    if (!status)
+        status = fst__json_get_double(object, "init_bias", path, false, &o->init_bias, -DBL_MAX,
+                                      DBL_MAX);
+    o->tower = (int32_t)tower;
+    return status;
+}
+
 static fst_status read_options(const json_t *object, const char *path, fst_head_options *o)
 {
     static const char *const names[] = {"name", "kind", "pooling", "outputs", "bias", "init_std",
-                                        "dropout", "hidden", "labels", "batch_norm"};
+                                        "dropout", "hidden", "labels", "batch_norm", "tower",
+                                        "orthogonal_gain", "init_bias"};
     enum { MEMBERS = sizeof names / sizeof *names, NEEDED = 7 };
     fst_status status = check_members(object, path,
                                       "name, kind, pooling, outputs, bias, init_std, dropout",
@@ -240,8 +271,8 @@ static fst_status read_options(const json_t *object, const char *path, fst_head_
         status = fst__json_get_double(object, "init_std", path, true, &o->init_std, 0, DBL_MAX);
     if (!status)
         status = fst__json_get_double(object, "dropout", path, true, &o->dropout, 0, 1);
-    if (!status && json_object_get(object, "batch_norm"))
-        status = read_flag(object, "batch_norm", path, &o->batch_norm);
+    if (!status)
+        status = read_rarer(object, path, o);
     const json_t *layers = json_object_get(object, "hidden");
     return status || !layers ? status : read_layers(layers, path, o);
 }
@@ -270,10 +301,21 @@ static fst_status check_matrix(const fst__safetensors *file, const char *head, c
     return status ? status : check_shape(file, &tensor, 2, rows, columns);
 }
 
+static fst_status check_constant(const fst__safetensors *file, const fst_head_options *o)
+{
+    char name[FST__PARAMETER_NAME_SIZE];
+    fst__safetensors_tensor tensor;
+    snprintf(name, sizeof name, "heads.%.31s.bias", o->name);
+    fst_status status = fst__safetensors_find(file, name, &tensor);
+    return status ? status : check_shape(file, &tensor, 1, 1, o->outputs);
+}
+
 static fst_status check_matrices(const fst_model *model, const fst__safetensors *file,
                                  const fst_head_options *o)
 {
-    int64_t width = model->config.width;
+    int64_t width = o->tower ? model->config.tower_width : model->config.width;
+    if (o->kind == FST_HEAD_CONSTANT)
+        return check_constant(file, o);
     fst_status status = check_matrix(file, o->name, "weight", o->outputs,
                                      o->hidden_layers ? o->hidden_size : width);
     if (!status && o->hidden_layers)

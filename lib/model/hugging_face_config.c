@@ -6,6 +6,7 @@
 #include "model/config_json.h"
 #include "model/hugging_face_encoder.h"
 #include "model/hugging_face_image.h"
+#include "model/own_directory.h"
 
 #include <float.h>
 #include <string.h>
@@ -136,18 +137,28 @@ fst_status fst__config_from_json(const json_t *root, const char *file, fst_model
     fst_status status = fst__json_get_string(root, "model_type", file, true, &type);
     if (status)
         return status;
+    fst__config_reading from = {.root = root, .file = file};
+    int32_t own = fst__own_backbone(type);
+    if (own >= 0) {
+        if (own != FST_BACKBONE_TRANSFORMER)
+            status = fst__config_set_family(config, own == FST_BACKBONE_MLP ? FST_FAMILY_MLP
+                                                                            : FST_FAMILY_CNN);
+        if (!status)
+            fst__own_config_read(&from, config);
+        return status ? status : from.status;
+    }
     size_t found = 0;
     while (found < COUNT(classes) && strcmp(classes[found].model_type, type) != 0)
         ++found;
     if (found == COUNT(classes))
         return fst__fail(FST_ERR_UNSUPPORTED,
                          "%s: model_type is \"%s\", expected gpt2, llama, mistral, qwen2, qwen3, bert, "
-                         "roberta, xlm-roberta, modernbert, vit, resnet or fourstage_resnet",
+                         "roberta, xlm-roberta, modernbert, vit, resnet, fourstage_resnet, "
+                         "fourstage_mlp, fourstage_cnn or fourstage_transformer",
                          file, type);
     status = fst__config_set_family(config, classes[found].family);
     if (status)
         return status;
-    fst__config_reading from = {.root = root, .file = file};
     if (fst__is_image_family(config->family)) {
         fst__image_config_read(&from, config);
         return from.status;
@@ -281,6 +292,8 @@ static fst_status family_to_json(const fst_model *model, json_t **root,
 fst_status fst__config_to_json(const fst_model *model, json_t **root)
 {
     const fst_model_config *c = &model->config;
+    if (fst__is_own_config(c))
+        return family_to_json(model, root, fst__own_config_write);
     if (fst__is_encoder_family(c->family))
         return family_to_json(model, root, fst__encoder_config_write);
     if (fst__is_image_family(c->family))

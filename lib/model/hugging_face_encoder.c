@@ -5,6 +5,7 @@
 #include "model/head_labels.h"
 #include "model/heads.h"
 #include "model/hugging_face_image.h"
+#include "model/own_directory.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -81,6 +82,8 @@ fst__encoder_class fst__encoder_class_of(const fst_model *model)
 
 const fst__head *fst__class_head(const fst_model *model)
 {
+    if (fst__is_own_config(&model->config))
+        return NULL;
     if (fst__is_image_family(model->config.family))
         return fst__image_class_head(model);
     return fst__is_encoder_family(model->config.family) ? fst__encoder_class_of(model).head : NULL;

@@ -4,6 +4,7 @@
 #include "model/config.h"
 #include "model/hugging_face_encoder.h"
 #include "model/hugging_face_image.h"
+#include "model/own_directory.h"
 #include "model/hugging_face_listing.h"
 
 #include <stdio.h>
@@ -151,6 +152,8 @@ static void list_llama(fst__listing *to, const fst_model_config *c, const fst__p
 int64_t fst__piece_limit(const fst_model_config *config)
 {
     enum { PER_LAYER = 20, OUTSIDE = 24 };
+    if (fst__is_own_config(config))
+        return fst__own_piece_limit(config);
     if (fst__is_image_family(config->family))
         return fst__image_piece_limit(config);
     return (int64_t)config->layers * PER_LAYER + OUTSIDE;
@@ -161,6 +164,8 @@ int64_t fst__list_pieces(const fst_model *model, fst__piece *pieces)
     const fst_model_config *config = &model->config;
     const fst__parameters *parameters = &model->parameters;
     fst__listing all = {.pieces = pieces};
+    if (fst__is_own_config(config))
+        return fst__own_list_pieces(model, pieces);
     if (fst__is_encoder_family(config->family))
         return fst__encoder_list_pieces(model, pieces);
     if (fst__is_image_family(config->family))

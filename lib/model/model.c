@@ -13,23 +13,34 @@
 
 const fst__backbone *fst__backbone_of(const fst_model_config *config)
 {
-    if (config->backbone == FST_BACKBONE_RESNET)
-        return &fst__image_resnet;
-    return config->backbone == FST_BACKBONE_VIT ? &fst__image_transformer : &fst__text_transformer;
+    static const fst__backbone *const backbones[] = {
+        [FST_BACKBONE_TRANSFORMER] = &fst__text_transformer,
+        [FST_BACKBONE_RESNET] = &fst__image_resnet,
+        [FST_BACKBONE_VIT] = &fst__image_transformer,
+        [FST_BACKBONE_MLP] = &fst__vector_mlp,
+        [FST_BACKBONE_CNN] = &fst__image_cnn,
+    };
+    return fst__config_reads_vectors(config) && config->backbone == FST_BACKBONE_TRANSFORMER
+               ? &fst__vector_transformer
+               : backbones[config->backbone];
 }
 
 static fst_status check_options(const fst_model_config *config, const fst_model_options *options)
 {
+    bool towers = fst__config_has_towers(config);
     if (options->dtype != FST_F32 && options->dtype != FST_BF16)
         return fst__fail(FST_ERR_INVALID_ARGUMENT,
                          "fst_model_options.dtype is %s, expected F32 or BF16",
                          fst_dtype_name(options->dtype));
+    if (options->dtype == FST_BF16 && towers)
+        return fst__fail(FST_ERR_UNSUPPORTED,
+                         "fst_model_options.dtype: an MLP or CNN is of F32 alone");
     if (options->checkpointing != 0 && options->checkpointing != 1)
         return fst__fail(FST_ERR_INVALID_ARGUMENT,
                          "fst_model_options.checkpointing is %d, expected 0 or 1",
                          (int)options->checkpointing);
-    if (options->checkpointing && config->backbone == FST_BACKBONE_RESNET)
-        return fst__fail(FST_ERR_UNSUPPORTED, "fst_model_options.checkpointing of a ResNet");
+    if (options->checkpointing && (config->backbone == FST_BACKBONE_RESNET || towers))
+        return fst__fail(FST_ERR_UNSUPPORTED, "fst_model_options.checkpointing of a ResNet, MLP or CNN");
     return FST_OK;
 }
 
@@ -56,8 +67,10 @@ fst_status fst__model_create(fst_context *context, const fst_model_config *confi
     if (status)
         goto fail;
     if (initialise)
-        fst__parameters_initialise(&model->parameters, context->compute, &model->config,
-                                   context->seed);
+        status = fst__parameters_initialise(&model->parameters, context->compute, &model->config,
+                                            context->seed);
+    if (status)
+        goto fail;
     *out = model;
     return FST_OK;
 fail:
@@ -211,10 +224,14 @@ fst_status fst__model_lay_out(fst_model *model, int64_t rows, int64_t length, bo
                               size_t least_scratch)
 {
     length = positions_of(model, length);
+    fst__activations *a = &model->activations;
+    /* As the last one; what changes a plan forgets it. */
+    if (a->rows == rows && rows > 0 && a->length == length && a->training == training &&
+        a->least_scratch >= least_scratch && (!training || model->parameters.gradients))
+        return FST_OK;
     fst_status status = reserve(model, rows, length, training, least_scratch, NULL);
     if (status)
         return status;
-    fst__activations *a = &model->activations;
     least_scratch = scratch_size(model, rows, length, training, least_scratch);
     if (a->rows == rows && a->length == length && a->training == training &&
         a->least_scratch >= least_scratch)

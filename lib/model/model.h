@@ -28,6 +28,8 @@ enum { FST__HEAD_NAME_SIZE = 32, FST__HEAD_MOST = 16 };
 typedef struct fst__head {
     char name[FST__HEAD_NAME_SIZE];
     fst_head_options options; /* its name is ours */
+    int64_t first;            /* where its parameters were added, the weight or a constant's bias first */
+    const char *first_name;   /* the name, as an address, of the parameter that stood there */
     char **labels;            /* [K] names of its outputs, one piece of memory, or NULL */
     fst__buffer output;       /* [n, K] */
     fst__buffer gradient;     /* [n, K] of the caller's objective */
@@ -78,6 +80,8 @@ struct fst_model {
     double target_weight; /* Σ weights of the last batch's targets */
 
     struct fst__resnet *resnet; /* resnet.h; NULL: another backbone */
+    struct fst__mlp *mlp;       /* towers.h, likewise */
+    struct fst__cnn *cnn;
 
     struct fst__adapter *adapter; /* adapter.h; owned; NULL: none */
 

@@ -30,8 +30,9 @@ static fst_status find(fst_model *model, const char *name, output *out)
         if (strcmp(name, names[i]) == 0)
             out->kind = (kind)i;
     }
-    if (out->kind != HIDDEN && out->kind != HEAD && !model->parameters.head_weight)
-        return fst__fail(FST_ERR_NOT_FOUND, "no output \"%s\": the model reads images", name);
+    if (out->kind != HIDDEN && out->kind != HEAD && !model->parameters.head_weight &&
+        !(out->kind == POOLED && model->config.pooler))
+        return fst__fail(FST_ERR_NOT_FOUND, "no output \"%s\": the model has no vocabulary", name);
     if (out->kind == LOGITS || out->kind == HIDDEN) {
         out->shape[2] = out->kind == LOGITS ? model->config.vocabulary_size : model->config.width;
         return FST_OK;
@@ -52,6 +53,7 @@ static fst_status find(fst_model *model, const char *name, output *out)
                          "\"entropy\", \"pooled\" or the name of a head",
                          name);
     bool token = out->head->options.kind == FST_HEAD_TOKEN;
+    out->shape[0] = token ? a->rows : fst__head_rows(model, out->head);
     out->rank = token ? 3 : 2;
     out->shape[token ? 2 : 1] = out->head->options.outputs;
     return FST_OK;
@@ -334,6 +336,23 @@ static fst_status keep_gradient(fst_model *model, const output *o, const fst_vie
         model->context->compute->kernels->add(buffer->data, fresh->data, buffer->data,
                                               rows * columns);
     *pending = true;
+    return FST_OK;
+}
+
+fst_status fst__head_want_gradient(fst_model *model, fst__head *head, fst__real **gradient)
+{
+    int64_t rows = fst__head_rows(model, head), columns = head->options.outputs;
+    if (model->phase != FST__PHASE_FORWARD)
+        return fst__fail(FST_ERR_STATE, "a gradient of \"%s\" needs a training fst_model_forward "
+                                        "before it, and no fst_model_backward between",
+                         head->name);
+    fst_status status = want(model, &head->gradient, rows, columns);
+    if (status)
+        return status;
+    *gradient = head->gradient.data;
+    if (!head->has_gradient)
+        memset(*gradient, 0, (size_t)(rows * columns) * sizeof **gradient);
+    head->has_gradient = true;
     return FST_OK;
 }
 

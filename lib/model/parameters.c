@@ -7,6 +7,7 @@
 #include "kernels/compute.h"
 #include "kernels/kernels.h"
 #include "model/backbone.h"
+#include "model/config.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -175,6 +176,46 @@ void fst__parameters_draw(fst__parameters *parameters, const fst__compute *compu
     run_pass(compute, &convert, convert_chunk);
 }
 
+/* Makes the rows of v [count, size] orthonormal, each against those before it: Gram and Schmidt's
+ * modified process, twice (Giraud et al., "Twice is enough", 2005). The triangle of the factorisation
+ * then has a positive diagonal, as torch.nn.init.orthogonal_ has it. */
+static void orthonormalise(const fst__kernels *k, fst__real *v, int64_t count, int64_t size)
+{
+    for (int64_t i = 0; i < count; ++i) {
+        fst__real *row = v + i * size;
+        for (int time = 0; time < 2; ++time) {
+            for (int64_t j = 0; j < i; ++j)
+                k->axpy(-k->dot(v + j * size, row, size), v + j * size, row, size);
+            k->scale((fst__real)(1 / sqrt(k->sum_squares(row, size))), row, row, size);
+        }
+    }
+}
+
+fst_status fst__parameters_draw_orthogonal(fst__parameters *parameters, const fst__compute *compute,
+                                           int64_t index, double gain, uint64_t seed,
+                                           uint64_t number)
+{
+    fst__parameter *item = &parameters->items[index];
+    int64_t rows = item->rows, columns = item->columns;
+    fst__parameters_draw(parameters, compute, index, 1, seed, number);
+    fst__real *turned = NULL;
+    if (rows > columns) {
+        turned = fst__alloc_array(parameters->allocator, (size_t)(rows * columns), sizeof *turned);
+        if (!turned)
+            return FST_ERR_NO_MEMORY;
+        for (int64_t i = 0; i < rows * columns; ++i)
+            turned[i % columns * rows + i / columns] = item->value[i];
+        orthonormalise(compute->kernels, turned, columns, rows);
+        for (int64_t i = 0; i < rows * columns; ++i)
+            item->value[i] = turned[i % columns * rows + i / columns];
+        fst__free(parameters->allocator, turned);
+    } else {
+        orthonormalise(compute->kernels, item->value, rows, columns);
+    }
+    compute->kernels->scale((fst__real)gain, item->value, item->value, rows * columns);
+    return FST_OK;
+}
+
 /* Gains of norms and running variances; biases and running means start at 0. */
 static bool starts_at_one(const char *name)
 {
@@ -187,10 +228,11 @@ static bool starts_at_one(const char *name)
     return false;
 }
 
-void fst__parameters_initialise(fst__parameters *parameters, const fst__compute *compute,
-                                const fst_model_config *config, uint64_t seed)
+fst_status fst__parameters_initialise(fst__parameters *parameters, const fst__compute *compute,
+                                      const fst_model_config *config, uint64_t seed)
 {
     const fst__backbone *backbone = fst__backbone_of(config);
+    bool orthogonal = fst__config_has_towers(config) && config->orthogonal_gain > 0;
     for (int64_t i = 0; i < parameters->count; ++i) {
         fst__parameter *item = &parameters->items[i];
         if (item->rank == 1) {
@@ -199,10 +241,18 @@ void fst__parameters_initialise(fst__parameters *parameters, const fst__compute 
                 item->value[j] = value;
             continue;
         }
-        fst__parameters_draw(parameters, compute, i, backbone->initial_std(config, item), seed,
-                             (uint64_t)i);
+        fst_status status = FST_OK;
+        if (orthogonal)
+            status = fst__parameters_draw_orthogonal(parameters, compute, i, config->orthogonal_gain,
+                                                     seed, (uint64_t)i);
+        else
+            fst__parameters_draw(parameters, compute, i, backbone->initial_std(config, item), seed,
+                                 (uint64_t)i);
+        if (status)
+            return status;
     }
     fst__parameters_refresh_working(parameters, compute);
+    return FST_OK;
 }
 
 static bool is_frozen(const fst__parameter *item)

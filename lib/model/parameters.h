@@ -30,7 +30,7 @@ typedef struct fst__parameters {
     int64_t backbone; /* the first that many are in the block; the others have memory of their own */
     fst__layer *layers;
     fst__parameter *token_embedding;    /* [V, C]; NULL for images, as head_weight */
-    fst__parameter *patch_weight, *patch_bias; /* [C, channels·patch²], [C]; NULL for text */
+    fst__parameter *patch_weight, *patch_bias; /* [C, channels·patch²], [C]; of vectors [C, inputs]; NULL for text */
     fst__parameter *class_token;               /* [1, C]; NULL for text */
     fst__parameter *position_embedding; /* [context + position_offset, C] or NULL */
     fst__parameter *type_embedding;     /* [token_types, C] or NULL */
@@ -54,8 +54,9 @@ fst_status fst__parameters_create(fst__allocator *allocator, const fst_model_con
                                   int32_t dtype, fst__parameters *out);
 void fst__parameters_destroy(fst__parameters *parameters);
 
-/* GPT-2's initialisation; a function of (seed, parameter's position, element). */
-void fst__parameters_initialise(fst__parameters *parameters, const fst__compute *compute,
+/* GPT-2's initialisation; a function of (seed, parameter's position, element). Fails only for lack of
+ * memory. */
+fst_status fst__parameters_initialise(fst__parameters *parameters, const fst__compute *compute,
                                 const fst_model_config *config, uint64_t seed);
 
 /* Takes the gradients' memory, zeroed, if that was not done yet. A frozen parameter has none. */
@@ -74,6 +75,10 @@ void fst__parameters_remove(fst__parameters *parameters, int64_t first, int64_t 
 /* Normally distributed values; a function of (seed, number, element). */
 void fst__parameters_draw(fst__parameters *parameters, const fst__compute *compute, int64_t index,
                           double std, uint64_t seed, uint64_t number);
+/* Likewise, but made orthogonal: rows of norm `gain`, or columns where there are fewer of these. */
+fst_status fst__parameters_draw_orthogonal(fst__parameters *parameters, const fst__compute *compute,
+                                           int64_t index, double gain, uint64_t seed,
+                                           uint64_t number);
 void fst__parameters_freeze(fst__parameters *parameters, int64_t index, bool frozen);
 
 void fst__parameters_refresh_working(fst__parameters *parameters, const fst__compute *compute);

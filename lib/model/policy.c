@@ -11,7 +11,10 @@
 
 fst_status fst__policy_create(fst_model *model, fst_tokenizer *tokenizer, fst_policy **out)
 {
-    if (!model->config.causal || model->config.backbone != FST_BACKBONE_TRANSFORMER)
+    if (!fst__config_reads_text(&model->config))
+        return fst__fail(FST_ERR_UNSUPPORTED,
+                         "fst_policy_create: a model of images or vectors cannot generate text");
+    if (!model->config.causal)
         return fst__fail(FST_ERR_UNSUPPORTED,
                          "fst_policy_create: an encoder (fst_model_config.causal is 0) cannot generate");
     if (tokenizer) {

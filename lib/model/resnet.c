@@ -3,7 +3,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "kernels/rows.h"
+#include "model/image_rows.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -330,31 +330,6 @@ static void layout(const fst_model *model, fst__activations *out, fst__arena *ar
 
 /* ---- in */
 
-typedef struct read_run {
-    const fst_model *model;
-    const float *images; /* [rows, channels, height, width] */
-} read_run;
-
-/* One line of one image. */
-static void read_line(void *context, int64_t index, int32_t worker)
-{
-    const read_run *run = context;
-    const fst_model_config *c = &run->model->config;
-    const fst__kernels *kernels = run->model->context->compute->kernels;
-    int64_t channels = c->image_channels, plane = (int64_t)c->image_height * c->image_width;
-    int64_t image = index / c->image_height, line = index % c->image_height * c->image_width;
-    fst__matrix to = run->model->resnet->images;
-    fst__real piece[FST__CHUNK];
-    (void)worker;
-    for (int64_t x = 0; x < c->image_width; ++x)
-        for (int64_t k = 0; k < channels; k += FST__CHUNK) {
-            int64_t n = fst__chunk(channels, k);
-            for (int64_t i = 0; i < n; ++i)
-                piece[i] = (fst__real)run->images[(image * channels + k + i) * plane + line + x];
-            fst__row_write(kernels, to, image * plane + line + x, k, n, piece);
-        }
-}
-
 static fst_status read_batch(fst_model *model, const fst_batch *batch)
 {
     fst__activations *a = &model->activations;
@@ -364,9 +339,7 @@ static fst_status read_batch(fst_model *model, const fst_batch *batch)
     model->target_weight = 0;
     for (int64_t r = 0; r < a->rows; ++r)
         a->row_lengths[r] = (int32_t)a->length;
-    read_run run = {model, batch->images};
-    fst__pool_run(model->context->compute->pool, a->rows * model->config.image_height, read_line,
-                  &run);
+    fst__image_rows_read(model, batch->images, model->resnet->images);
     return FST_OK;
 }
 

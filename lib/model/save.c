@@ -9,6 +9,7 @@
 #include "model/hugging_face.h"
 #include "model/hugging_face_encoder.h"
 #include "model/hugging_face_image.h"
+#include "model/own_directory.h"
 #include "model/sentence.h"
 
 #include <stdio.h>
@@ -243,7 +244,7 @@ static fst_status read_config(const source *from, fst_model_config *config)
     fst_status status = fst__config_from_json(from->config, from->config_path, config);
     if (status)
         return status;
-    if (fst__is_encoder_family(config->family))
+    if (fst__is_encoder_family(config->family) && !fst__is_own_config(config))
         fst__encoder_config_complete(from->file, from->aside, config);
     status = fst__config_resolve(config);
     return status ? fst__fail_in(FST_ERR_FORMAT, "%s", from->config_path) : FST_OK;
@@ -255,7 +256,9 @@ static fst_status read_heads(fst_model *model, const source *from)
 {
     fst_head_options own = {0};
     fst_status status = FST_OK;
-    if (fst__is_image_family(model->config.family))
+    if (fst__is_own_config(&model->config))
+        status = FST_OK; /* all of them are in heads.safetensors */
+    else if (fst__is_image_family(model->config.family))
         status = fst__image_head_read(from->file, &model->config, &own);
     else if (fst__is_encoder_family(model->config.family))
         status = fst__encoder_head_read(from->config, from->config_path, from->file,
@@ -345,6 +348,8 @@ static fst_status write_piece(fst__allocator *allocator, fst__safetensors_writer
 static const char *written_name(const fst_model *model, const fst__piece *piece)
 {
     const char *prefix = fst__piece_prefix(model->config.family);
+    if (fst__is_own_config(&model->config))
+        return piece->name;
     bool base = fst__is_image_family(model->config.family)
                     ? !fst__image_class_head(model)
                     : fst__is_encoder_family(model->config.family) &&

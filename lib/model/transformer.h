@@ -61,6 +61,9 @@ fst_status fst__block_forward(fst_model *model, int32_t index, bool with_mlp);
  * stream that entered the first block. */
 fst_status fst__blocks_backward(fst_model *model, int32_t lowest);
 
+/* What of a batch says which position is where and sees which; of text its ids too. transformer_text.c */
+fst_status fst__sequence_read(fst_model *model, const fst_batch *batch);
+
 /* From ids to `hidden`: the text backbone's own, and decoding's. transformer_text.c */
 fst_status fst__transformer_forward(fst_model *model);
 

@@ -97,13 +97,14 @@ static fst_status check_types(const fst_model *model, const fst_batch *batch)
 static fst_status check_ids(const fst_model *model, const fst_batch *batch)
 {
     int32_t vocabulary = model->config.vocabulary_size;
+    bool text = fst__config_reads_text(&model->config);
     if (batch->images)
         return fst__fail(FST_ERR_INVALID_ARGUMENT,
-                         "batch.images: the model's backbone reads token ids");
+                         "batch.images: the model's backbone reads token ids or vectors");
     for (int64_t r = 0; r < batch->rows; ++r) {
         for (int64_t t = 0; t < batch->length; ++t) {
             int64_t i = r * batch->length + t;
-            if (batch->ids[i] < 0 || batch->ids[i] >= vocabulary)
+            if (text && (batch->ids[i] < 0 || batch->ids[i] >= vocabulary))
                 return fst__fail(FST_ERR_INVALID_ARGUMENT,
                                  "batch.ids[%lld][%lld] is %d, expected 0 to %d", (long long)r,
                                  (long long)t, (int)batch->ids[i], (int)vocabulary - 1);
@@ -144,7 +145,7 @@ static void copy_row(fst_model *model, const fst_batch *batch, int64_t r)
         bool padding = t >= valid;
         int64_t first = batch->documents && !padding ? batch->documents[i] : 0;
         int64_t position = batch->positions && !padding ? batch->positions[i] : t - first;
-        a->ids[i] = padding ? 0 : batch->ids[i];
+        a->ids[i] = padding || !batch->ids ? 0 : batch->ids[i];
         a->targets[i] = batch->targets && !padding ? batch->targets[i] : FST_IGNORE;
         a->positions[i] = (int32_t)position;
         a->row_weights[i] = batch->weights && !padding ? (fst__real)batch->weights[i] : 1;
@@ -202,12 +203,12 @@ static fst_status copy_kept(fst_model *model, const fst_batch *batch)
     return FST_OK;
 }
 
-static fst_status read_batch(fst_model *model, const fst_batch *batch)
+fst_status fst__sequence_read(fst_model *model, const fst_batch *batch)
 {
     fst_status status = check_ids(model, batch);
     if (!status)
         status = check_types(model, batch);
-    if (!status)
+    if (!status && fst__config_reads_text(&model->config))
         status = copy_kept(model, batch);
     if (status)
         return status;
@@ -296,7 +297,7 @@ const fst__backbone fst__text_transformer = {
     .open = fst__blocks_open,
     .close = fst__blocks_close,
     .layout = fst__blocks_layout,
-    .read = read_batch,
+    .read = fst__sequence_read,
     .forward = fst__transformer_forward,
     .backward = backward,
     .place = fst__blocks_place,

@@ -99,8 +99,8 @@ static void bias_task(void *context, int64_t block, int32_t worker)
         }
 }
 
-static fst_status bias_backward(const fst__compute *compute, fst__matrix dy, fst__real *dbias,
-                                fst__arena *scratch)
+fst_status fst__bias_backward(const fst__compute *compute, fst__matrix dy, fst__real *dbias,
+                              fst__arena *scratch)
 {
     size_t mark = fst__arena_mark(scratch);
     bias_job job = {.kernels = compute->kernels, .dy = dy};
@@ -118,7 +118,7 @@ fst_status fst__linear_backward(const fst__compute *compute, fst__matrix x, fst_
 {
     fst_status status = FST_OK;
     if (dbias)
-        status = bias_backward(compute, dy, dbias, scratch);
+        status = fst__bias_backward(compute, dy, dbias, scratch);
     if (!status && dweight) {
         fst__product product = {
             .a = dy,

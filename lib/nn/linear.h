@@ -25,6 +25,9 @@ fst_status fst__linear_activation_forward(const fst__compute *compute, fst__matr
 fst_status fst__linear_backward(const fst__compute *compute, fst__matrix x, fst__matrix weight,
                                 fst__matrix dy, const fst__matrix *dx, fst__real *dweight,
                                 fst__real *dbias, fst__arena *scratch);
+/* dbias [O] += column sums of dy [R, O]; of its scratch that of fst__linear_backward. */
+fst_status fst__bias_backward(const fst__compute *compute, fst__matrix dy, fst__real *dbias,
+                              fst__arena *scratch);
 size_t fst__linear_backward_scratch(int64_t rows, int64_t outputs);
 
 #endif

@@ -9,7 +9,10 @@
 static fst_status check_input(const fst_model *model, const fst_dataset *dataset, const char *what)
 {
     const fst_model_config *config = &model->config;
-    bool images = fst__is_images(dataset), wanted = config->backbone != FST_BACKBONE_TRANSFORMER;
+    bool images = fst__is_images(dataset), wanted = fst__config_reads_images(config);
+    if (fst__config_reads_vectors(config))
+        return fst__fail(FST_ERR_MISMATCH, "%s holds %s, the model reads vectors", what,
+                         images ? "images" : "ids");
     if (images != wanted)
         return fst__fail(FST_ERR_MISMATCH, "%s holds %s, the model reads %s", what,
                          images ? "images" : "ids", wanted ? "images" : "ids");

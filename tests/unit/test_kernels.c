@@ -495,6 +495,100 @@ START_TEST(dropout_rate)
 }
 END_TEST
 
+/* A matrix in a larger one, so that what a kernel writes beside it shows. */
+enum { DENSE_MOST = 90, DENSE_ROW = 96 };
+
+static void draw_dense(float x[DENSE_MOST * DENSE_ROW], uint32_t seed)
+{
+    for (uint32_t i = 0; i < DENSE_MOST * DENSE_ROW; ++i) {
+        seed = seed * 1664525u + 1013904223u;
+        x[i] = (float)(seed >> 8) * 0x1p-23f - 1;
+    }
+}
+
+/* One shape in each of its forms, and each row alone: the bits of a row do not depend on the others. */
+static void check_dense(const fst__kernels *k, int64_t m, int64_t n, int64_t inner, bool turned)
+{
+    static float a[DENSE_MOST * DENSE_ROW], b[DENSE_MOST * DENSE_ROW], shown[DENSE_MOST * DENSE_ROW];
+    static float x[DENSE_MOST * DENSE_ROW], y[DENSE_MOST * DENSE_ROW], z[DENSE_MOST * DENSE_ROW];
+    draw_dense(a, 1), draw_dense(b, 2), draw_dense(shown, 3);
+    for (int form = 0; form < 5; ++form) {
+        draw_dense(x, 4), draw_dense(y, 4), draw_dense(z, 4);
+        fst__dense d = {
+            .m = m, .n = n, .k = inner, .a = a, .a_row = turned ? 1 : DENSE_ROW,
+            .a_step = turned ? DENSE_ROW : 1, .b = b, .b_row = DENSE_ROW, .c = x,
+            .c_row = DENSE_ROW, .bias = form == 1 || form == 2 ? shown : NULL,
+            .accumulate = form == 3, .shown = form >= 3 ? shown : NULL, .shown_row = DENSE_ROW,
+            .activation = form == 0 ? 0 : form % 2 ? FST__ACTIVATION_TANH : FST__ACTIVATION_RELU,
+        };
+        k->dense_product(&d);
+        d.c = y;
+        reference->dense_product(&d);
+        for (int i = 0; i < DENSE_MOST * DENSE_ROW; ++i)
+            if (!close_to(x[i], y[i], 1e-6, 2e-7 * (double)(inner + 4)))
+                ck_abort_msg("%s dense %d×%d×%d form %d at %d: %.9g, expected %.9g", k->name, (int)m,
+                             (int)n, (int)inner, form, i, (double)x[i], (double)y[i]);
+        for (int64_t r = 0; r < m; ++r) {
+            fst__dense row = d;
+            row.m = 1;
+            row.a += r * d.a_row;
+            row.c = z + r * d.c_row;
+            row.shown = d.shown ? d.shown + r * d.shown_row : NULL;
+            k->dense_product(&row);
+        }
+        ck_assert_mem_eq(x, z, sizeof x);
+    }
+}
+
+START_TEST(dense)
+{
+    static const int64_t sizes[][3] = {{1, 1, 1},    {1, 64, 64}, {3, 2, 64},   {4, 5, 7},
+                                       {5, 16, 17},  {8, 64, 4},  {9, 33, 31},  {64, 64, 64},
+                                       {65, 90, 90}, {90, 65, 3}, {7, 17, 0}};
+    const fst__kernels *k;
+    for (int32_t i = 0; (k = fst__kernels_at(i)); ++i)
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; ++s) {
+            check_dense(k, sizes[s][0], sizes[s][1], sizes[s][2], false);
+            check_dense(k, sizes[s][0], sizes[s][1], sizes[s][2], true);
+        }
+}
+END_TEST
+
+START_TEST(turned)
+{
+    static float x[DENSE_MOST * DENSE_ROW], y[DENSE_MOST * DENSE_ROW];
+    const fst__kernels *k;
+    draw_dense(x, 5);
+    for (int32_t i = 0; (k = fst__kernels_at(i)); ++i)
+        for (int64_t rows = 1; rows < 70; rows += 3)
+            for (int64_t columns = 1; columns < 70; columns += 4) {
+                memset(y, 0, sizeof y);
+                k->turn(x, rows, columns, y, DENSE_ROW);
+                for (int64_t r = 0; r < rows; ++r)
+                    for (int64_t c = 0; c < columns; ++c)
+                        if (y[c * DENSE_ROW + r] != x[r * columns + c])
+                            ck_abort_msg("%s turn %d×%d at %d, %d", k->name, (int)rows, (int)columns,
+                                         (int)r, (int)c);
+                for (int64_t c = columns * DENSE_ROW; c < DENSE_MOST * DENSE_ROW; ++c)
+                    ck_assert(y[c] == 0);
+            }
+}
+END_TEST
+
+START_TEST(output_slopes)
+{
+    const fst__kernels *k;
+    for (int32_t i = 0; (k = fst__kernels_at(i)); ++i)
+        for (int l = 0; l < LENGTHS; ++l)
+            for (int32_t a = FST__ACTIVATION_RELU; a <= FST__ACTIVATION_TANH; ++a) {
+                operands *o = draw(9, 1);
+                k->output_slope(a, o->x[0], o->x[1], o->x[2], lengths[l]);
+                reference->output_slope(a, o->y[0], o->y[1], o->y[2], lengths[l]);
+                compare(k, "output_slope", o, lengths[l], 1e-6, 2e-7);
+            }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kernels");
@@ -516,6 +610,9 @@ int main(void)
     tcase_add_test(tests, conversion);
     tcase_add_test(tests, random_bits);
     tcase_add_test(tests, dropout_rate);
+    tcase_add_test(tests, dense);
+    tcase_add_test(tests, turned);
+    tcase_add_test(tests, output_slopes);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -68,9 +68,9 @@ static fst_status check_values(const fst__language_options *o)
 static fst_status check_model(const fst__language_options *o)
 {
     const fst_model_config *config = &o->model->config;
-    if (config->backbone != FST_BACKBONE_TRANSFORMER)
-        return fst__fail(FST_ERR_MISMATCH, "%s.model is a model of images, the data are texts",
-                         o->name);
+    if (!fst__config_reads_text(config))
+        return fst__fail(FST_ERR_MISMATCH, "%s.model is a model of %s, the data are texts", o->name,
+                         fst__config_reads_vectors(config) ? "vectors" : "images");
     if (o->masked && config->causal)
         return fst__fail(FST_ERR_MISMATCH,
                          "%s.model is causal; masked tokens are predicted by an encoder, whose "
