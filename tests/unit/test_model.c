@@ -81,7 +81,7 @@ static const struct {
 } refused[] = {
 #define INT(field, value) {#field, offsetof(fst_model_config, field), value, 4}
 #define REAL(field, value) {#field, offsetof(fst_model_config, field), value, 8}
-    INT(family, -1), INT(family, 9), INT(vocabulary_size, 0), INT(vocabulary_size, -1),
+    INT(family, -1), INT(family, 11), INT(vocabulary_size, 0), INT(vocabulary_size, -1),
     INT(context_length, 0), INT(context_length, INT32_MIN), INT(layers, 0), INT(layers, 1 << 20),
     INT(width, 0), INT(width, -8), INT(width, INT32_MIN), INT(width, INT32_MAX), INT(width, 30),
     INT(heads, 0), INT(heads, -4), INT(heads, INT32_MAX), INT(kv_heads, -1), INT(kv_heads, 3),
@@ -99,7 +99,7 @@ static const struct {
     INT(causal, 2), INT(causal, -1), INT(post_norm, 2), INT(token_types, -1), INT(embedding_norm, 2),
     INT(position_offset, -1), INT(position_offset, 2), INT(head_transform, -1), INT(head_bias, 2),
     INT(pooler, 2), INT(global_every, -1), INT(global_every, 3), INT(first_norm_free, 2),
-    INT(backbone, 3), REAL(local_rope_theta, -1), REAL(local_rope_theta, 10000),
+    INT(backbone, 5), INT(backbone, -1), INT(inputs, -1), REAL(local_rope_theta, -1), REAL(local_rope_theta, 10000),
     REAL(local_rope_theta, NAN), REAL(batch_norm_momentum, -1),
 };
 
@@ -163,7 +163,7 @@ START_TEST(families)
     ck_assert_int_eq(config.norm, FST_NORM_LAYER);
     ck_assert_int_eq(config.activation, FST_ACTIVATION_GELU_TANH);
     fst_model_config before = config;
-    ck_assert_int_eq(fst_model_config_set_family(&config, 9), FST_ERR_INVALID_ARGUMENT);
+    ck_assert_int_eq(fst_model_config_set_family(&config, 11), FST_ERR_INVALID_ARGUMENT);
     ck_assert_int_eq(fst_model_config_set_family(&config, -1), FST_ERR_INVALID_ARGUMENT);
     ck_assert_mem_eq(&config, &before, sizeof config);
     ck_assert_int_eq(fst_model_config_set_family(NULL, 0), FST_ERR_INVALID_ARGUMENT);
