@@ -651,9 +651,15 @@ FAMILY_ROBERTA = 5
 FAMILY_MODERNBERT = 6
 FAMILY_VIT = 7
 FAMILY_RESNET = 8
+FAMILY_MLP = 9
+FAMILY_CNN = 10
 BACKBONE_TRANSFORMER = 0
 BACKBONE_RESNET = 1
 BACKBONE_VIT = 2
+BACKBONE_MLP = 3
+BACKBONE_CNN = 4
+CNN_ATARI = 0
+CNN_SMALL = 1
 STEM_3X3 = 0
 STEM_7X7 = 1
 POSITION_NONE = 0
@@ -673,6 +679,7 @@ ACTIVATION_RELU = 4
 ACTIVATION_TANH = 5
 HEAD_SEQUENCE = 0
 HEAD_TOKEN = 1
+HEAD_CONSTANT = 2
 POOL_LAST = 0
 POOL_FIRST = 1
 POOL_MEAN = 2
@@ -908,6 +915,8 @@ class Batch(Struct):
         NULL: all ids.
     token_types: type (segment) of each token, 0 ≤ type < the model's token_types; NULL: 0
     images: [rows, channels, height, width]; of image backbones, which read no ids and no length
+    observations: [rows, inputs] of an MLP, which reads no length; [rows, length, inputs] of a
+        transformer over vectors, which reads no ids
     """
     _init_ = "fst_batch_init"
     _fields_ = [
@@ -923,6 +932,7 @@ class Batch(Struct):
         ("kept", ctypes.POINTER(ctypes.c_uint8)),
         ("token_types", ctypes.POINTER(ctypes.c_int32)),
         ("images", ctypes.POINTER(ctypes.c_float)),
+        ("observations", ctypes.POINTER(ctypes.c_float)),
     ]
     _kinds_ = dict(_fields_)
 
@@ -1219,6 +1229,18 @@ class ModelConfig(Struct):
     stage_width: ResNet: channels of the first stage; width follows: that of the last
     batch_norm_momentum: share of the batch in the running statistics; default 0.1
     pad_id: the tokenizer's padding, for config.json; nothing here reads it. -1: none
+    inputs: MLP: features of an observation, ≥ 1. Transformer: > 0: positions are vectors of that
+        many features (fst_batch.observations) through a linear map instead of token ids; no
+        vocabulary, no logits
+    towers: MLP, CNN: 2: two trunks beside each other over the same input, an actor's and a
+        critic's; 0 (default) and 1: one. width follows: towers · tower_width, tower t in the
+        columns from t · tower_width of "hidden"
+    tower_width: MLP: features of each of a tower's layers, of which there are `layers`, 1 to 8;
+        CNN: of its linear layer
+    cnn: CNN: FST_CNN_ value; all activations are ReLU
+    orthogonal_gain: MLP, CNN: > 0: the weights begin orthogonal (Saxe et al., arXiv 1312.6120, as
+        torch.nn.init.orthogonal_) times this gain; 0 (default): normal with init_std. Biases begin
+        at 0
     """
     _init_ = "fst_model_config_init"
     _fields_ = [
@@ -1283,6 +1305,11 @@ class ModelConfig(Struct):
         ("stage_width", ctypes.c_int32),
         ("batch_norm_momentum", ctypes.c_double),
         ("pad_id", ctypes.c_int64),
+        ("inputs", ctypes.c_int32),
+        ("towers", ctypes.c_int32),
+        ("tower_width", ctypes.c_int32),
+        ("cnn", ctypes.c_int32),
+        ("orthogonal_gain", ctypes.c_double),
     ]
     _kinds_ = dict(_fields_)
 
@@ -1330,6 +1357,12 @@ class HeadOptions(Struct):
     layer_norm: 1: LayerNorm behind each hidden layer's activation; default 0
     norm_bias: 1: it has a bias; default 0
     norm_epsilon: inside its square root; default 1e-5
+    tower: of a model with towers: 1 or 2: reads that tower's columns alone, and `width` below is
+        tower_width; 0 (default): all of the hidden state
+    reserved_2: 0
+    orthogonal_gain: > 0: the weights begin orthogonal times this gain
+        (fst_model_config.orthogonal_gain) and init_std is ignored; default 0
+    init_bias: first value of each bias, a log σ for example; default 0
     """
     _init_ = "fst_head_options_init"
     _fields_ = [
@@ -1350,6 +1383,10 @@ class HeadOptions(Struct):
         ("layer_norm", ctypes.c_int32),
         ("norm_bias", ctypes.c_int32),
         ("norm_epsilon", ctypes.c_double),
+        ("tower", ctypes.c_int32),
+        ("reserved_2", ctypes.c_int32),
+        ("orthogonal_gain", ctypes.c_double),
+        ("init_bias", ctypes.c_double),
     ]
     _kinds_ = dict(_fields_)
 
@@ -5244,6 +5281,11 @@ class Model(Handle):
     @staticmethod
     def create(context, config, options=None, **fields):
         """Creates a model with fresh weights, drawn from the context's seed as GPT-2 initialises.
+        An MLP's parameters are "towers.T.layers.I.weight" [tower_width, inputs or tower_width] and
+            ".bias", a CNN's "towers.T.convolutions.I.weight" [filters, side·side·channels], the
+            channel fastest, "towers.T.linear.weight" [tower_width, places·64], likewise, and their
+            biases. Both are float32 alone. A row's outputs of an MLP, and of its heads that are
+            linear, have the same bits whatever the number of rows.
         context: kept alive by the model.
         config: the architecture.
         options: NULL for defaults.
@@ -5551,7 +5593,7 @@ class Model(Handle):
             logits; asking for the second costs nothing more. The same batch gives the same bits in
             either mode, unless dropout is on; - "pooled" [rows, width], of a model with a pooler; -
             a head's name: [rows, outputs] of a sequence head, [rows, length, outputs] of a token
-            head.
+            head, [1, outputs] of a constant one.
         name: of the output.
         Returns view: borrowed until the next forward, or the next time this output is asked for;
             only before the forward's backward.
