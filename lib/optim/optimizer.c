@@ -37,7 +37,7 @@ struct fst__optimizer {
     slot *slots;
     int64_t slot_count;
     chunk *chunks; /* slot after slot */
-    int64_t chunk_count;
+    int64_t chunk_count, elements;
     double *sums; /* [chunk_count] partial sums */
     double *weight_sums; /* [chunk_count] LARS: the same of the weights; else NULL */
     fst__real *moments;
@@ -158,6 +158,7 @@ static fst_status make_chunks(fst__optimizer *optimizer)
             int64_t length = elements - offset < CHUNK ? elements - offset : CHUNK;
             optimizer->chunks[optimizer->chunk_count++] = (chunk){i, offset, length};
         }
+        optimizer->elements += elements;
     }
     return FST_OK;
 }
@@ -277,6 +278,19 @@ const fst_optimizer_options *fst__optimizer_options(const fst__optimizer *optimi
     return &optimizer->options;
 }
 
+/* One task for each chunk; of few elements in all on the caller's thread, where a start of the pool
+ * takes longer than the work. */
+static void run_chunks(const fst__optimizer *optimizer, const fst__compute *compute, fst__task task,
+                       void *context)
+{
+    if (optimizer->elements > CHUNK) {
+        fst__pool_run(compute->pool, optimizer->chunk_count, task, context);
+        return;
+    }
+    for (int64_t i = 0; i < optimizer->chunk_count; ++i)
+        task(context, i, 0);
+}
+
 /* ---- the norm ---- */
 
 typedef struct norm_task {
@@ -297,7 +311,7 @@ fst_status fst__optimizer_gradient_norm(fst__optimizer *optimizer, const fst__co
                                         double gradient_scale, double *norm)
 {
     norm_task task = {optimizer, compute->kernels};
-    fst__pool_run(compute->pool, optimizer->chunk_count, sum_chunk, &task);
+    run_chunks(optimizer, compute, sum_chunk, &task);
     double sum = 0;
     for (int64_t i = 0; i < optimizer->chunk_count; ++i) {
         if (!isfinite(optimizer->sums[i]))
@@ -475,7 +489,7 @@ static void set_trust(step_task *task, const fst__compute *compute)
 {
     fst__optimizer *optimizer = task->optimizer;
     const fst_optimizer_options *o = &optimizer->options;
-    fst__pool_run(compute->pool, optimizer->chunk_count, sum_weight_chunk, task);
+    run_chunks(optimizer, compute, sum_weight_chunk, task);
     for (int64_t first = 0, next; first < optimizer->chunk_count; first = next) {
         slot *s = &optimizer->slots[optimizer->chunks[first].slot];
         double gradient = 0, weight = 0;
@@ -532,7 +546,7 @@ fst_status fst__optimizer_step(fst__optimizer *optimizer, const fst__compute *co
         return status;
     if (optimizer->weight_sums)
         set_trust(&task, compute);
-    fst__pool_run(compute->pool, optimizer->chunk_count, update_chunk, &task);
+    run_chunks(optimizer, compute, update_chunk, &task);
     optimizer->steps += 1;
     if (report) {
         report->step = optimizer->steps;
@@ -557,7 +571,7 @@ static void zero_chunk(void *context, int64_t index, int32_t worker)
 
 void fst__optimizer_zero_gradients(fst__optimizer *optimizer, const fst__compute *compute)
 {
-    fst__pool_run(compute->pool, optimizer->chunk_count, zero_chunk, optimizer);
+    run_chunks(optimizer, compute, zero_chunk, optimizer);
 }
 
 double fst__optimizer_learning_rate(const fst__optimizer *optimizer, int64_t step)
