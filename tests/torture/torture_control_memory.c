@@ -3,6 +3,7 @@
  * added, trained, saved, loaded, copied. The status is FST_ERR_NO_MEMORY, nothing leaks, and every handle
  * can be destroyed.
  */
+#include "../support/tiny_model.h"
 #include "every_allocation.h"
 #include "small_run.h"
 
