@@ -1,6 +1,6 @@
 """Does pretraining by masked tokens help? An encoder learns Chinese names with and without it.
 
-    python masked_ner.py [--text lm,oasst] [--seeds 3] [--pretrain-steps N] [--epochs N] [--threads N]
+    python masked_ner.py [--text lm,oasst] [--seeds 3] [--first-seed N] [--pretrain-steps N] [--epochs N] [--threads N]
 
 For each seed one encoder is pretrained on the texts and finetuned on ner/uner-zh, and another of the same
 size is trained on the names alone, by the same recipe. The vocabulary, WordPiece, is that of the texts and of
@@ -126,6 +126,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--text", default="lm")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--pretrain-steps", type=int, default=0, help="nothing is then asked of F1")
     parser.add_argument("--whole-words", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=6)
@@ -134,7 +135,7 @@ def main():
     texts = read_texts(asked.text.split(","))
     print(f"{len(texts)} texts of {sum(map(len, texts))} characters")
     strict = {False: [], True: []}
-    for seed in range(1, asked.seeds + 1):
+    for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
         task = Task(seed, texts, asked.threads)
         for pretrained in (False, True):
             model = task.model()
