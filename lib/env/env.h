@@ -123,6 +123,7 @@ bool fst__env_book_step(fst_env *env, int64_t e, double reward, bool terminated,
 fst_status fst__env_native_reset(fst_env *env, const int64_t *indices, int64_t count);
 fst_status fst__env_native_step(fst_env *env, const int64_t *indices, int64_t count);
 void fst__env_native_observe(fst_env *env, int64_t e); /* observation, mask and mover from the state */
+fst_status fst__env_native_check(const fst_env *env, int64_t e); /* the observation is finite */
 void fst__env_trail_begin(fst_env *env, int64_t e);
 
 /* callbacks.c */

@@ -69,15 +69,16 @@ void fst__env_native_observe(fst_env *env, int64_t e)
     tell_choices(env, e);
 }
 
-static bool all_finite(const fst_env *env, const unsigned char *rows, int64_t e)
+fst_status fst__env_native_check(const fst_env *env, int64_t e)
 {
     if (env->observation_space.kind != FST_SPACE_BOX || env->observation_space.dtype != FST_F32)
-        return true;
-    const float *row = (const float *)(const void *)(rows + e * env->observation_bytes);
-    bool good = true;
-    for (int64_t i = 0; i < env->observation_bytes / (int64_t)sizeof *row; ++i)
-        good &= isfinite(row[i]) != 0;
-    return good;
+        return FST_OK;
+    const float *row = fst__env_row(env->observations, e, env->observation_bytes);
+    int64_t count = env->observation_bytes / (int64_t)sizeof *row;
+    for (int64_t i = 0; i < count; ++i)
+        if (!isfinite(row[i]))
+            return fst__fail(FST_ERR_NUMERIC, "observation[%lld] is %g", (long long)i, (double)row[i]);
+    return FST_OK;
 }
 
 static bool begin_one(fst_env *env, int64_t e)
@@ -85,7 +86,7 @@ static bool begin_one(fst_env *env, int64_t e)
     env->kind->reset(env->kind, &env->make, (uint64_t)env->seeds[e], state_of(env, e));
     fst__env_trail_begin(env, e);
     fst__env_native_observe(env, e);
-    return all_finite(env, env->observations, e);
+    return fst__env_native_check(env, e) == FST_OK;
 }
 
 /* False: a reward or an observation that is not finite; the rows tell which. */
@@ -102,7 +103,7 @@ static bool step_one(fst_env *env, int64_t e)
     bool ended = fst__env_book_step(env, e, move.reward, move.terminated, move.truncated);
     trail_append(env, e);
     observe(env, e, env->observations);
-    if (!isfinite(move.reward) || !all_finite(env, env->observations, e))
+    if (!isfinite(move.reward) || fst__env_native_check(env, e))
         return false;
     if (ended)
         memcpy(env->final_observations + e * env->observation_bytes, env->observations + e * env->observation_bytes,
@@ -148,9 +149,8 @@ static fst_status run(fst_env *env, const int64_t *indices, int64_t count, bool 
     int64_t e = indices[faulty];
     if (!isfinite(env->rewards[e]))
         return fst__env_fail_reward(env, e, env->steps[e], env->rewards[e]);
-    fst_status status = fst__space_check_value(&env->observation_space, env->observations + e * env->observation_bytes,
-                                               "observation");
-    return fst__env_fail_at(env, e, env->steps[e], status ? status : FST_ERR_NUMERIC);
+    /* On this thread once more: texts of errors are a thread's own. */
+    return fst__env_fail_at(env, e, env->steps[e], fst__env_native_check(env, e));
 }
 
 fst_status fst__env_native_reset(fst_env *env, const int64_t *indices, int64_t count)

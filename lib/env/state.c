@@ -70,8 +70,7 @@ static fst_status set_native(fst_env *env, int64_t e, const void *state)
     fst_status status = check_state(env, e);
     if (!status) {
         fst__env_native_observe(env, e);
-        const void *observation = env->observations + e * env->observation_bytes;
-        if (fst__space_check_value(&env->observation_space, observation, "observation") == FST_ERR_NUMERIC)
+        if (fst__env_native_check(env, e))
             status = fst__fail_in(FST_ERR_INVALID_ARGUMENT, "%s: environment %lld: of the state", env->name,
                                   (long long)e);
     }

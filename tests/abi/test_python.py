@@ -297,6 +297,94 @@ class Callbacks(unittest.TestCase):
         self.fail("a context took more than 200 allocations")
 
 
+class Environments(unittest.TestCase):
+    """A walker on the numbers from 0, done at 5, in Python."""
+
+    def setUp(self):
+        self.context = fourstage.Context(threads=1)
+        self.places, self.error = {}, None
+
+    def reset(self, rows, indices, seeds):
+        for e in indices:
+            self.places[e] = 0
+        rows.observations[indices] = 0
+
+    def step(self, rows, indices):
+        if self.error:
+            raise self.error
+        for e in indices:
+            self.places[e] += int(rows.actions[e])
+            rows.observations[e] = self.places[e]
+            rows.rewards[e] = 1
+            rows.terminated[e] = self.places[e] == 5
+
+    def load(self, index, state):
+        self.places[index] = state[0]
+
+    def make(self, **fields):
+        return fourstage.Env.from_functions(
+            self.context, self.reset, self.step, fourstage.Space(shape=[1]),
+            fourstage.Space(kind=fourstage.SPACE_DISCRETE, n=2), count=3, name="walk", **fields)
+
+    def test_steps(self):
+        env = self.make(render=lambda index, kind: "é" * 3000)
+        env.reset(1)
+        rows = env.rows()
+        for _ in range(4):
+            env.step([0, 1, 1])   # int64 becomes int32
+        self.assertEqual(rows.observations[:, 0].tolist(), [0, 4, 4])
+        env.step_some([1], [0, 1, 1])
+        self.assertEqual(rows.observations[:, 0].tolist(), [0, 0, 4])
+        self.assertEqual((rows.final_observations[1, 0], rows.terminated[1], rows.begins[1]), (5, 1, 1))
+        self.assertEqual(rows.episode_lengths.tolist(), [4, 5, 4])
+        self.assertEqual(env.render(0, fourstage.RENDER_TEXT), "é" * 3000)
+        with self.assertRaisesRegex(ValueError, "expected"):
+            env.step([0, 1])
+        with self.assertRaisesRegex(fourstage.InvalidArgumentError, "walk: environment 2, .* action is 2"):
+            env.step([0, 1, 2])
+        with self.assertRaises(TypeError):
+            env.step([0.5, 1, 1])
+
+    def test_what_a_callback_raises_comes_back(self):
+        env = self.make()
+        env.reset(1)
+        self.error = KeyError("gone")
+        with self.assertRaises(KeyError):
+            env.step([0, 0, 0])
+        self.error = None
+        with self.assertRaises(fourstage.StateError):
+            env.step([0, 0, 0])
+        env.reset(2)
+        env.step([0, 0, 0])
+        self.error = KeyboardInterrupt()   # a stop: the step was not taken
+        with self.assertRaises(KeyboardInterrupt):
+            env.step([1, 1, 1])
+        self.error = None
+        env.step([1, 1, 1])
+        self.assertEqual(env.rows().observations[:, 0].tolist(), [1, 1, 1])
+
+    def test_states(self):
+        env = self.make(state_bytes=1, save=lambda index: bytes([self.places[index]]), load=self.load)
+        env.reset(1)
+        env.step([1, 1, 0])
+        state = env.get_state(1)
+        env.step([1, 1, 0])
+        env.set_state(1, state)
+        self.assertEqual((self.places[1], env.rows().observations[1, 0]), (1, 1))
+        built = fourstage.Env.make(self.context, "CartPole-v1")
+        built.reset(1)
+        built.set_state(0, [0, 1, 0, 0])
+        built.step([1])
+        self.assertAlmostEqual(built.get_state(0)[0], 0.02)
+
+    def test_bad_numbers(self):
+        env = self.make()
+        env.reset(1)
+        self.places[2] = float("nan")
+        with self.assertRaisesRegex(fourstage.NumericError, "walk: environment 2, episode 0, step 1: observation"):
+            env.step([0, 0, 0])
+
+
 def make_run(context, **options):
     ids = numpy.random.default_rng(3).integers(0, 29, 2000).astype("int32")
     train = fourstage.Dataset.from_tokens(context, ids).pack(length=8)
