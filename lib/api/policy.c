@@ -19,6 +19,8 @@ static fst_status check(const fst_policy *policy, const void *prompts, int64_t c
     fst_status status = fst__check_pointer(policy, function, "policy");
     if (!status)
         status = fst__check_pointer(prompts, function, "prompts");
+    if (!status)
+        status = fst__policy_check_text(policy, function);
     if (status)
         return status;
     if (count < 1 || count > MOST_SEQUENCES)
@@ -74,6 +76,8 @@ fst_status fst_policy_get_result(const fst_policy *policy, int64_t sequence,
                                  fst_generation *generation, size_t size)
 {
     fst_status status = fst__check_pointer(policy, "fst_policy_get_result", "policy");
+    if (!status)
+        status = fst__policy_check_text(policy, "fst_policy_get_result");
     if (status)
         return status;
     if (sequence < 0 || sequence >= policy->sequence_count)

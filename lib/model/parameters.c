@@ -55,6 +55,26 @@ static void place_values(fst__parameters *p)
     }
 }
 
+fst_status fst__parameters_count(fst__allocator *allocator, const fst_model_config *config,
+                                 int64_t *elements)
+{
+    fst__parameters p = {0};
+    const fst__backbone *backbone = fst__backbone_of(config);
+    size_t most = (size_t)backbone->parameter_limit(config);
+    p.items = fst__alloc_array(allocator, most, sizeof *p.items);
+    p.names = fst__alloc_array(allocator, most, NAME_SIZE);
+    p.layers = fst__alloc_zero(allocator, (size_t)config->layers * sizeof *p.layers);
+    fst_status status = p.items && p.names && p.layers ? FST_OK : FST_ERR_NO_MEMORY;
+    fst__parameter_list all = {.parameters = &p};
+    if (!status)
+        backbone->list(&all, config);
+    *elements = all.elements;
+    fst__free(allocator, p.layers);
+    fst__free(allocator, p.names);
+    fst__free(allocator, p.items);
+    return status;
+}
+
 fst_status fst__parameters_create(fst__allocator *allocator, const fst_model_config *config,
                                   int32_t dtype, fst__parameters *out)
 {

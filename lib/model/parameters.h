@@ -49,6 +49,10 @@ typedef struct fst__parameters {
     char *names;
 } fst__parameters;
 
+/* Elements that the backbone's take, padding included, without taking them. Of a resolved config. */
+fst_status fst__parameters_count(fst__allocator *allocator, const fst_model_config *config,
+                                 int64_t *elements);
+
 /* Lays out and takes the memory; values are zero. */
 fst_status fst__parameters_create(fst__allocator *allocator, const fst_model_config *config,
                                   int32_t dtype, fst__parameters *out);

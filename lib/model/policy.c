@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "fourstage/tokenizer.h"
+#include "model/control_policy.h"
 #include "model/policy_draw.h"
 #include "model/policy_memory.h"
 #include "model/policy_text.h"
@@ -40,9 +41,19 @@ void fst__policy_release(fst_policy *policy)
         return;
     fst__policy_drop_memory(policy);
     fst_model *model = policy->model;
+    fst__control_destroy(&model->context->allocator, policy->control);
     fst__tokenizer_release(policy->tokenizer);
     fst__free(&model->context->allocator, policy);
     fst__model_release(model);
+}
+
+fst_status fst__policy_check_text(const fst_policy *policy, const char *function)
+{
+    if (!policy->control)
+        return FST_OK;
+    return fst__fail(FST_ERR_STATE, "%s: the policy acts in environments (fst_policy_act); one of "
+                                    "fst_policy_create generates text",
+                     function);
 }
 
 static bool has_penalties(const fst_sampling_options *o)

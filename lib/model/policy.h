@@ -1,4 +1,4 @@
-/* Sampling of many sequences at once, and what came of them. */
+/* A policy of either kind. Over text: sampling of many sequences at once, and what came of them. */
 #ifndef FST_MODEL_POLICY_H
 #define FST_MODEL_POLICY_H
 
@@ -41,6 +41,7 @@ enum { FST__PROMPT_BUDGET = 2048 };
 struct fst_policy {
     _Atomic int64_t references;
     fst_model *model;
+    struct fst__control_policy *control; /* control_policy.h; NULL: a policy over text, as all below is for */
     fst_tokenizer *tokenizer; /* or NULL */
     bool busy;                /* a generate is in progress */
     fst__sequence *sequences;
@@ -65,6 +66,9 @@ struct fst_policy {
 
 fst_status fst__policy_create(fst_model *model, fst_tokenizer *tokenizer, fst_policy **out);
 void fst__policy_release(fst_policy *policy); /* takes NULL */
+
+/* FST_ERR_STATE, and the text, unless it is over text. */
+fst_status fst__policy_check_text(const fst_policy *policy, const char *function);
 
 /* Options are validated by the caller. */
 fst_status fst__policy_generate(fst_policy *policy, const int32_t *const *prompts,
