@@ -11,6 +11,7 @@
 #include "fourstage/chat.h"
 #include "fourstage/context.h"
 #include "fourstage/contrastive.h"
+#include "fourstage/control.h"
 #include "fourstage/control_policy.h"
 #include "fourstage/dataset.h"
 #include "fourstage/dpo.h"

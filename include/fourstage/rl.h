@@ -34,6 +34,9 @@ extern "C" {
  *  FST_AGGREGATE_CONSTANT it is Dr. GRPO (arXiv 2503.20783); with FST_AGGREGATE_TOKENS and a larger
  *  clip_high it is DAPO's loss (arXiv 2503.14476). @since 0.1 */
 #define FST_RL_GRPO 3
+/** Advantage actor-critic (Mnih et al., arXiv 1602.01783), in environments only (control.h): PPO with one
+ *  epoch and all steps in one minibatch, so that nothing is clipped. @since 0.1 */
+#define FST_RL_A2C 4
 
 /** Options of fst_rl_create. @since 0.1 */
 typedef struct fst_rl_options {
@@ -52,7 +55,7 @@ typedef struct fst_rl_options {
     const fst_sampling_options *sampling; /**< copied; NULL (default): defaults. temperature > 0; penalties and finite biases are refused, see fst_rl_create */
     const fst_run_options *run;    /**< read during create; NULL (default): defaults */
     const char *value_head;        /**< PPO: its name; default "value". Read during create */
-    int32_t algorithm;             /**< FST_RL_ value; default FST_RL_PPO. Use fst_rl_options_set_algorithm, which sets what goes with it */
+    int32_t algorithm;             /**< FST_RL_ value, not FST_RL_A2C; default FST_RL_PPO. Use fst_rl_options_set_algorithm, which sets what goes with it */
     int32_t shuffle;               /**< 1 (default): each epoch over the prompts in an order of its own */
     int64_t prompts_per_step;      /**< prompts of an iteration; default 16 */
     int64_t samples_per_prompt;    /**< answers to each; default 1, RLOO 2, GRPO 8 */

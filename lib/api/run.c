@@ -1,6 +1,7 @@
 #include "fourstage/run.h"
 
 #include "api/check.h"
+#include "api/run_verbs.h"
 #include "base/options.h"
 #include "stages/run.h"
 
@@ -14,7 +15,7 @@ fst_status fst_run_options_init(fst_run_options *options, size_t size)
 
 /* ---- one verb at a time ---- */
 
-static fst_status enter(fst_run *run, const char *function)
+fst_status fst__run_enter(fst_run *run, const char *function)
 {
     fst_status status = fst__check_pointer(run, function, "run");
     if (status)
@@ -27,7 +28,7 @@ static fst_status enter(fst_run *run, const char *function)
     return FST_OK;
 }
 
-static fst_status leave(fst_run *run, fst_status status)
+fst_status fst__run_leave(fst_run *run, fst_status status)
 {
     atomic_store(&run->busy, 0);
     if (run->doomed)
@@ -52,50 +53,50 @@ fst_status fst_run_step(fst_run *run, fst_run_progress *progress, size_t size)
     if (progress)
         status = fst__options_init(progress, size, &ours, sizeof ours, "fst_run_progress");
     if (!status)
-        status = enter(run, "fst_run_step");
+        status = fst__run_enter(run, "fst_run_step");
     if (status)
         return status;
     status = fst__run_step(run);
     fst__run_fill_progress(run, &ours);
     if (progress)
         fst__options_init(progress, size, &ours, sizeof ours, "fst_run_progress");
-    return leave(run, status);
+    return fst__run_leave(run, status);
 }
 
 fst_status fst_run_advance(fst_run *run, int32_t *updated)
 {
-    fst_status status = enter(run, "fst_run_advance");
+    fst_status status = fst__run_enter(run, "fst_run_advance");
     if (status)
         return status;
     bool done;
     status = fst__run_advance(run, &done);
     if (updated)
         *updated = done;
-    return leave(run, status);
+    return fst__run_leave(run, status);
 }
 
 fst_status fst_run_until(fst_run *run, int64_t step)
 {
-    fst_status status = enter(run, "fst_run_until");
-    return status ? status : leave(run, fst__run_until(run, step));
+    fst_status status = fst__run_enter(run, "fst_run_until");
+    return status ? status : fst__run_leave(run, fst__run_until(run, step));
 }
 
 fst_status fst_run_evaluate(fst_run *run)
 {
-    fst_status status = enter(run, "fst_run_evaluate");
-    return status ? status : leave(run, fst__run_evaluate(run));
+    fst_status status = fst__run_enter(run, "fst_run_evaluate");
+    return status ? status : fst__run_leave(run, fst__run_evaluate(run));
 }
 
 fst_status fst_run_save(fst_run *run, const char *path)
 {
-    fst_status status = enter(run, "fst_run_save");
-    return status ? status : leave(run, fst__run_save(run, path));
+    fst_status status = fst__run_enter(run, "fst_run_save");
+    return status ? status : fst__run_leave(run, fst__run_save(run, path));
 }
 
 fst_status fst_run_resume(fst_run *run, const char *path)
 {
-    fst_status status = enter(run, "fst_run_resume");
-    return status ? status : leave(run, fst__run_resume(run, path));
+    fst_status status = fst__run_enter(run, "fst_run_resume");
+    return status ? status : fst__run_leave(run, fst__run_resume(run, path));
 }
 
 fst_status fst_run_cancel(fst_run *run)

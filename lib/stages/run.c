@@ -245,42 +245,52 @@ static fst_status check_ready(const fst_run *run)
 }
 
 /* One micro-batch, and after a step's last one what comes with it. */
-static fst_status work(fst_run *run, bool *updated)
+static fst_status work(fst_run *run, fst__outcome *outcome)
 {
-    *updated = false;
+    *outcome = FST__STEP_UNFINISHED;
     if (fst__run_cancelled(run))
         return FST_STOPPED;
     double begin = now();
-    fst__outcome outcome = FST__STEP_UNFINISHED;
-    fst_status status = run->stage->advance(run, &outcome);
+    fst_status status = run->stage->advance(run, outcome);
     double spent = now() - begin;
     run->seconds += spent;
     run->step_seconds += spent;
-    if (status || outcome == FST__STEP_UNFINISHED)
+    if (status)
+        *outcome = FST__STEP_UNFINISHED;
+    if (*outcome == FST__STEP_UNFINISHED || *outcome == FST__STEP_WAITING)
         return status;
     run->step += 1;
-    *updated = true;
     measure(run);
-    if (outcome == FST__STEP_ROLL_BACK)
+    if (*outcome == FST__STEP_ROLL_BACK)
         status = run->stage->roll_back(run, fst__run_load_newest);
     return status ? status : settle(run);
 }
 
-fst_status fst__run_advance(fst_run *run, bool *updated)
+static fst_status advance(fst_run *run, fst__outcome *outcome)
 {
-    *updated = false;
+    *outcome = FST__STEP_UNFINISHED;
     fst_status status = run->broken ? check_ready(run) : settle(run);
     if (!status)
         status = check_ready(run);
-    return status ? status : work(run, updated);
+    return status ? status : work(run, outcome);
+}
+
+fst_status fst__run_advance(fst_run *run, bool *updated)
+{
+    fst__outcome outcome;
+    fst_status status = advance(run, &outcome);
+    *updated = outcome == FST__STEP_FINISHED || outcome == FST__STEP_ROLL_BACK;
+    return status;
 }
 
 fst_status fst__run_step(fst_run *run)
 {
-    bool updated = false;
-    fst_status status = fst__run_advance(run, &updated);
-    while (!status && !updated)
-        status = work(run, &updated);
+    fst__outcome outcome;
+    fst_status status = advance(run, &outcome);
+    while (!status && outcome == FST__STEP_UNFINISHED)
+        status = work(run, &outcome);
+    if (!status && outcome == FST__STEP_WAITING)
+        return fst__fail(FST_ERR_STATE, "the run waits for its host, which brings what it learns from");
     return status;
 }
 

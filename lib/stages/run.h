@@ -16,6 +16,7 @@ typedef enum fst__outcome {
     FST__STEP_UNFINISHED, /* more micro-batches to come */
     FST__STEP_FINISHED,
     FST__STEP_ROLL_BACK, /* finished, and the stage asks for the newest checkpoint's state */
+    FST__STEP_WAITING, /* nothing to do before the host brings more */
 } fst__outcome;
 
 /* The metrics every run has, in front of the stage's own. */
