@@ -729,26 +729,12 @@ VIEWS_AUTO = 0
 VIEWS_DROPOUT = 1
 VIEWS_PAIRS = 2
 VIEWS_AUGMENT = 3
-DPO_SIGMOID = 0
-DPO_IPO = 1
-DPO_HINGE = 2
-DPO_KTO = 3
-REFERENCE_AUTO = 0
-REFERENCE_MODEL = 1
-REFERENCE_TRUNK = 2
-REFERENCE_COPY = 3
-TAGS_AUTO = 0
-TAGS_IOB1 = 1
-TAGS_IOB2 = 2
-TAGS_IOE1 = 3
-TAGS_IOE2 = 4
-TAGS_IOBES = 5
-TAGS_BILOU = 6
+NETWORK_AUTO = 0
+NETWORK_MLP = 1
+NETWORK_CNN = 2
+NETWORK_TRANSFORMER = 3
 RENDER_TEXT = 0
 RENDER_SVG = 1
-TOKEN_IS_SPECIAL = 1
-TOKEN_CONTINUES_WORD = 2
-TOKEN_ENDS_WORD = 4
 GROUP_RLOO = 0
 GROUP_GRPO = 1
 GROUP_DR_GRPO = 2
@@ -765,25 +751,10 @@ PREFERENCE_IPO = 1
 PREFERENCE_HINGE = 2
 ORDINAL_CORAL = 0
 ORDINAL_CUMULATIVE = 1
-OPTIMIZER_ADAMW = 0
-OPTIMIZER_SGD = 1
-OPTIMIZER_MUON = 2
-OPTIMIZER_LARS = 3
-SCHEDULE_CONSTANT = 0
-SCHEDULE_LINEAR = 1
-SCHEDULE_COSINE = 2
-SCHEDULE_WSD = 3
-SCHEDULE_INVERSE_SQRT = 4
-WARMUP_ABOVE_ZERO = 0
-WARMUP_FROM_ZERO = 1
-MUON_SCALE_ORIGINAL = 0
-MUON_SCALE_MATCH_RMS = 1
 FINISH_LENGTH = 0
 FINISH_END = 1
 FINISH_STRING = 2
 FINISH_STOPPED = 3
-PRETRAIN_CAUSAL = 0
-PRETRAIN_MASKED = 1
 RULE_LENGTH = 0
 RULE_REPETITION = 1
 RULE_PATTERN = 2
@@ -804,6 +775,40 @@ RL_PPO = 0
 RL_REINFORCE = 1
 RL_RLOO = 2
 RL_GRPO = 3
+RL_A2C = 4
+DPO_SIGMOID = 0
+DPO_IPO = 1
+DPO_HINGE = 2
+DPO_KTO = 3
+REFERENCE_AUTO = 0
+REFERENCE_MODEL = 1
+REFERENCE_TRUNK = 2
+REFERENCE_COPY = 3
+TAGS_AUTO = 0
+TAGS_IOB1 = 1
+TAGS_IOB2 = 2
+TAGS_IOE1 = 3
+TAGS_IOE2 = 4
+TAGS_IOBES = 5
+TAGS_BILOU = 6
+TOKEN_IS_SPECIAL = 1
+TOKEN_CONTINUES_WORD = 2
+TOKEN_ENDS_WORD = 4
+OPTIMIZER_ADAMW = 0
+OPTIMIZER_SGD = 1
+OPTIMIZER_MUON = 2
+OPTIMIZER_LARS = 3
+SCHEDULE_CONSTANT = 0
+SCHEDULE_LINEAR = 1
+SCHEDULE_COSINE = 2
+SCHEDULE_WSD = 3
+SCHEDULE_INVERSE_SQRT = 4
+WARMUP_ABOVE_ZERO = 0
+WARMUP_FROM_ZERO = 1
+MUON_SCALE_ORIGINAL = 0
+MUON_SCALE_MATCH_RMS = 1
+PRETRAIN_CAUSAL = 0
+PRETRAIN_MASKED = 1
 SFT_AUTO = 0
 SFT_CROSS_ENTROPY = 1
 SFT_BINARY = 2
@@ -2106,121 +2111,103 @@ class ContrastiveOptions(Struct):
     _kinds_ = dict(_fields_)
 
 
-class DpoOptions(Struct):
-    """Options of fst_dpo_create.
+class ControlPolicyOptions(Struct):
+    """How a policy is made.
     Since 0.1
 
-    model: the policy that is trained; kept alive by the run
-    optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults
-        of fst_optimizer_options, whose learning rate is far too high for a large model.
-    reference_model: kept alive by the run and not to be changed while it lives; NULL (default):
-        none
-    train: FST_EXAMPLES_PREFERENCES, not packed; kept alive by the run
-    validation: the same; NULL (default): none
-    run: read during create; NULL (default): defaults
-    kind: FST_DPO_ value; default FST_DPO_SIGMOID
-    reference: FST_REFERENCE_ value; default FST_REFERENCE_AUTO
-    rows: pairs of a micro-batch; default 4
-    accumulation: micro-batches of a step; default 1. The gradient is that of one batch of
-        rows·accumulation pairs, but for KTO's reference point, which is a micro-batch's own
-    evaluation_pairs: first pairs of validation to evaluate on; 0 (default): all
-    shuffle: 1 (default): each epoch in an order of its own
-    dropout: 1: the policy's forward has the model's dropout; 0 (default): none, as TRL
-    beta: β > 0; default 0.1
-    label_smoothing: FST_DPO_SIGMOID: 0 ≤ ε < 0.5; default 0
-    desirable_weight: KTO's λ_D; default 1
-    undesirable_weight: KTO's λ_U; default 1
-    sft: α ≥ 0: adds α·(−log π(chosen)/tokens of the chosen answer) (Pang et al., arXiv 2404.19733,
-        equation 2); default 0
+    observation_space: needed; copied with its arrays
+    action_space: needed; likewise. A Box must be of float32
+    model: NULL (default): a model is made by the fields below. Else this one is used and kept
+        alive, say a pretrained ResNet: its heads "policy", "value", "log_std", with those that it
+        lacks added; which needs that no optimizer of it lives. The fields from network to
+        orthogonal are then not read, but for window.
+    network: FST_NETWORK_ value; default FST_NETWORK_AUTO
+    shared: 1: actor and critic are heads over one trunk; 0: each has a trunk of its own; −1
+        (default): 0 for an MLP, else 1. A transformer is always shared
+    layers: MLP: hidden layers, 1 to 8; transformer: blocks; CNN: not read; 0 (default): 2
+    width: features of a layer; 0 (default): MLP and transformer 64, CNN's last layer 512 or
+        (FST_CNN_SMALL) 128
+    activation: MLP, transformer: FST_ACTIVATION_ value; 0 (default): FST_ACTIVATION_TANH,
+        transformer FST_ACTIVATION_GELU
+    window: transformer: observations it sees, the present one among them, 1 to 4096; default 8; of
+        a model that is given: at most its context_length
+    heads: transformer: attention heads, divides width; default 4
+    orthogonal: 1 (default): weights begin orthogonal, times √2 in an MLP or CNN, policy_gain in the
+        head "policy" and 1 in "value"; biases at 0. 0: normal, with the deviation 1/√(3·width)
+    policy_gain: default 0.01: at first all choices are about as likely
+    initial_log_std: Box actions: log σ at first; default 0
+    normalize_observations: 1: a Box of float32 is normalised by running statistics; default 0
+    reserved: 0
+    observation_clip: of normalised observations, > 0; default 10
     """
-    _init_ = "fst_dpo_options_init"
+    _init_ = "fst_control_policy_options_init"
     _fields_ = [
         ("struct_size", ctypes.c_size_t),
+        ("observation_space", ctypes.POINTER(Space)),
+        ("action_space", ctypes.POINTER(Space)),
         ("model", ctypes.c_void_p),
-        ("optimizer", ctypes.c_void_p),
-        ("reference_model", ctypes.c_void_p),
-        ("train", ctypes.c_void_p),
-        ("validation", ctypes.c_void_p),
-        ("run", ctypes.POINTER(RunOptions)),
-        ("kind", ctypes.c_int32),
-        ("reference", ctypes.c_int32),
-        ("rows", ctypes.c_int64),
-        ("accumulation", ctypes.c_int64),
-        ("evaluation_pairs", ctypes.c_int64),
-        ("shuffle", ctypes.c_int32),
-        ("dropout", ctypes.c_int32),
-        ("beta", ctypes.c_double),
-        ("label_smoothing", ctypes.c_double),
-        ("desirable_weight", ctypes.c_double),
-        ("undesirable_weight", ctypes.c_double),
-        ("sft", ctypes.c_double),
+        ("network", ctypes.c_int32),
+        ("shared", ctypes.c_int32),
+        ("layers", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("activation", ctypes.c_int32),
+        ("window", ctypes.c_int32),
+        ("heads", ctypes.c_int32),
+        ("orthogonal", ctypes.c_int32),
+        ("policy_gain", ctypes.c_double),
+        ("initial_log_std", ctypes.c_double),
+        ("normalize_observations", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("observation_clip", ctypes.c_double),
     ]
     _kinds_ = dict(_fields_)
 
 
-class EntityMetrics(Struct):
-    """What was counted so far. A ratio whose denominator is 0 is 0. Macro and weighted means are over
-        the types that occur among true or predicted entities; weights are the true entities.
+class ActOptions(Struct):
+    """How to act.
     Since 0.1
 
-    sequences: sequences added
-    tokens: tokens of these that were not left out
-    right_tokens: of which the class was told
-    labelled: true entities
-    predicted: predicted entities
-    right: predicted entities that are true ones
-    precision: right / predicted
-    recall: right / labelled
-    f1: 2·precision·recall / (precision + recall)
-    precision_macro: mean over types
-    recall_macro: mean over types
-    f1_macro: mean over types
-    precision_weighted: weighted mean over types
-    recall_weighted: weighted mean over types
-    f1_weighted: weighted mean over types
+    deterministic: 1: the most probable choice, the mean; 0 (default): drawn
+    reserved: 0
+    seed: a draw is a function of (seed, step, row); default 0
+    step: ≥ 0; count it up, or the same noise is drawn again; default 0
+    masks: [count, choices] 1 where a choice is allowed; NULL (default): all are
+    begins: transformer: [count] 1: the row's observation is an episode's first, what was before is
+        forgotten; NULL (default): all go on
     """
+    _init_ = "fst_act_options_init"
     _fields_ = [
         ("struct_size", ctypes.c_size_t),
-        ("sequences", ctypes.c_int64),
-        ("tokens", ctypes.c_int64),
-        ("right_tokens", ctypes.c_int64),
-        ("labelled", ctypes.c_int64),
-        ("predicted", ctypes.c_int64),
-        ("right", ctypes.c_int64),
-        ("precision", ctypes.c_double),
-        ("recall", ctypes.c_double),
-        ("f1", ctypes.c_double),
-        ("precision_macro", ctypes.c_double),
-        ("recall_macro", ctypes.c_double),
-        ("f1_macro", ctypes.c_double),
-        ("precision_weighted", ctypes.c_double),
-        ("recall_weighted", ctypes.c_double),
-        ("f1_weighted", ctypes.c_double),
+        ("deterministic", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("seed", ctypes.c_int64),
+        ("step", ctypes.c_int64),
+        ("masks", ctypes.POINTER(ctypes.c_uint8)),
+        ("begins", ctypes.POINTER(ctypes.c_uint8)),
     ]
     _kinds_ = dict(_fields_)
 
 
-class EntityType(Struct):
-    """The entities of one type.
+class ActionBatch(Struct):
+    """What was done, for fst_policy_evaluate. Arrays are borrowed for the call.
     Since 0.1
 
-    name: borrowed while the counter lives; "_" where a tag has no type
-    labelled: true entities: the support
-    predicted: predicted entities
-    right: predicted entities that are true ones
-    precision: right / predicted; 0 without any, as the next two
-    recall: right / labelled
-    f1: 2·precision·recall / (precision + recall)
+    count: rows, ≥ 1
+    observations: [count] values of the observation space; of a transformer [count, window], a row's
+        oldest first
+    actions: [count] values of the action space
+    masks: [count, choices] as at the time of acting; NULL: all allowed
+    lengths: transformer: [count] observations of each row that hold, 1 to window, the present one
+        the last of them; NULL: window
     """
+    _init_ = "fst_action_batch_init"
     _fields_ = [
         ("struct_size", ctypes.c_size_t),
-        ("name", ctypes.c_char_p),
-        ("labelled", ctypes.c_int64),
-        ("predicted", ctypes.c_int64),
-        ("right", ctypes.c_int64),
-        ("precision", ctypes.c_double),
-        ("recall", ctypes.c_double),
-        ("f1", ctypes.c_double),
+        ("count", ctypes.c_int64),
+        ("observations", ctypes.c_void_p),
+        ("actions", ctypes.c_void_p),
+        ("masks", ctypes.POINTER(ctypes.c_uint8)),
+        ("lengths", ctypes.POINTER(ctypes.c_int32)),
     ]
     _kinds_ = dict(_fields_)
 
@@ -2416,126 +2403,6 @@ class EnvBatch(Struct):
         ("begins", ctypes.POINTER(ctypes.c_uint8)),
         ("episode_returns", ctypes.POINTER(ctypes.c_double)),
         ("episode_lengths", ctypes.POINTER(ctypes.c_int64)),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class MaskOptions(Struct):
-    """Options of fst_mask_tokens.
-    Since 0.1
-
-    mask_probability: of an id, or of a word, to be chosen, 0 … 1; default 0.15
-    mask_token_share: part of the chosen ids that become mask_id; default 0.8
-    random_token_share: part of them that become a random id; default 0.1; the rest stays as it is
-        and is guessed too
-    mask_id: what stands for a masked id, itself never chosen; default -1: it must be given
-    vocabulary_size: random ids are below it, as all ids must be; default 0: it must be given
-    whole_words: 1: words are chosen, each with all its ids; needs words or flags; default 0
-    reserved: 0
-    flags: [vocabulary_size] FST_TOKEN_ bits, see fst_tokenizer_token_flags; NULL (default): no id
-        is special
-    words: [rows, length] number of each id's word, equal neighbours being one word; negative: never
-        masked; NULL (default): the flags say where words begin
-    documents: [rows, length] as fst_batch.documents: a document begins a word; NULL (default): one
-        document a row
-    lengths: [rows] ids that count in each row, the rest is never masked; NULL (default): all
-    """
-    _init_ = "fst_mask_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("mask_probability", ctypes.c_double),
-        ("mask_token_share", ctypes.c_double),
-        ("random_token_share", ctypes.c_double),
-        ("mask_id", ctypes.c_int32),
-        ("vocabulary_size", ctypes.c_int32),
-        ("whole_words", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
-        ("flags", ctypes.POINTER(ctypes.c_uint8)),
-        ("words", ctypes.POINTER(ctypes.c_int32)),
-        ("documents", ctypes.POINTER(ctypes.c_int32)),
-        ("lengths", ctypes.POINTER(ctypes.c_int32)),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class ClassMetrics(Struct):
-    """How well one class of several was told; macro means are over the classes that occur among labels
-        or predictions, without weights. NaN where nothing was counted.
-    Since 0.1
-
-    count: predictions
-    accuracy: share that is right
-    precision_macro: mean of right / predicted
-    recall_macro: mean of right / labelled
-    f1_macro: mean of 2·right / (predicted + labelled)
-    f1_micro: of all classes together, which is the accuracy
-    f1_weighted: mean weighted by the labels of each class
-    mcc: Matthews' correlation coefficient for K classes, R_K (Gorodkin, "Comparing two K-category
-        assignments by a K-category correlation coefficient", 2004); 0 where one side is constant.
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("count", ctypes.c_int64),
-        ("accuracy", ctypes.c_double),
-        ("precision_macro", ctypes.c_double),
-        ("recall_macro", ctypes.c_double),
-        ("f1_macro", ctypes.c_double),
-        ("f1_micro", ctypes.c_double),
-        ("f1_weighted", ctypes.c_double),
-        ("mcc", ctypes.c_double),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class LabelMetrics(Struct):
-    """How well several labels of yes and no were told; macro means are over all labels. NaN where
-        nothing was counted.
-    Since 0.1
-
-    count: labels that are there
-    examples: examples with one or more of them
-    accuracy: share of labels that is right
-    subset_accuracy: share of examples all of whose labels are right
-    precision_micro: over all labels together
-    recall_micro: over all labels together
-    f1_micro: over all labels together
-    precision_macro: mean over labels
-    recall_macro: mean over labels
-    f1_macro: mean over labels
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("count", ctypes.c_int64),
-        ("examples", ctypes.c_int64),
-        ("accuracy", ctypes.c_double),
-        ("subset_accuracy", ctypes.c_double),
-        ("precision_micro", ctypes.c_double),
-        ("recall_micro", ctypes.c_double),
-        ("f1_micro", ctypes.c_double),
-        ("precision_macro", ctypes.c_double),
-        ("recall_macro", ctypes.c_double),
-        ("f1_macro", ctypes.c_double),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class RegressionMetrics(Struct):
-    """How close predicted numbers came. NaN where nothing was counted.
-    Since 0.1
-
-    count: labels that are there
-    rmse: √ of the mean squared error
-    mae: mean of |prediction − label|
-    pearson: see fst_metrics_correlation
-    spearman: see fst_metrics_correlation
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("count", ctypes.c_int64),
-        ("rmse", ctypes.c_double),
-        ("mae", ctypes.c_double),
-        ("pearson", ctypes.c_double),
-        ("spearman", ctypes.c_double),
     ]
     _kinds_ = dict(_fields_)
 
@@ -2875,134 +2742,6 @@ class ContrastiveLoss(Struct):
     _kinds_ = dict(_fields_)
 
 
-class ScheduleOptions(Struct):
-    """A learning rate as a function of the step.
-    Since 0.1
-
-    kind: FST_SCHEDULE_ value; default FST_SCHEDULE_CONSTANT
-    warmup: FST_WARMUP_ value; default FST_WARMUP_ABOVE_ZERO
-    learning_rate: the peak, ≥ 0; default 1e-3
-    minimum_ratio: minimum as a part of the peak, 0 … 1; default 0
-    warmup_steps: ≥ 0; default 0
-    total_steps: where the decay ends, > warmup_steps; needed by linear, cosine and WSD; default 0
-    decay_steps: WSD: steps of the decay, at most total_steps − warmup_steps; 0 (default): a fifth
-        of total_steps, or less where the warm-up leaves less
-    """
-    _init_ = "fst_schedule_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("kind", ctypes.c_int32),
-        ("warmup", ctypes.c_int32),
-        ("learning_rate", ctypes.c_double),
-        ("minimum_ratio", ctypes.c_double),
-        ("warmup_steps", ctypes.c_int64),
-        ("total_steps", ctypes.c_int64),
-        ("decay_steps", ctypes.c_int64),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class OptimizerOptions(Struct):
-    """Options of fst_optimizer_create.
-    Since 0.1
-
-    kind: FST_OPTIMIZER_ value; default FST_OPTIMIZER_ADAMW
-    schedule: FST_SCHEDULE_ value; default FST_SCHEDULE_CONSTANT
-    learning_rate: the schedule's peak, ≥ 0; default 1e-3
-    beta1: AdamW, 0 ≤ β₁ < 1; default 0.9
-    beta2: AdamW, 0 ≤ β₂ < 1; default 0.999
-    epsilon: AdamW, added to √v̂; LARS, to the norms; ≥ 0; default 1e-8
-    weight_decay: for matrices and embeddings; norms and biases have none; ≥ 0; default 0.01, as
-        torch.optim.AdamW; AdamW, SGD and LARS, for which SimCLR has 1e-6 to 1e-4
-    clip_norm: largest norm of all gradients together; 0: no clipping; default 1
-    momentum: SGD, 0 ≤ μ < 1; default 0
-    dampening: SGD, of the gradient's part in the momentum; default 0
-    nesterov: SGD, LARS, 1: Nesterov's momentum, which needs momentum > 0 (of SGD, with dampening 0;
-        LARS: lars_momentum); default 0
-    keep_gradients: 1: fst_optimizer_step leaves the gradients as they were; default 0: it zeroes
-        them
-    warmup: FST_WARMUP_ value; default FST_WARMUP_ABOVE_ZERO
-    muon_scale: FST_MUON_SCALE_ value; default FST_MUON_SCALE_ORIGINAL
-    warmup_steps: see fst_schedule_options; default 0
-    total_steps: see fst_schedule_options; default 0
-    decay_steps: see fst_schedule_options; default 0
-    minimum_ratio: see fst_schedule_options; default 0
-    muon_learning_rate: peak for Muon's matrices; the same schedule's shape applies; default 0.02
-    muon_momentum: 0 ≤ μ < 1; default 0.95
-    muon_weight_decay: decoupled, ≥ 0; default 0
-    muon_nesterov: default 1
-    muon_iterations: Newton–Schulz steps, 1 … 100; default 5
-    group_patterns: Groups of parameters by name; the first pattern that matches a parameter
-        decides, one that none matches keeps factor 1. In a pattern, * stands for any text and ? for
-        one character. All arrays have group_count entries and are read during create only.
-    group_learning_rates: factor of the learning rate, ≥ 0; NULL: 1. 0 leaves the weights as they
-        are
-    group_weight_decays: factor of the weight decay, ≥ 0; NULL: 1
-    group_count: default 0
-    layer_decay: factor of the learning rate for each layer downward, as ELECTRA and BEiT finetune:
-        heads and the last norm 1, the top one of L layers d, the lowest d^L, embeddings d^(L+1); on
-        top of the group's factor; ≥ 0, default 1
-    lars_trust: LARS, η > 0; default 0.001
-    lars_momentum: LARS, 0 ≤ μ < 1; default 0.9
-    """
-    _init_ = "fst_optimizer_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("kind", ctypes.c_int32),
-        ("schedule", ctypes.c_int32),
-        ("learning_rate", ctypes.c_double),
-        ("beta1", ctypes.c_double),
-        ("beta2", ctypes.c_double),
-        ("epsilon", ctypes.c_double),
-        ("weight_decay", ctypes.c_double),
-        ("clip_norm", ctypes.c_double),
-        ("momentum", ctypes.c_double),
-        ("dampening", ctypes.c_double),
-        ("nesterov", ctypes.c_int32),
-        ("keep_gradients", ctypes.c_int32),
-        ("warmup", ctypes.c_int32),
-        ("muon_scale", ctypes.c_int32),
-        ("warmup_steps", ctypes.c_int64),
-        ("total_steps", ctypes.c_int64),
-        ("decay_steps", ctypes.c_int64),
-        ("minimum_ratio", ctypes.c_double),
-        ("muon_learning_rate", ctypes.c_double),
-        ("muon_momentum", ctypes.c_double),
-        ("muon_weight_decay", ctypes.c_double),
-        ("muon_nesterov", ctypes.c_int32),
-        ("muon_iterations", ctypes.c_int32),
-        ("group_patterns", ctypes.POINTER(ctypes.c_char_p)),
-        ("group_learning_rates", ctypes.POINTER(ctypes.c_double)),
-        ("group_weight_decays", ctypes.POINTER(ctypes.c_double)),
-        ("group_count", ctypes.c_int64),
-        ("layer_decay", ctypes.c_double),
-        ("lars_trust", ctypes.c_double),
-        ("lars_momentum", ctypes.c_double),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class OptimizerReport(Struct):
-    """What a step did; filled by fst_optimizer_step.
-    Since 0.1
-
-    step: updates done, this one included
-    learning_rate: the one used
-    muon_learning_rate: the one used for Muon's matrices; 0 without Muon
-    gradient_norm: 2-norm of all gradients together, before clipping
-    clip_factor: what the gradients were multiplied with, ≤ 1
-    """
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("step", ctypes.c_int64),
-        ("learning_rate", ctypes.c_double),
-        ("muon_learning_rate", ctypes.c_double),
-        ("gradient_norm", ctypes.c_double),
-        ("clip_factor", ctypes.c_double),
-    ]
-    _kinds_ = dict(_fields_)
-
-
 class SamplingOptions(Struct):
     """How the next token is drawn. The logits are changed in this order: repetition, presence and
         frequency penalties, bias, temperature, top-k, top-p, min-p; what is left is normalised, and
@@ -3110,77 +2849,6 @@ class Generation(Struct):
         ("finish", ctypes.c_int32),
         ("reserved", ctypes.c_int32),
         ("kept", ctypes.POINTER(ctypes.c_uint8)),
-    ]
-    _kinds_ = dict(_fields_)
-
-
-class PretrainOptions(Struct):
-    """Options of fst_pretrain_create.
-    Since 0.1
-
-    model: what is trained; kept alive by the run
-    optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults
-        of fst_optimizer_options.
-    train: packed; kept alive by the run
-    validation: packed; NULL (default): none
-    run: read during create; NULL (default): defaults
-    rows: rows of a micro-batch; default 8
-    accumulation: micro-batches of a step; default 1. The gradient is that of one batch of
-        rows·accumulation rows, normalised by all its targets
-    evaluation_rows: first rows of validation to evaluate on; 0 (default): all
-    shuffle: 1 (default): each epoch in an order of its own
-    spike_action: FST_SPIKE_ value; default FST_SPIKE_NONE
-    label_smoothing: 0 ≤ ε < 1; default 0; not in evaluations
-    z_loss: coefficient of logsumexp² (PaLM, arXiv 2204.02311); default 0; not in evaluations
-    spike_loss_z: deviations above the running mean at which a loss is a spike; 0 (default): not
-        watched
-    spike_gradient_z: the same for the gradient's norm; 0 (default): not watched
-    spike_warmup: steps that only fill the running statistics; default 100
-    spike_patience: spikes in a row before a roll back; default 10
-    spike_rollbacks: roll backs before the run gives up with FST_ERR_NUMERIC; default 3
-    objective: FST_PRETRAIN_ value; default FST_PRETRAIN_CAUSAL. What follows is read with
-        FST_PRETRAIN_MASKED only
-    whole_words: 1: words are masked whole; where they begin say the datasets' word_continues, or
-        else mask_flags or the tokenizer; default 0
-    mask_probability: of an id, or of a word, to be chosen; default 0.15
-    mask_token_share: part of the chosen ids that become mask_id; default 0.8
-    random_token_share: part of them that become a random id; default 0.1
-    mask_id: -1 (default): the tokenizer's FST_TOKEN_MASK
-    mask_reserved: 0
-    tokenizer: says which ids are special and where words begin; read during create; NULL (default):
-        only mask_id and padding are never masked
-    mask_flags: [the model's vocabulary_size] FST_TOKEN_ bits in place of the tokenizer's; copied;
-        NULL (default): the tokenizer's
-    """
-    _init_ = "fst_pretrain_options_init"
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("model", ctypes.c_void_p),
-        ("optimizer", ctypes.c_void_p),
-        ("train", ctypes.c_void_p),
-        ("validation", ctypes.c_void_p),
-        ("run", ctypes.POINTER(RunOptions)),
-        ("rows", ctypes.c_int64),
-        ("accumulation", ctypes.c_int64),
-        ("evaluation_rows", ctypes.c_int64),
-        ("shuffle", ctypes.c_int32),
-        ("spike_action", ctypes.c_int32),
-        ("label_smoothing", ctypes.c_double),
-        ("z_loss", ctypes.c_double),
-        ("spike_loss_z", ctypes.c_double),
-        ("spike_gradient_z", ctypes.c_double),
-        ("spike_warmup", ctypes.c_int64),
-        ("spike_patience", ctypes.c_int64),
-        ("spike_rollbacks", ctypes.c_int64),
-        ("objective", ctypes.c_int32),
-        ("whole_words", ctypes.c_int32),
-        ("mask_probability", ctypes.c_double),
-        ("mask_token_share", ctypes.c_double),
-        ("random_token_share", ctypes.c_double),
-        ("mask_id", ctypes.c_int32),
-        ("mask_reserved", ctypes.c_int32),
-        ("tokenizer", ctypes.c_void_p),
-        ("mask_flags", ctypes.POINTER(ctypes.c_uint8)),
     ]
     _kinds_ = dict(_fields_)
 
@@ -3426,8 +3094,8 @@ class RlOptions(Struct):
         refused, see fst_rl_create
     run: read during create; NULL (default): defaults
     value_head: PPO: its name; default "value". Read during create
-    algorithm: FST_RL_ value; default FST_RL_PPO. Use fst_rl_options_set_algorithm, which sets what
-        goes with it
+    algorithm: FST_RL_ value, not FST_RL_A2C; default FST_RL_PPO. Use fst_rl_options_set_algorithm,
+        which sets what goes with it
     shuffle: 1 (default): each epoch over the prompts in an order of its own
     prompts_per_step: prompts of an iteration; default 16
     samples_per_prompt: answers to each; default 1, RLOO 2, GRPO 8
@@ -3511,6 +3179,532 @@ class RlOptions(Struct):
         ("aggregation", ctypes.c_int32),
         ("reserved", ctypes.c_int32),
         ("evaluation_prompts", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ControlOptions(Struct):
+    """Options of fst_control_create. In brackets the names of Stable-Baselines3 and CleanRL where they
+        differ.
+    Since 0.1
+
+    policy: of fst_policy_create_control. Kept alive
+    optimizer: Made for the policy's model; NULL (default): AdamW with learning_rate, β .9 and .999,
+        ε 1e-5, no weight decay, norm of the gradients at most 0.5. Kept alive.
+    env: acts in it, with its spaces those of the policy; NULL: the host acts, see fst_control_act.
+        Kept alive; stepped by the run alone
+    validation: evaluations are in it; another one than env; NULL (default): none. Kept alive
+    run: read during create; NULL (default): defaults
+    algorithm: FST_RL_PPO (default), FST_RL_A2C or FST_RL_REINFORCE; use
+        fst_control_options_set_algorithm, which sets what goes with it
+    anneal_clip: 1: clip falls linearly to 0 over run's total_steps; default 0
+    environments: without env: N; default 1. With one: not read
+    steps: of each environment in an iteration [n_steps, num_steps]; default 2048, A2C 5
+    minibatch: steps of one update [batch_size]; an epoch's last one may be smaller; 0: all; default
+        64, A2C and REINFORCE 0
+    epochs: times that the steps are gone through [n_epochs, update_epochs]; default 10, A2C and
+        REINFORCE 1
+    seed_env: seed of the environments, 0 ≤ seed_env < 2^53; default 0
+    gamma: discount of a step; default 0.99
+    lambda_: of generalized advantage estimation [gae_lambda]; default 0.95, A2C and REINFORCE 1
+    clip: ratios further than this from 1 have no gradient [clip_range, clip_coef]; default 0.2
+    value_clip: values move no further than this from the old ones [clip_range_vf, clip_vloss]; 0
+        (default): no clip
+    value_coefficient: Weight of the mean of ½(V − R)². CleanRL's vf_coef is this; SB3 has no ½ in
+        its loss, so its vf_coef is half of this. Default 0.5, REINFORCE 0: no value is learned nor
+        used.
+    entropy_coefficient: weight of the mean entropy, which is wanted large [ent_coef]; default 0
+    stop_kl: approximate KL of a minibatch beyond which an iteration makes no further updates; 0
+        (default): none. SB3's target_kl is this over 1.5
+    normalize_advantages: 1: each minibatch's to mean 0 and deviation 1, where it has more than one
+        step; default 1, A2C 0
+    normalize_rewards: 1: rewards are divided by the deviation of the discounted return so far, as
+        SB3's VecNormalize; default 0
+    reward_clip: with normalize_rewards: to ±this; default 10
+    evaluation_episodes: of an evaluation; default 10
+    evaluation_deterministic: 1 (default): the most probable actions; 0: drawn ones
+    learn_in_pieces: without env: 1: fst_control_act never learns, the host calls fst_run_advance;
+        default 0
+    opponents: two players: past selves that are kept; default 8
+    opponent_every: iterations between two of them; default 10
+    opponent_latest: share of games against the present self; default 0.5
+    learning_rate: of the optimizer made for NULL; default 3e-4, A2C 7e-4
+    anneal_learning_rate: with optimizer NULL, 1: falls linearly to 0 over the updates of run's
+        total_steps [anneal_lr]; default 0
+    reserved: 0
+    """
+    _init_ = "fst_control_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("policy", ctypes.c_void_p),
+        ("optimizer", ctypes.c_void_p),
+        ("env", ctypes.c_void_p),
+        ("validation", ctypes.c_void_p),
+        ("run", ctypes.POINTER(RunOptions)),
+        ("algorithm", ctypes.c_int32),
+        ("anneal_clip", ctypes.c_int32),
+        ("environments", ctypes.c_int64),
+        ("steps", ctypes.c_int64),
+        ("minibatch", ctypes.c_int64),
+        ("epochs", ctypes.c_int64),
+        ("seed_env", ctypes.c_int64),
+        ("gamma", ctypes.c_double),
+        ("lambda", ctypes.c_double),
+        ("clip", ctypes.c_double),
+        ("value_clip", ctypes.c_double),
+        ("value_coefficient", ctypes.c_double),
+        ("entropy_coefficient", ctypes.c_double),
+        ("stop_kl", ctypes.c_double),
+        ("normalize_advantages", ctypes.c_int32),
+        ("normalize_rewards", ctypes.c_int32),
+        ("reward_clip", ctypes.c_double),
+        ("evaluation_episodes", ctypes.c_int64),
+        ("evaluation_deterministic", ctypes.c_int32),
+        ("learn_in_pieces", ctypes.c_int32),
+        ("opponents", ctypes.c_int64),
+        ("opponent_every", ctypes.c_int64),
+        ("opponent_latest", ctypes.c_double),
+        ("learning_rate", ctypes.c_double),
+        ("anneal_learning_rate", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class DpoOptions(Struct):
+    """Options of fst_dpo_create.
+    Since 0.1
+
+    model: the policy that is trained; kept alive by the run
+    optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults
+        of fst_optimizer_options, whose learning rate is far too high for a large model.
+    reference_model: kept alive by the run and not to be changed while it lives; NULL (default):
+        none
+    train: FST_EXAMPLES_PREFERENCES, not packed; kept alive by the run
+    validation: the same; NULL (default): none
+    run: read during create; NULL (default): defaults
+    kind: FST_DPO_ value; default FST_DPO_SIGMOID
+    reference: FST_REFERENCE_ value; default FST_REFERENCE_AUTO
+    rows: pairs of a micro-batch; default 4
+    accumulation: micro-batches of a step; default 1. The gradient is that of one batch of
+        rows·accumulation pairs, but for KTO's reference point, which is a micro-batch's own
+    evaluation_pairs: first pairs of validation to evaluate on; 0 (default): all
+    shuffle: 1 (default): each epoch in an order of its own
+    dropout: 1: the policy's forward has the model's dropout; 0 (default): none, as TRL
+    beta: β > 0; default 0.1
+    label_smoothing: FST_DPO_SIGMOID: 0 ≤ ε < 0.5; default 0
+    desirable_weight: KTO's λ_D; default 1
+    undesirable_weight: KTO's λ_U; default 1
+    sft: α ≥ 0: adds α·(−log π(chosen)/tokens of the chosen answer) (Pang et al., arXiv 2404.19733,
+        equation 2); default 0
+    """
+    _init_ = "fst_dpo_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("model", ctypes.c_void_p),
+        ("optimizer", ctypes.c_void_p),
+        ("reference_model", ctypes.c_void_p),
+        ("train", ctypes.c_void_p),
+        ("validation", ctypes.c_void_p),
+        ("run", ctypes.POINTER(RunOptions)),
+        ("kind", ctypes.c_int32),
+        ("reference", ctypes.c_int32),
+        ("rows", ctypes.c_int64),
+        ("accumulation", ctypes.c_int64),
+        ("evaluation_pairs", ctypes.c_int64),
+        ("shuffle", ctypes.c_int32),
+        ("dropout", ctypes.c_int32),
+        ("beta", ctypes.c_double),
+        ("label_smoothing", ctypes.c_double),
+        ("desirable_weight", ctypes.c_double),
+        ("undesirable_weight", ctypes.c_double),
+        ("sft", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class EntityMetrics(Struct):
+    """What was counted so far. A ratio whose denominator is 0 is 0. Macro and weighted means are over
+        the types that occur among true or predicted entities; weights are the true entities.
+    Since 0.1
+
+    sequences: sequences added
+    tokens: tokens of these that were not left out
+    right_tokens: of which the class was told
+    labelled: true entities
+    predicted: predicted entities
+    right: predicted entities that are true ones
+    precision: right / predicted
+    recall: right / labelled
+    f1: 2·precision·recall / (precision + recall)
+    precision_macro: mean over types
+    recall_macro: mean over types
+    f1_macro: mean over types
+    precision_weighted: weighted mean over types
+    recall_weighted: weighted mean over types
+    f1_weighted: weighted mean over types
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("sequences", ctypes.c_int64),
+        ("tokens", ctypes.c_int64),
+        ("right_tokens", ctypes.c_int64),
+        ("labelled", ctypes.c_int64),
+        ("predicted", ctypes.c_int64),
+        ("right", ctypes.c_int64),
+        ("precision", ctypes.c_double),
+        ("recall", ctypes.c_double),
+        ("f1", ctypes.c_double),
+        ("precision_macro", ctypes.c_double),
+        ("recall_macro", ctypes.c_double),
+        ("f1_macro", ctypes.c_double),
+        ("precision_weighted", ctypes.c_double),
+        ("recall_weighted", ctypes.c_double),
+        ("f1_weighted", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class EntityType(Struct):
+    """The entities of one type.
+    Since 0.1
+
+    name: borrowed while the counter lives; "_" where a tag has no type
+    labelled: true entities: the support
+    predicted: predicted entities
+    right: predicted entities that are true ones
+    precision: right / predicted; 0 without any, as the next two
+    recall: right / labelled
+    f1: 2·precision·recall / (precision + recall)
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("name", ctypes.c_char_p),
+        ("labelled", ctypes.c_int64),
+        ("predicted", ctypes.c_int64),
+        ("right", ctypes.c_int64),
+        ("precision", ctypes.c_double),
+        ("recall", ctypes.c_double),
+        ("f1", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class MaskOptions(Struct):
+    """Options of fst_mask_tokens.
+    Since 0.1
+
+    mask_probability: of an id, or of a word, to be chosen, 0 … 1; default 0.15
+    mask_token_share: part of the chosen ids that become mask_id; default 0.8
+    random_token_share: part of them that become a random id; default 0.1; the rest stays as it is
+        and is guessed too
+    mask_id: what stands for a masked id, itself never chosen; default -1: it must be given
+    vocabulary_size: random ids are below it, as all ids must be; default 0: it must be given
+    whole_words: 1: words are chosen, each with all its ids; needs words or flags; default 0
+    reserved: 0
+    flags: [vocabulary_size] FST_TOKEN_ bits, see fst_tokenizer_token_flags; NULL (default): no id
+        is special
+    words: [rows, length] number of each id's word, equal neighbours being one word; negative: never
+        masked; NULL (default): the flags say where words begin
+    documents: [rows, length] as fst_batch.documents: a document begins a word; NULL (default): one
+        document a row
+    lengths: [rows] ids that count in each row, the rest is never masked; NULL (default): all
+    """
+    _init_ = "fst_mask_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("mask_probability", ctypes.c_double),
+        ("mask_token_share", ctypes.c_double),
+        ("random_token_share", ctypes.c_double),
+        ("mask_id", ctypes.c_int32),
+        ("vocabulary_size", ctypes.c_int32),
+        ("whole_words", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+        ("flags", ctypes.POINTER(ctypes.c_uint8)),
+        ("words", ctypes.POINTER(ctypes.c_int32)),
+        ("documents", ctypes.POINTER(ctypes.c_int32)),
+        ("lengths", ctypes.POINTER(ctypes.c_int32)),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ClassMetrics(Struct):
+    """How well one class of several was told; macro means are over the classes that occur among labels
+        or predictions, without weights. NaN where nothing was counted.
+    Since 0.1
+
+    count: predictions
+    accuracy: share that is right
+    precision_macro: mean of right / predicted
+    recall_macro: mean of right / labelled
+    f1_macro: mean of 2·right / (predicted + labelled)
+    f1_micro: of all classes together, which is the accuracy
+    f1_weighted: mean weighted by the labels of each class
+    mcc: Matthews' correlation coefficient for K classes, R_K (Gorodkin, "Comparing two K-category
+        assignments by a K-category correlation coefficient", 2004); 0 where one side is constant.
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("count", ctypes.c_int64),
+        ("accuracy", ctypes.c_double),
+        ("precision_macro", ctypes.c_double),
+        ("recall_macro", ctypes.c_double),
+        ("f1_macro", ctypes.c_double),
+        ("f1_micro", ctypes.c_double),
+        ("f1_weighted", ctypes.c_double),
+        ("mcc", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class LabelMetrics(Struct):
+    """How well several labels of yes and no were told; macro means are over all labels. NaN where
+        nothing was counted.
+    Since 0.1
+
+    count: labels that are there
+    examples: examples with one or more of them
+    accuracy: share of labels that is right
+    subset_accuracy: share of examples all of whose labels are right
+    precision_micro: over all labels together
+    recall_micro: over all labels together
+    f1_micro: over all labels together
+    precision_macro: mean over labels
+    recall_macro: mean over labels
+    f1_macro: mean over labels
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("count", ctypes.c_int64),
+        ("examples", ctypes.c_int64),
+        ("accuracy", ctypes.c_double),
+        ("subset_accuracy", ctypes.c_double),
+        ("precision_micro", ctypes.c_double),
+        ("recall_micro", ctypes.c_double),
+        ("f1_micro", ctypes.c_double),
+        ("precision_macro", ctypes.c_double),
+        ("recall_macro", ctypes.c_double),
+        ("f1_macro", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class RegressionMetrics(Struct):
+    """How close predicted numbers came. NaN where nothing was counted.
+    Since 0.1
+
+    count: labels that are there
+    rmse: √ of the mean squared error
+    mae: mean of |prediction − label|
+    pearson: see fst_metrics_correlation
+    spearman: see fst_metrics_correlation
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("count", ctypes.c_int64),
+        ("rmse", ctypes.c_double),
+        ("mae", ctypes.c_double),
+        ("pearson", ctypes.c_double),
+        ("spearman", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class ScheduleOptions(Struct):
+    """A learning rate as a function of the step.
+    Since 0.1
+
+    kind: FST_SCHEDULE_ value; default FST_SCHEDULE_CONSTANT
+    warmup: FST_WARMUP_ value; default FST_WARMUP_ABOVE_ZERO
+    learning_rate: the peak, ≥ 0; default 1e-3
+    minimum_ratio: minimum as a part of the peak, 0 … 1; default 0
+    warmup_steps: ≥ 0; default 0
+    total_steps: where the decay ends, > warmup_steps; needed by linear, cosine and WSD; default 0
+    decay_steps: WSD: steps of the decay, at most total_steps − warmup_steps; 0 (default): a fifth
+        of total_steps, or less where the warm-up leaves less
+    """
+    _init_ = "fst_schedule_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
+        ("warmup", ctypes.c_int32),
+        ("learning_rate", ctypes.c_double),
+        ("minimum_ratio", ctypes.c_double),
+        ("warmup_steps", ctypes.c_int64),
+        ("total_steps", ctypes.c_int64),
+        ("decay_steps", ctypes.c_int64),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class OptimizerOptions(Struct):
+    """Options of fst_optimizer_create.
+    Since 0.1
+
+    kind: FST_OPTIMIZER_ value; default FST_OPTIMIZER_ADAMW
+    schedule: FST_SCHEDULE_ value; default FST_SCHEDULE_CONSTANT
+    learning_rate: the schedule's peak, ≥ 0; default 1e-3
+    beta1: AdamW, 0 ≤ β₁ < 1; default 0.9
+    beta2: AdamW, 0 ≤ β₂ < 1; default 0.999
+    epsilon: AdamW, added to √v̂; LARS, to the norms; ≥ 0; default 1e-8
+    weight_decay: for matrices and embeddings; norms and biases have none; ≥ 0; default 0.01, as
+        torch.optim.AdamW; AdamW, SGD and LARS, for which SimCLR has 1e-6 to 1e-4
+    clip_norm: largest norm of all gradients together; 0: no clipping; default 1
+    momentum: SGD, 0 ≤ μ < 1; default 0
+    dampening: SGD, of the gradient's part in the momentum; default 0
+    nesterov: SGD, LARS, 1: Nesterov's momentum, which needs momentum > 0 (of SGD, with dampening 0;
+        LARS: lars_momentum); default 0
+    keep_gradients: 1: fst_optimizer_step leaves the gradients as they were; default 0: it zeroes
+        them
+    warmup: FST_WARMUP_ value; default FST_WARMUP_ABOVE_ZERO
+    muon_scale: FST_MUON_SCALE_ value; default FST_MUON_SCALE_ORIGINAL
+    warmup_steps: see fst_schedule_options; default 0
+    total_steps: see fst_schedule_options; default 0
+    decay_steps: see fst_schedule_options; default 0
+    minimum_ratio: see fst_schedule_options; default 0
+    muon_learning_rate: peak for Muon's matrices; the same schedule's shape applies; default 0.02
+    muon_momentum: 0 ≤ μ < 1; default 0.95
+    muon_weight_decay: decoupled, ≥ 0; default 0
+    muon_nesterov: default 1
+    muon_iterations: Newton–Schulz steps, 1 … 100; default 5
+    group_patterns: Groups of parameters by name; the first pattern that matches a parameter
+        decides, one that none matches keeps factor 1. In a pattern, * stands for any text and ? for
+        one character. All arrays have group_count entries and are read during create only.
+    group_learning_rates: factor of the learning rate, ≥ 0; NULL: 1. 0 leaves the weights as they
+        are
+    group_weight_decays: factor of the weight decay, ≥ 0; NULL: 1
+    group_count: default 0
+    layer_decay: factor of the learning rate for each layer downward, as ELECTRA and BEiT finetune:
+        heads and the last norm 1, the top one of L layers d, the lowest d^L, embeddings d^(L+1); on
+        top of the group's factor; ≥ 0, default 1
+    lars_trust: LARS, η > 0; default 0.001
+    lars_momentum: LARS, 0 ≤ μ < 1; default 0.9
+    """
+    _init_ = "fst_optimizer_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("kind", ctypes.c_int32),
+        ("schedule", ctypes.c_int32),
+        ("learning_rate", ctypes.c_double),
+        ("beta1", ctypes.c_double),
+        ("beta2", ctypes.c_double),
+        ("epsilon", ctypes.c_double),
+        ("weight_decay", ctypes.c_double),
+        ("clip_norm", ctypes.c_double),
+        ("momentum", ctypes.c_double),
+        ("dampening", ctypes.c_double),
+        ("nesterov", ctypes.c_int32),
+        ("keep_gradients", ctypes.c_int32),
+        ("warmup", ctypes.c_int32),
+        ("muon_scale", ctypes.c_int32),
+        ("warmup_steps", ctypes.c_int64),
+        ("total_steps", ctypes.c_int64),
+        ("decay_steps", ctypes.c_int64),
+        ("minimum_ratio", ctypes.c_double),
+        ("muon_learning_rate", ctypes.c_double),
+        ("muon_momentum", ctypes.c_double),
+        ("muon_weight_decay", ctypes.c_double),
+        ("muon_nesterov", ctypes.c_int32),
+        ("muon_iterations", ctypes.c_int32),
+        ("group_patterns", ctypes.POINTER(ctypes.c_char_p)),
+        ("group_learning_rates", ctypes.POINTER(ctypes.c_double)),
+        ("group_weight_decays", ctypes.POINTER(ctypes.c_double)),
+        ("group_count", ctypes.c_int64),
+        ("layer_decay", ctypes.c_double),
+        ("lars_trust", ctypes.c_double),
+        ("lars_momentum", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class OptimizerReport(Struct):
+    """What a step did; filled by fst_optimizer_step.
+    Since 0.1
+
+    step: updates done, this one included
+    learning_rate: the one used
+    muon_learning_rate: the one used for Muon's matrices; 0 without Muon
+    gradient_norm: 2-norm of all gradients together, before clipping
+    clip_factor: what the gradients were multiplied with, ≤ 1
+    """
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("step", ctypes.c_int64),
+        ("learning_rate", ctypes.c_double),
+        ("muon_learning_rate", ctypes.c_double),
+        ("gradient_norm", ctypes.c_double),
+        ("clip_factor", ctypes.c_double),
+    ]
+    _kinds_ = dict(_fields_)
+
+
+class PretrainOptions(Struct):
+    """Options of fst_pretrain_create.
+    Since 0.1
+
+    model: what is trained; kept alive by the run
+    optimizer: Made for this model; kept alive by the run. NULL (default): AdamW with the defaults
+        of fst_optimizer_options.
+    train: packed; kept alive by the run
+    validation: packed; NULL (default): none
+    run: read during create; NULL (default): defaults
+    rows: rows of a micro-batch; default 8
+    accumulation: micro-batches of a step; default 1. The gradient is that of one batch of
+        rows·accumulation rows, normalised by all its targets
+    evaluation_rows: first rows of validation to evaluate on; 0 (default): all
+    shuffle: 1 (default): each epoch in an order of its own
+    spike_action: FST_SPIKE_ value; default FST_SPIKE_NONE
+    label_smoothing: 0 ≤ ε < 1; default 0; not in evaluations
+    z_loss: coefficient of logsumexp² (PaLM, arXiv 2204.02311); default 0; not in evaluations
+    spike_loss_z: deviations above the running mean at which a loss is a spike; 0 (default): not
+        watched
+    spike_gradient_z: the same for the gradient's norm; 0 (default): not watched
+    spike_warmup: steps that only fill the running statistics; default 100
+    spike_patience: spikes in a row before a roll back; default 10
+    spike_rollbacks: roll backs before the run gives up with FST_ERR_NUMERIC; default 3
+    objective: FST_PRETRAIN_ value; default FST_PRETRAIN_CAUSAL. What follows is read with
+        FST_PRETRAIN_MASKED only
+    whole_words: 1: words are masked whole; where they begin say the datasets' word_continues, or
+        else mask_flags or the tokenizer; default 0
+    mask_probability: of an id, or of a word, to be chosen; default 0.15
+    mask_token_share: part of the chosen ids that become mask_id; default 0.8
+    random_token_share: part of them that become a random id; default 0.1
+    mask_id: -1 (default): the tokenizer's FST_TOKEN_MASK
+    mask_reserved: 0
+    tokenizer: says which ids are special and where words begin; read during create; NULL (default):
+        only mask_id and padding are never masked
+    mask_flags: [the model's vocabulary_size] FST_TOKEN_ bits in place of the tokenizer's; copied;
+        NULL (default): the tokenizer's
+    """
+    _init_ = "fst_pretrain_options_init"
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("model", ctypes.c_void_p),
+        ("optimizer", ctypes.c_void_p),
+        ("train", ctypes.c_void_p),
+        ("validation", ctypes.c_void_p),
+        ("run", ctypes.POINTER(RunOptions)),
+        ("rows", ctypes.c_int64),
+        ("accumulation", ctypes.c_int64),
+        ("evaluation_rows", ctypes.c_int64),
+        ("shuffle", ctypes.c_int32),
+        ("spike_action", ctypes.c_int32),
+        ("label_smoothing", ctypes.c_double),
+        ("z_loss", ctypes.c_double),
+        ("spike_loss_z", ctypes.c_double),
+        ("spike_gradient_z", ctypes.c_double),
+        ("spike_warmup", ctypes.c_int64),
+        ("spike_patience", ctypes.c_int64),
+        ("spike_rollbacks", ctypes.c_int64),
+        ("objective", ctypes.c_int32),
+        ("whole_words", ctypes.c_int32),
+        ("mask_probability", ctypes.c_double),
+        ("mask_token_share", ctypes.c_double),
+        ("random_token_share", ctypes.c_double),
+        ("mask_id", ctypes.c_int32),
+        ("mask_reserved", ctypes.c_int32),
+        ("tokenizer", ctypes.c_void_p),
+        ("mask_flags", ctypes.POINTER(ctypes.c_uint8)),
     ]
     _kinds_ = dict(_fields_)
 
@@ -3764,18 +3958,14 @@ STRUCTS = {
     "fst_run_info": RunInfo,
     "fst_memory": Memory,
     "fst_contrastive_options": ContrastiveOptions,
-    "fst_dpo_options": DpoOptions,
-    "fst_entity_metrics": EntityMetrics,
-    "fst_entity_type": EntityType,
+    "fst_control_policy_options": ControlPolicyOptions,
+    "fst_act_options": ActOptions,
+    "fst_action_batch": ActionBatch,
     "fst_env_call": EnvCall,
     "fst_env_options": EnvOptions,
     "fst_env_make_options": EnvMakeOptions,
     "fst_env_info": EnvInfo,
     "fst_env_batch": EnvBatch,
-    "fst_mask_options": MaskOptions,
-    "fst_class_metrics": ClassMetrics,
-    "fst_label_metrics": LabelMetrics,
-    "fst_regression_metrics": RegressionMetrics,
     "fst_trajectories": Trajectories,
     "fst_gae_options": GaeOptions,
     "fst_baseline": Baseline,
@@ -3792,13 +3982,9 @@ STRUCTS = {
     "fst_label_loss_options": LabelLossOptions,
     "fst_contrastive_loss_options": ContrastiveLossOptions,
     "fst_contrastive_loss": ContrastiveLoss,
-    "fst_schedule_options": ScheduleOptions,
-    "fst_optimizer_options": OptimizerOptions,
-    "fst_optimizer_report": OptimizerReport,
     "fst_sampling_options": SamplingOptions,
     "fst_token": Token,
     "fst_generation": Generation,
-    "fst_pretrain_options": PretrainOptions,
     "fst_reward_batch": RewardBatch,
     "fst_reward_callback_options": RewardCallbackOptions,
     "fst_reward_rule_options": RewardRuleOptions,
@@ -3806,6 +3992,18 @@ STRUCTS = {
     "fst_reward_combine_options": RewardCombineOptions,
     "fst_reward_options": RewardOptions,
     "fst_rl_options": RlOptions,
+    "fst_control_options": ControlOptions,
+    "fst_dpo_options": DpoOptions,
+    "fst_entity_metrics": EntityMetrics,
+    "fst_entity_type": EntityType,
+    "fst_mask_options": MaskOptions,
+    "fst_class_metrics": ClassMetrics,
+    "fst_label_metrics": LabelMetrics,
+    "fst_regression_metrics": RegressionMetrics,
+    "fst_schedule_options": ScheduleOptions,
+    "fst_optimizer_options": OptimizerOptions,
+    "fst_optimizer_report": OptimizerReport,
+    "fst_pretrain_options": PretrainOptions,
     "fst_sft_options": SftOptions,
     "fst_word_options": WordOptions,
     "fst_words_info": WordsInfo,
@@ -4065,26 +4263,30 @@ _fst_run_resume = _FUNCTIONS["fst_run_resume"] = _bind("fst_run_resume", ctypes.
 _fst_contrastive_options_init = _FUNCTIONS["fst_contrastive_options_init"] = _bind("fst_contrastive_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_contrastive_create = _FUNCTIONS["fst_contrastive_create"] = _bind("fst_contrastive_create",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_dpo_options_init = _FUNCTIONS["fst_dpo_options_init"] = _bind("fst_dpo_options_init",
+_fst_control_policy_options_init = _FUNCTIONS["fst_control_policy_options_init"] = _bind("fst_control_policy_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_policy_create_control = _FUNCTIONS["fst_policy_create_control"] = _bind("fst_policy_create_control", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_policy_get_model = _FUNCTIONS["fst_policy_get_model"] = _bind("fst_policy_get_model",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_policy_observation_space = _FUNCTIONS["fst_policy_observation_space"] = _bind("fst_policy_observation_space", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_policy_action_space = _FUNCTIONS["fst_policy_action_space"] = _bind("fst_policy_action_space",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_act_options_init = _FUNCTIONS["fst_act_options_init"] = _bind("fst_act_options_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_dpo_create = _FUNCTIONS["fst_dpo_create"] = _bind("fst_dpo_create", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p)
-_fst_entities_create = _FUNCTIONS["fst_entities_create"] = _bind("fst_entities_create",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32,
-        ctypes.c_int32, ctypes.c_void_p)
-_fst_entities_destroy = _FUNCTIONS["fst_entities_destroy"] = _bind("fst_entities_destroy", None,
-        ctypes.c_void_p)
-_fst_entities_add = _FUNCTIONS["fst_entities_add"] = _bind("fst_entities_add", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-_fst_entities_clear = _FUNCTIONS["fst_entities_clear"] = _bind("fst_entities_clear", ctypes.c_int32,
-        ctypes.c_void_p)
-_fst_entities_get_metrics = _FUNCTIONS["fst_entities_get_metrics"] = _bind("fst_entities_get_metrics", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_entities_get_type_count = _FUNCTIONS["fst_entities_get_type_count"] = _bind("fst_entities_get_type_count", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-_fst_entities_get_type = _FUNCTIONS["fst_entities_get_type"] = _bind("fst_entities_get_type",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
-_fst_entities_find = _FUNCTIONS["fst_entities_find"] = _bind("fst_entities_find", ctypes.c_int32,
+_fst_policy_act = _FUNCTIONS["fst_policy_act"] = _bind("fst_policy_act", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p,
-        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_action_batch_init = _FUNCTIONS["fst_action_batch_init"] = _bind("fst_action_batch_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_policy_evaluate = _FUNCTIONS["fst_policy_evaluate"] = _bind("fst_policy_evaluate",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p)
+_fst_policy_backward = _FUNCTIONS["fst_policy_backward"] = _bind("fst_policy_backward",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_policy_update_normalizer = _FUNCTIONS["fst_policy_update_normalizer"] = _bind("fst_policy_update_normalizer", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+_fst_policy_save = _FUNCTIONS["fst_policy_save"] = _bind("fst_policy_save", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p)
+_fst_policy_load = _FUNCTIONS["fst_policy_load"] = _bind("fst_policy_load", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 _fst_env_options_init = _FUNCTIONS["fst_env_options_init"] = _bind("fst_env_options_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_env_create = _FUNCTIONS["fst_env_create"] = _bind("fst_env_create", ctypes.c_int32,
@@ -4118,34 +4320,6 @@ _fst_env_get_state = _FUNCTIONS["fst_env_get_state"] = _bind("fst_env_get_state"
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
 _fst_env_set_state = _FUNCTIONS["fst_env_set_state"] = _bind("fst_env_set_state", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
-_fst_tokenizer_token_flags = _FUNCTIONS["fst_tokenizer_token_flags"] = _bind("fst_tokenizer_token_flags", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
-_fst_mask_options_init = _FUNCTIONS["fst_mask_options_init"] = _bind("fst_mask_options_init",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_mask_tokens = _FUNCTIONS["fst_mask_tokens"] = _bind("fst_mask_tokens", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
-        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-_fst_metrics_confusion = _FUNCTIONS["fst_metrics_confusion"] = _bind("fst_metrics_confusion",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
-        ctypes.c_void_p)
-_fst_metrics_classes = _FUNCTIONS["fst_metrics_classes"] = _bind("fst_metrics_classes",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_metrics_labels = _FUNCTIONS["fst_metrics_labels"] = _bind("fst_metrics_labels", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_double,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_metrics_regression = _FUNCTIONS["fst_metrics_regression"] = _bind("fst_metrics_regression",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
-        ctypes.c_void_p, ctypes.c_size_t)
-_fst_metrics_correlation = _FUNCTIONS["fst_metrics_correlation"] = _bind("fst_metrics_correlation",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
-        ctypes.c_void_p, ctypes.c_void_p)
-_fst_metrics_knn = _FUNCTIONS["fst_metrics_knn"] = _bind("fst_metrics_knn", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
-        ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_double,
-        ctypes.c_void_p)
-_fst_metrics_uniformity = _FUNCTIONS["fst_metrics_uniformity"] = _bind("fst_metrics_uniformity",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
-        ctypes.c_void_p)
 _fst_trajectories_init = _FUNCTIONS["fst_trajectories_init"] = _bind("fst_trajectories_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_gae_options_init = _FUNCTIONS["fst_gae_options_init"] = _bind("fst_gae_options_init",
@@ -4224,17 +4398,6 @@ _fst_loss_infonce = _FUNCTIONS["fst_loss_infonce"] = _bind("fst_loss_infonce", c
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
         ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
         ctypes.c_size_t)
-_fst_schedule_options_init = _FUNCTIONS["fst_schedule_options_init"] = _bind("fst_schedule_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_schedule_learning_rate = _FUNCTIONS["fst_schedule_learning_rate"] = _bind("fst_schedule_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-_fst_optimizer_options_init = _FUNCTIONS["fst_optimizer_options_init"] = _bind("fst_optimizer_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_optimizer_create = _FUNCTIONS["fst_optimizer_create"] = _bind("fst_optimizer_create",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
-_fst_optimizer_destroy = _FUNCTIONS["fst_optimizer_destroy"] = _bind("fst_optimizer_destroy", None,
-        ctypes.c_void_p)
-_fst_optimizer_step = _FUNCTIONS["fst_optimizer_step"] = _bind("fst_optimizer_step", ctypes.c_int32,
-        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
-_fst_optimizer_zero_gradients = _FUNCTIONS["fst_optimizer_zero_gradients"] = _bind("fst_optimizer_zero_gradients", ctypes.c_int32, ctypes.c_void_p)
-_fst_optimizer_learning_rate = _FUNCTIONS["fst_optimizer_learning_rate"] = _bind("fst_optimizer_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 _fst_sampling_options_init = _FUNCTIONS["fst_sampling_options_init"] = _bind("fst_sampling_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_policy_create = _FUNCTIONS["fst_policy_create"] = _bind("fst_policy_create", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
@@ -4246,9 +4409,6 @@ _fst_policy_generate = _FUNCTIONS["fst_policy_generate"] = _bind("fst_policy_gen
 _fst_policy_generate_text = _FUNCTIONS["fst_policy_generate_text"] = _bind("fst_policy_generate_text", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 _fst_policy_get_result = _FUNCTIONS["fst_policy_get_result"] = _bind("fst_policy_get_result",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
-_fst_pretrain_options_init = _FUNCTIONS["fst_pretrain_options_init"] = _bind("fst_pretrain_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
-_fst_pretrain_create = _FUNCTIONS["fst_pretrain_create"] = _bind("fst_pretrain_create",
-        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 _fst_reward_batch_init = _FUNCTIONS["fst_reward_batch_init"] = _bind("fst_reward_batch_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_reward_callback_options_init = _FUNCTIONS["fst_reward_callback_options_init"] = _bind("fst_reward_callback_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
@@ -4279,6 +4439,77 @@ _fst_rl_options_init = _FUNCTIONS["fst_rl_options_init"] = _bind("fst_rl_options
 _fst_rl_options_set_algorithm = _FUNCTIONS["fst_rl_options_set_algorithm"] = _bind("fst_rl_options_set_algorithm", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32)
 _fst_rl_create = _FUNCTIONS["fst_rl_create"] = _bind("fst_rl_create", ctypes.c_int32,
         ctypes.c_void_p, ctypes.c_void_p)
+_fst_control_options_init = _FUNCTIONS["fst_control_options_init"] = _bind("fst_control_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_control_options_set_algorithm = _FUNCTIONS["fst_control_options_set_algorithm"] = _bind("fst_control_options_set_algorithm", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int32)
+_fst_control_create = _FUNCTIONS["fst_control_create"] = _bind("fst_control_create", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_control_act = _FUNCTIONS["fst_control_act"] = _bind("fst_control_act", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_control_observe = _FUNCTIONS["fst_control_observe"] = _bind("fst_control_observe",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p)
+_fst_dpo_options_init = _FUNCTIONS["fst_dpo_options_init"] = _bind("fst_dpo_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_dpo_create = _FUNCTIONS["fst_dpo_create"] = _bind("fst_dpo_create", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_entities_create = _FUNCTIONS["fst_entities_create"] = _bind("fst_entities_create",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32,
+        ctypes.c_int32, ctypes.c_void_p)
+_fst_entities_destroy = _FUNCTIONS["fst_entities_destroy"] = _bind("fst_entities_destroy", None,
+        ctypes.c_void_p)
+_fst_entities_add = _FUNCTIONS["fst_entities_add"] = _bind("fst_entities_add", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+_fst_entities_clear = _FUNCTIONS["fst_entities_clear"] = _bind("fst_entities_clear", ctypes.c_int32,
+        ctypes.c_void_p)
+_fst_entities_get_metrics = _FUNCTIONS["fst_entities_get_metrics"] = _bind("fst_entities_get_metrics", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_entities_get_type_count = _FUNCTIONS["fst_entities_get_type_count"] = _bind("fst_entities_get_type_count", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+_fst_entities_get_type = _FUNCTIONS["fst_entities_get_type"] = _bind("fst_entities_get_type",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t)
+_fst_entities_find = _FUNCTIONS["fst_entities_find"] = _bind("fst_entities_find", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_tokenizer_token_flags = _FUNCTIONS["fst_tokenizer_token_flags"] = _bind("fst_tokenizer_token_flags", ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+_fst_mask_options_init = _FUNCTIONS["fst_mask_options_init"] = _bind("fst_mask_options_init",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_mask_tokens = _FUNCTIONS["fst_mask_tokens"] = _bind("fst_mask_tokens", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
+        ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+_fst_metrics_confusion = _FUNCTIONS["fst_metrics_confusion"] = _bind("fst_metrics_confusion",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
+        ctypes.c_void_p)
+_fst_metrics_classes = _FUNCTIONS["fst_metrics_classes"] = _bind("fst_metrics_classes",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_metrics_labels = _FUNCTIONS["fst_metrics_labels"] = _bind("fst_metrics_labels", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_double,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_metrics_regression = _FUNCTIONS["fst_metrics_regression"] = _bind("fst_metrics_regression",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_void_p, ctypes.c_size_t)
+_fst_metrics_correlation = _FUNCTIONS["fst_metrics_correlation"] = _bind("fst_metrics_correlation",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64,
+        ctypes.c_void_p, ctypes.c_void_p)
+_fst_metrics_knn = _FUNCTIONS["fst_metrics_knn"] = _bind("fst_metrics_knn", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
+        ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_double,
+        ctypes.c_void_p)
+_fst_metrics_uniformity = _FUNCTIONS["fst_metrics_uniformity"] = _bind("fst_metrics_uniformity",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64,
+        ctypes.c_void_p)
+_fst_schedule_options_init = _FUNCTIONS["fst_schedule_options_init"] = _bind("fst_schedule_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_schedule_learning_rate = _FUNCTIONS["fst_schedule_learning_rate"] = _bind("fst_schedule_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_optimizer_options_init = _FUNCTIONS["fst_optimizer_options_init"] = _bind("fst_optimizer_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_optimizer_create = _FUNCTIONS["fst_optimizer_create"] = _bind("fst_optimizer_create",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_fst_optimizer_destroy = _FUNCTIONS["fst_optimizer_destroy"] = _bind("fst_optimizer_destroy", None,
+        ctypes.c_void_p)
+_fst_optimizer_step = _FUNCTIONS["fst_optimizer_step"] = _bind("fst_optimizer_step", ctypes.c_int32,
+        ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_fst_optimizer_zero_gradients = _FUNCTIONS["fst_optimizer_zero_gradients"] = _bind("fst_optimizer_zero_gradients", ctypes.c_int32, ctypes.c_void_p)
+_fst_optimizer_learning_rate = _FUNCTIONS["fst_optimizer_learning_rate"] = _bind("fst_optimizer_learning_rate", ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+_fst_pretrain_options_init = _FUNCTIONS["fst_pretrain_options_init"] = _bind("fst_pretrain_options_init", ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+_fst_pretrain_create = _FUNCTIONS["fst_pretrain_create"] = _bind("fst_pretrain_create",
+        ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 _fst_sft_options_init = _FUNCTIONS["fst_sft_options_init"] = _bind("fst_sft_options_init",
         ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
 _fst_sft_create = _FUNCTIONS["fst_sft_create"] = _bind("fst_sft_create", ctypes.c_int32,
@@ -5861,6 +6092,170 @@ class Policy(Handle):
     _destroy_ = "fst_policy_destroy"
 
     @staticmethod
+    def create_control(context, options=None, **fields):
+        """Makes a policy, with a model of fresh weights unless one is given.
+        context: kept alive.
+        options: the spaces are needed.
+        Returns policy: the caller owns it; given up with fst_policy_destroy.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_UNSUPPORTED
+            (actions of a Box of bytes, a model that reads text); FST_ERR_MISMATCH (the model does
+            not read such observations, or a head has another number of outputs); FST_ERR_STATE (the
+            model lacks a head and has an optimizer); FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        options = _filled(ControlPolicyOptions, options, fields)
+        policy_out = ctypes.c_void_p()
+        _keep = (context, options,)
+        _check(_fst_policy_create_control(_handle(Context, context), _reference(options),
+                ctypes.byref(policy_out)))
+        return Policy._adopt(policy_out.value, _keep)
+
+    def get_model(self):
+        """The model under a policy, text's too: for an optimizer, a custom loop.
+        Returns model: borrowed while the policy lives.
+        Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        model_out = ctypes.c_void_p()
+        _keep = (self,)
+        _check(_fst_policy_get_model(self._pointer(), ctypes.byref(model_out)))
+        return Model._adopt(model_out.value, _keep, False)
+
+    def observation_space(self):
+        """The space of its observations.
+        Returns space: its arrays are borrowed while the policy lives.
+        Status: FST_OK, FST_ERR_STATE (a policy over text), FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        space_out = Space()
+        object.__setattr__(space_out, 'status',
+                _check(_fst_policy_observation_space(self._pointer(), ctypes.byref(space_out),
+                ctypes.sizeof(space_out))))
+        return space_out
+
+    def action_space(self):
+        """The space of its actions.
+        Returns space: its arrays are borrowed while the policy lives.
+        Status: FST_OK, FST_ERR_STATE (a policy over text), FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        space_out = Space()
+        object.__setattr__(space_out, 'status', _check(_fst_policy_action_space(self._pointer(),
+                ctypes.byref(space_out), ctypes.sizeof(space_out))))
+        return space_out
+
+    def act(self, observations, count, actions, log_probabilities=None, values=None, options=None,
+            **fields):
+        """Acts: one action for each observation. Allocates nothing once it was called with that count
+            (or, but for a transformer, with a larger one). A row of an MLP has the same bits
+            whatever rows are beside it. A transformer's rows are actors whose past the policy
+            keeps: row i of one call goes on from row i of the call before; another count begins
+            with no past. Ends what the model held for a backward.
+        observations: [count] values of the observation space.
+        count: 1 to 1048576.
+        options: NULL for defaults.
+        actions: [count] values of the action space, written.
+        log_probabilities: [count] of the actions, written. NULL: not wanted.
+        values: [count] what the critic says of the observations, written. NULL: not wanted.
+        Status: FST_OK; FST_ERR_INVALID_ARGUMENT (an observation that is not finite or not of the
+            space, a mask that allows nothing: the text names the row); FST_ERR_STATE (a policy over
+            text); FST_ERR_NUMERIC (the model's outputs are no distribution); FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        observations = _input(observations, None)
+        options = _filled(ActOptions, options, fields)
+        actions = _output(actions, None)
+        log_probabilities = _output(log_probabilities, 'float32')
+        values = _output(values, 'float32')
+        _same_size(values, log_probabilities, 'values', 'log_probabilities')
+        return _check(_fst_policy_act(self._pointer(), _address(observations), _index(count),
+                _reference(options), _address(actions), _address(log_probabilities),
+                _address(values)))
+
+    def evaluate(self, batch, log_probabilities=None, entropies=None, values=None):
+        """What actions are worth now: a training forward, without dropout; observations are normalised
+            with the present statistics. fst_policy_backward may follow, once.
+        batch: observations and actions.
+        log_probabilities: [count] written. NULL: not wanted.
+        entropies: [count] of the distributions, written. NULL: not wanted.
+        values: [count] written. NULL: not wanted.
+        Status: as fst_policy_act; also for an action outside of its space or forbidden by its mask.
+        Since 0.1
+        """
+        batch = _filled(ActionBatch, batch, {})
+        log_probabilities = _output(log_probabilities, 'float32')
+        entropies = _output(entropies, 'float32')
+        _same_size(entropies, log_probabilities, 'entropies', 'log_probabilities')
+        values = _output(values, 'float32')
+        _same_size(values, log_probabilities, 'values', 'log_probabilities')
+        return _check(_fst_policy_evaluate(self._pointer(), _reference(batch),
+                _address(log_probabilities), _address(entropies), _address(values)))
+
+    def backward(self, d_log_probabilities=None, d_entropies=None, d_values=None):
+        """Adds to the model's gradients those of the caller's objective, from its gradients with
+            respect to what the last fst_policy_evaluate gave.
+        d_log_probabilities: [count]; NULL: 0.
+        d_entropies: [count]; NULL: 0.
+        d_values: [count]; NULL: 0.
+        Status: FST_OK; FST_ERR_STATE (no fst_policy_evaluate before it, or the model did something
+            else in between; a policy over text); FST_ERR_INVALID_ARGUMENT (all are NULL);
+            FST_ERR_NO_MEMORY.
+        Since 0.1
+        """
+        d_log_probabilities = _input(d_log_probabilities, 'float32')
+        d_entropies = _input(d_entropies, 'float32')
+        _same_size(d_entropies, d_log_probabilities, 'd_entropies', 'd_log_probabilities')
+        d_values = _input(d_values, 'float32')
+        _same_size(d_values, d_log_probabilities, 'd_values', 'd_log_probabilities')
+        return _check(_fst_policy_backward(self._pointer(), _address(d_log_probabilities),
+                _address(d_entropies), _address(d_values)))
+
+    def update_normalizer(self, observations, count):
+        """Takes observations into the running mean and variance (in parallel form: Chan, Golub and
+            LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances",
+            1979), in double. Before the first these are 0 and 1 with the weight of 1e-4
+            observations, as in Stable-Baselines3. Nothing without normalize_observations.
+        observations: [count] values of the observation space.
+        count: ≥ 1.
+        Status: FST_OK, FST_ERR_INVALID_ARGUMENT (a value that is not finite: the text names the
+            row), FST_ERR_STATE (a policy over text).
+        Since 0.1
+        """
+        observations = _input(observations, None)
+        return _check(_fst_policy_update_normalizer(self._pointer(), _address(observations),
+                _index(count)))
+
+    def save(self, path):
+        """Writes one safetensors file with all that acting needs: spaces, weights, statistics, and as
+            JSON in its metadata under "policy" what the network is. A file that exists is replaced
+            whole or not at all. Of a transformer's past nothing is written.
+        path: in the file system's own bytes.
+        Status: FST_OK, FST_ERR_STATE (a policy over text), FST_ERR_UNSUPPORTED (the model has an
+            adapter: merge it), FST_ERR_IO, FST_ERR_NO_MEMORY, FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        path = _text(path)
+        return _check(_fst_policy_save(self._pointer(), path))
+
+    @staticmethod
+    def load(context, path):
+        """Reads what fst_policy_save wrote: a policy that acts with the same bits, over a model of its
+            own, with no optimizer.
+        context: kept alive.
+        path: in the file system's own bytes.
+        Returns policy: the caller owns it.
+        Status: FST_OK; FST_ERR_IO; FST_ERR_FORMAT (no such file of ours, or a torn one; a tensor
+            that is missing or of another shape: the text names it); FST_ERR_NO_MEMORY;
+            FST_ERR_INVALID_ARGUMENT.
+        Since 0.1
+        """
+        path = _text(path)
+        policy_out = ctypes.c_void_p()
+        _keep = (context,)
+        _check(_fst_policy_load(_handle(Context, context), path, ctypes.byref(policy_out)))
+        return Policy._adopt(policy_out.value, _keep)
+
+    @staticmethod
     def create(model, tokenizer=None):
         """Makes a policy over a language model.
         model: kept alive by the policy; shared, not copied: it samples what the model is now.
@@ -7005,6 +7400,18 @@ def _rl_options_set_algorithm(self, algorithm):
 
 RlOptions.set_algorithm = _rl_options_set_algorithm
 
+def _control_options_set_algorithm(self, algorithm):
+    """Sets an algorithm and the defaults that differ with it: steps, minibatch, epochs, lambda,
+        value_coefficient, normalize_advantages, learning_rate.
+    algorithm: FST_RL_PPO, FST_RL_A2C or FST_RL_REINFORCE.
+    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    return _check(_fst_control_options_set_algorithm(ctypes.byref(self), _index(algorithm)))
+
+
+ControlOptions.set_algorithm = _control_options_set_algorithm
+
 def last_error():
     """Text of the last error of the calling thread: what failed, where (file, line or byte offset,
         tensor name) and what was expected.
@@ -7196,6 +7603,329 @@ def contrastive_create(options=None, **fields):
     with _guard(options):
         _check(_fst_contrastive_create(_reference(options), ctypes.byref(run_out)))
     return Run._adopt(run_out.value, _keep)
+
+
+def advantages_gae(layout, rewards, values, final_values, terminated, truncated, truncation_values,
+        advantages, returns=None, options=None, **fields):
+    """Generalized advantage estimation (Schulman et al., arXiv 1506.02438, equations 11 to 16):
+    δ_t = r_t + γ·V' − V_t A_t = δ_t + γλ·A_{t+1} return_t = A_t + V_t
+    V' is V_{t+1} within an episode, 0 after a step that terminated it, truncation_values[t] after
+        one that cut it short (a time limit; Pardo et al., arXiv 1712.00378), and final_values[n]
+        after the last step of trajectory n. An episode that ended lets nothing of the next one's
+        advantage through.
+    options: NULL for defaults.
+    layout: where steps stand in all arrays of steps; elements that are no step are not read and not
+        written.
+    rewards: of each step.
+    values: V_t of each step's observation.
+    final_values: [trajectories] value of what follows the last step; NULL: 0, as for text. Not read
+        for a trajectory whose last step terminated or truncated.
+    terminated: 1 where the episode ended in the step; NULL: nowhere.
+    truncated: 1 where the episode was cut short in the step; NULL: nowhere. Where both are 1,
+        terminated counts.
+    truncation_values: value of the last observation of an episode that was cut short, read where
+        truncated is 1; NULL only where truncated is NULL.
+    advantages: [steps] of each step; may be the array of rewards.
+    returns: [steps] of each step, the targets of the values; NULL: not wanted. May be the array of
+        values.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    options = _filled(GaeOptions, options, fields)
+    layout = _filled(Trajectories, layout, {})
+    rewards = _input(rewards, 'float32')
+    values = _input(values, 'float32')
+    final_values = _input(final_values, 'float32')
+    terminated = _input(terminated, 'uint8')
+    truncated = _input(truncated, 'uint8')
+    truncation_values = _input(truncation_values, 'float32')
+    advantages = _output(advantages, 'float32')
+    returns = _output(returns, 'float32')
+    return _check(_fst_advantages_gae(_reference(options), _reference(layout), _address(rewards),
+            _address(values), _address(final_values), _address(terminated), _address(truncated),
+            _address(truncation_values), _address(advantages), _address(returns)))
+
+
+def advantages_whiten(advantages, mask, shift_mean):
+    """(A − mean)/(deviation + 1e-8) over the elements that count, in place; the deviation with n − 1,
+        0 for a single element.
+    advantages: [count] changed in place.
+    mask: [count] 0: leave alone; NULL: all count.
+    shift_mean: 0: the mean is put back after scaling (for rewards, as TRL's masked_whiten); else
+        the mean becomes 0.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    advantages = _output(advantages, 'float32')
+    mask = _input(mask, 'uint8')
+    _same_size(mask, advantages, 'mask', 'advantages')
+    return _check(_fst_advantages_whiten(_address(advantages), _address(mask),
+            0 if advantages is None else advantages.size, _index(shift_mean)))
+
+
+def advantages_group(kind, rewards, group, advantages):
+    """Advantages of samples of the same prompt against each other.
+    kind: FST_GROUP_ value.
+    rewards: [count] the samples of a prompt next to each other.
+    group: samples of a prompt, ≥ 2.
+    advantages: [count]; may be the array of rewards.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    rewards = _input(rewards, 'float32')
+    advantages = _output(advantages, 'float32')
+    _same_size(advantages, rewards, 'advantages', 'rewards')
+    return _check(_fst_advantages_group(_index(kind), _address(rewards),
+            0 if rewards is None else rewards.size, _index(group), _address(advantages)))
+
+
+def advantages_baseline(baseline, rewards, advantages):
+    """A = r − baseline, then the baseline moves: mean ← decay·mean + (1 − decay)·(mean of the
+        rewards). The first batch is measured against its own mean.
+    baseline: changed; as before where the call fails.
+    rewards: [count]
+    advantages: [count]; may be the array of rewards.
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    baseline = _filled(Baseline, baseline, {})
+    rewards = _input(rewards, 'float32')
+    advantages = _output(advantages, 'float32')
+    _same_size(advantages, rewards, 'advantages', 'rewards')
+    return _check(_fst_advantages_baseline(_reference(baseline), _address(rewards),
+            0 if rewards is None else rewards.size, _address(advantages)))
+
+
+def kto_reference_point(log_probabilities, reference):
+    """KTO's reference point z₀ = max(0, mean(log π − log π_ref)) over answers that belong to other
+        prompts (arXiv 2402.01306, section 4.1).
+    log_probabilities: [count] Σ log π of the mismatched answers.
+    reference: [count]
+    Returns reference_point
+    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
+    Since 0.1
+    """
+    log_probabilities = _input(log_probabilities, 'float32')
+    reference = _input(reference, 'float32')
+    _same_size(reference, log_probabilities, 'reference', 'log_probabilities')
+    reference_point_out = ctypes.c_double()
+    _check(_fst_kto_reference_point(_address(log_probabilities), _address(reference),
+            0 if log_probabilities is None else log_probabilities.size,
+            ctypes.byref(reference_point_out)))
+    return reference_point_out.value
+
+
+def ranked_pairs(labels):
+    """Pairs that fst_loss_ranked would see.
+    labels: [count]; NaN: missing.
+    Returns pairs
+    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
+    Since 0.1
+    """
+    labels = _input(labels, 'float32')
+    pairs_out = ctypes.c_int64()
+    _check(_fst_ranked_pairs(_address(labels), 0 if labels is None else labels.size,
+            ctypes.byref(pairs_out)))
+    return pairs_out.value
+
+
+def reward_create(options=None, **fields):
+    """Makes a run that trains a reward model. It takes all memory of a step.
+    A step reads rows·accumulation examples, sorted by length and cut into micro-batches; a
+        micro-batch is padded to its own longest sequence, all answers of an example in it. The
+        heads' outputs go into fst_loss_bradley_terry (two answers, with the pair's margin) or
+        fst_loss_k_wise (more: all pairs of a prompt, InstructGPT's equation 1) with weight
+        1/examples of the step; or each aspect's into its loss with its weight divided by its labels
+        (FST_ASPECT_BT: pairs) in the whole step, missing ones left out. Gradients go back through
+        fst_model_add_gradient.
+    Metrics of the last step: "loss" (with centering), "learning_rate", "gradient_norm",
+        "clip_factor", "tokens"; "tokens_per_second", "seconds_left", "epoch", "spikes",
+        "rollbacks".
+    Preferences: "centering" (its part of the loss), "accuracy" (share of pairs in the right order,
+        equal scores half), "margin" (mean difference), "reward_mean", "reward_min", "reward_max";
+        of the last evaluation "validation_loss" (without centering), "validation_accuracy",
+        "validation_margin", "validation_reward_mean", "validation_reward_min",
+        "validation_reward_max", "validation_length_baseline" (the accuracy of preferring the longer
+        answer, equal lengths half) and "validation_calibration" (expected calibration error of
+        σ(difference), ten bins; Guo et al., arXiv 1706.04599).
+    Labelled texts: "labels" that counted; of the last evaluation "validation_loss" and for each
+        aspect i "validation_pearson_i", "validation_spearman_i", "validation_error_i" (mean squared
+        error) and "validation_baseline_i" (that of always saying the training data's mean). The
+        prediction of an ordinal aspect is the expected level Σ σ(z_k); error and baseline of a
+        ranked one are NaN.
+    options: model and train are needed.
+    Returns run: the caller owns it.
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_NOT_FOUND for a
+        head that the model does not have; FST_ERR_MISMATCH where model, heads, optimizer and data
+        do not fit each other; FST_ERR_STATE for data of another kind or packed; FST_ERR_NO_MEMORY.
+    Since 0.1
+    """
+    options = _filled(RewardOptions, options, fields)
+    run_out = ctypes.c_void_p()
+    _interruptible(options)
+    _keep = (options,)
+    with _guard(options):
+        _check(_fst_reward_create(_reference(options), ctypes.byref(run_out)))
+    return Run._adopt(run_out.value, _keep)
+
+
+def reward_shift(run, scale):
+    """Shifts the head of a pairwise run so that the mean score of all answers in train becomes 0
+        (InstructGPT, section 3.5), and scales it if asked so that their deviation becomes 1. What
+        the scores say about each other stays. The run does it itself in its last step; call it
+        where a run was stopped early or its best state was loaded. Deterministic: a run that is
+        resumed ends with the same bits.
+    run: of fst_reward_create with FST_REWARD_PAIRWISE, between steps.
+    scale: 1: scale too; 0: shift only.
+    Returns mean: before the shift; may be NULL.
+    Returns deviation: before scaling; may be NULL.
+    Status: FST_OK; FST_STOPPED after fst_run_cancel, FST_ERR_NUMERIC: nothing was changed;
+        FST_ERR_STATE for another run, or in the middle of a step; FST_ERR_BUSY.
+    Since 0.1
+    """
+    mean_out = ctypes.c_double()
+    deviation_out = ctypes.c_double()
+    with _guard(run):
+        _check(_fst_reward_shift(_handle(Run, run), _index(scale), ctypes.byref(mean_out),
+                ctypes.byref(deviation_out)))
+    return mean_out.value, deviation_out.value
+
+
+def rl_create(options=None, **fields):
+    """Makes a run of reinforcement learning on text.
+    Log-probabilities are those of the distribution that was sampled from: at the temperature, over
+        the ids that top-k, top-p and min-p left (the list is kept with each token, as DeepSeek-V3.2
+        does). They are computed once more after the rollout by the very forwards of the first
+        epoch, without dropout, so that every ratio of the first update is exactly 1. Penalties and
+        finite biases depend on what was said before or are no list, and are refused; a bias of
+        −INFINITY is a list.
+    An answer's score goes to its last token; an answer ends with the model's end token, which is
+        part of it. Padding is told by length, never by id.
+    fst_run_advance does one piece of an iteration: the rollout with everything that is computed
+        from it, or one forward and backward, with the update where it completes a minibatch;
+        fst_run_info.micro_step counts them, and a checkpoint saved between two of them holds the
+        rollout. An iteration that fails after its first update leaves the weights of its last one,
+        and is then begun anew.
+    Metrics: "reward" (mean score before clipping), "kl" (of an answer to the reference, in nats;
+        NaN without one), "kl_coefficient", "approximate_kl", "clip_fraction", "ratio" (largest),
+        "first_ratio_error" (largest |ratio − 1| in the first update), "entropy",
+        "explained_variance", "policy_loss", "value_loss", "supervised_loss", "ends" (answers that
+        ended by themselves), "length" (mean tokens), "truncated_share", "updates", "clip_factor",
+        "rollout_seconds", "reward_seconds", "estimate_seconds" (log-probabilities, values,
+        advantages), "update_seconds", "sampling_error" (largest difference of a log-probability
+        between sampling and training); "validation_reward", "validation_length". The seconds of an
+        iteration that was resumed are NaN. The evaluation that fst_run_options' patience and
+        save_best go by is −validation_reward.
+    options: model, reward_model and prompts are needed.
+    Returns run: the caller owns it.
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_NOT_FOUND (PPO, and
+        the model has no such value head); FST_ERR_MISMATCH where model, optimizer, reference and
+        data do not fit each other; FST_ERR_STATE for a dataset of another kind; FST_ERR_NO_MEMORY.
+    Since 0.1
+    """
+    options = _filled(RlOptions, options, fields)
+    run_out = ctypes.c_void_p()
+    _interruptible(options)
+    _keep = (options,)
+    with _guard(options):
+        _check(_fst_rl_create(_reference(options), ctypes.byref(run_out)))
+    return Run._adopt(run_out.value, _keep)
+
+
+def control_create(options=None, **fields):
+    """Makes a run of reinforcement learning in environments.
+    An episode that is cut short (truncated) is followed by the value of its last observation, one
+        that ended (terminated) by nothing. Advantages are estimated (fst_advantages_gae) over the
+        steps time-major, [steps, N]. Log-probabilities that ratios are taken against are those at
+        acting; where a network's results may differ with the batch (all but MLPs) they are computed
+        once more by the forwards of the first epoch, so that every ratio of the first update is
+        exactly 1.
+    REINFORCE with value_coefficient 0 learns from whole episodes: steps of an episode that still
+        goes on at the iteration's end do not count for the policy.
+    fst_run_advance does one piece of an iteration: some steps of the environments (about 64), or
+        one minibatch with its update; fst_run_info.micro_step counts them. A cancel is answered
+        after each step of the environments and each update. A checkpoint holds everything: weights,
+        moments, statistics, the steps gathered so far, past selves, and the environments' state;
+        where an environment cannot save its state, saving warns, and a resumed run begins new
+        episodes. A failing environment ends the episodes in progress; the next verb begins new
+        ones, and the steps gathered before are kept. An iteration that fails after its first update
+        leaves the weights of its last one, and its steps are dropped.
+    Environments of two players: the learner takes one seat, alternating by episode, the present
+        self or one drawn from the past selves the other. The learner's trajectories hold its own
+        moves only; a move's reward includes what the reply to it brought, so a lost game ends with
+        −1 at the learner's last move.
+    fst_run_progress.tokens are steps of the environments (of two players: the learner's moves).
+    Metrics: "episode_return", "episode_length" (means over the last 100 episodes; NaN before the
+        first has ended), "episodes", "win_share" (of the last 100, with a return above 0; NaN with
+        one player), "approximate_kl", "clip_fraction", "ratio" (largest), "first_ratio_error"
+        (largest |ratio − 1| in the first update), "entropy", "explained_variance", "policy_loss",
+        "value_loss", "clip" (the one used), "updates", "clip_factor", "rollout_seconds",
+        "update_seconds", "environment_seconds" (part of the first); "validation_return",
+        "validation_length", "validation_success" (share of episodes that ended, not cut short, with
+        a reward above 0). The seconds of an iteration that was resumed are NaN. The evaluation that
+        fst_run_options' patience and save_best go by is −validation_return.
+    options: policy is needed.
+    Returns run: the caller owns it.
+    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_STATE for a policy
+        on text or an environment without auto-reset; FST_ERR_MISMATCH where policy, optimizer and
+        environments do not fit each other; FST_ERR_NO_MEMORY.
+    Since 0.1
+    """
+    options = _filled(ControlOptions, options, fields)
+    run_out = ctypes.c_void_p()
+    _interruptible(options)
+    _keep = (options,)
+    with _guard(options):
+        _check(_fst_control_create(_reference(options), ctypes.byref(run_out)))
+    return Run._adopt(run_out.value, _keep)
+
+
+def control_act(run, observations, masks, actions):
+    """Acts, in a loop of the host's own: a run without env.
+    Once `steps` were observed, the next call (which knows the value of what follows) learns before
+        it acts: one step of the run, with the evaluation, saving and progress call due. With
+        learn_in_pieces it only acts, and while fst_run_advance makes the updates, one a call, steps
+        are not recorded; before there is anything to learn from, fst_run_advance does nothing. A
+        run that has finished acts on, without recording.
+    run: of fst_control_create without env.
+    observations: [N] values of the observation space. One that follows an episode's end begins the
+        next.
+    masks: [N, choices] 1 where a choice is allowed; NULL: all are.
+    actions: [N] values of the action space, written. Box: not clipped to its bounds.
+    Status: FST_OK; FST_ERR_STATE for another run, or before what the last actions led to was
+        observed; what fst_run_step may return, FST_STOPPED too: nothing was acted, and the next
+        call must have the same observations; FST_ERR_INVALID_ARGUMENT and FST_ERR_NUMERIC for an
+        observation that is none of its space (the text names the environment).
+    Since 0.1
+    """
+    observations = _input(observations, None)
+    masks = _input(masks, 'uint8')
+    actions = _output(actions, None)
+    with _guard(run):
+        return _check(_fst_control_act(_handle(Run, run), _address(observations), _address(masks),
+                _address(actions)))
+
+
+def control_observe(run, rewards, terminated=None, truncated=None, final_observations=None):
+    """What the last actions led to.
+    run: of fst_control_create without env, after fst_control_act.
+    rewards: [N].
+    terminated: [N] 1 where the episode ended; NULL: nowhere.
+    truncated: [N] 1 where it was cut short; NULL: nowhere. Where both are 1, terminated counts.
+    final_observations: [N] values of the observation space, of which those of truncated episodes
+        are read: their last ones; NULL only where none is truncated.
+    Status: FST_OK; FST_ERR_STATE for another run or without actions before; FST_ERR_NUMERIC for a
+        reward that is not finite (the text names environment and step: the step can be observed
+        again); FST_ERR_INVALID_ARGUMENT; FST_ERR_BUSY.
+    Since 0.1
+    """
+    rewards = _input(rewards, 'float64')
+    terminated = _input(terminated, 'uint8')
+    truncated = _input(truncated, 'uint8')
+    final_observations = _input(final_observations, None)
+    with _guard(run):
+        return _check(_fst_control_observe(_handle(Run, run), _address(rewards),
+                _address(terminated), _address(truncated), _address(final_observations)))
 
 
 def dpo_create(options=None, **fields):
@@ -7416,130 +8146,6 @@ def metrics_uniformity(context, embeddings, examples, width):
     return uniformity_out.value
 
 
-def advantages_gae(layout, rewards, values, final_values, terminated, truncated, truncation_values,
-        advantages, returns=None, options=None, **fields):
-    """Generalized advantage estimation (Schulman et al., arXiv 1506.02438, equations 11 to 16):
-    δ_t = r_t + γ·V' − V_t A_t = δ_t + γλ·A_{t+1} return_t = A_t + V_t
-    V' is V_{t+1} within an episode, 0 after a step that terminated it, truncation_values[t] after
-        one that cut it short (a time limit; Pardo et al., arXiv 1712.00378), and final_values[n]
-        after the last step of trajectory n. An episode that ended lets nothing of the next one's
-        advantage through.
-    options: NULL for defaults.
-    layout: where steps stand in all arrays of steps; elements that are no step are not read and not
-        written.
-    rewards: of each step.
-    values: V_t of each step's observation.
-    final_values: [trajectories] value of what follows the last step; NULL: 0, as for text. Not read
-        for a trajectory whose last step terminated or truncated.
-    terminated: 1 where the episode ended in the step; NULL: nowhere.
-    truncated: 1 where the episode was cut short in the step; NULL: nowhere. Where both are 1,
-        terminated counts.
-    truncation_values: value of the last observation of an episode that was cut short, read where
-        truncated is 1; NULL only where truncated is NULL.
-    advantages: [steps] of each step; may be the array of rewards.
-    returns: [steps] of each step, the targets of the values; NULL: not wanted. May be the array of
-        values.
-    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
-    Since 0.1
-    """
-    options = _filled(GaeOptions, options, fields)
-    layout = _filled(Trajectories, layout, {})
-    rewards = _input(rewards, 'float32')
-    values = _input(values, 'float32')
-    final_values = _input(final_values, 'float32')
-    terminated = _input(terminated, 'uint8')
-    truncated = _input(truncated, 'uint8')
-    truncation_values = _input(truncation_values, 'float32')
-    advantages = _output(advantages, 'float32')
-    returns = _output(returns, 'float32')
-    return _check(_fst_advantages_gae(_reference(options), _reference(layout), _address(rewards),
-            _address(values), _address(final_values), _address(terminated), _address(truncated),
-            _address(truncation_values), _address(advantages), _address(returns)))
-
-
-def advantages_whiten(advantages, mask, shift_mean):
-    """(A − mean)/(deviation + 1e-8) over the elements that count, in place; the deviation with n − 1,
-        0 for a single element.
-    advantages: [count] changed in place.
-    mask: [count] 0: leave alone; NULL: all count.
-    shift_mean: 0: the mean is put back after scaling (for rewards, as TRL's masked_whiten); else
-        the mean becomes 0.
-    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
-    Since 0.1
-    """
-    advantages = _output(advantages, 'float32')
-    mask = _input(mask, 'uint8')
-    _same_size(mask, advantages, 'mask', 'advantages')
-    return _check(_fst_advantages_whiten(_address(advantages), _address(mask),
-            0 if advantages is None else advantages.size, _index(shift_mean)))
-
-
-def advantages_group(kind, rewards, group, advantages):
-    """Advantages of samples of the same prompt against each other.
-    kind: FST_GROUP_ value.
-    rewards: [count] the samples of a prompt next to each other.
-    group: samples of a prompt, ≥ 2.
-    advantages: [count]; may be the array of rewards.
-    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
-    Since 0.1
-    """
-    rewards = _input(rewards, 'float32')
-    advantages = _output(advantages, 'float32')
-    _same_size(advantages, rewards, 'advantages', 'rewards')
-    return _check(_fst_advantages_group(_index(kind), _address(rewards),
-            0 if rewards is None else rewards.size, _index(group), _address(advantages)))
-
-
-def advantages_baseline(baseline, rewards, advantages):
-    """A = r − baseline, then the baseline moves: mean ← decay·mean + (1 − decay)·(mean of the
-        rewards). The first batch is measured against its own mean.
-    baseline: changed; as before where the call fails.
-    rewards: [count]
-    advantages: [count]; may be the array of rewards.
-    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
-    Since 0.1
-    """
-    baseline = _filled(Baseline, baseline, {})
-    rewards = _input(rewards, 'float32')
-    advantages = _output(advantages, 'float32')
-    _same_size(advantages, rewards, 'advantages', 'rewards')
-    return _check(_fst_advantages_baseline(_reference(baseline), _address(rewards),
-            0 if rewards is None else rewards.size, _address(advantages)))
-
-
-def kto_reference_point(log_probabilities, reference):
-    """KTO's reference point z₀ = max(0, mean(log π − log π_ref)) over answers that belong to other
-        prompts (arXiv 2402.01306, section 4.1).
-    log_probabilities: [count] Σ log π of the mismatched answers.
-    reference: [count]
-    Returns reference_point
-    Status: FST_OK, FST_ERR_INVALID_ARGUMENT, FST_ERR_NUMERIC.
-    Since 0.1
-    """
-    log_probabilities = _input(log_probabilities, 'float32')
-    reference = _input(reference, 'float32')
-    _same_size(reference, log_probabilities, 'reference', 'log_probabilities')
-    reference_point_out = ctypes.c_double()
-    _check(_fst_kto_reference_point(_address(log_probabilities), _address(reference),
-            0 if log_probabilities is None else log_probabilities.size,
-            ctypes.byref(reference_point_out)))
-    return reference_point_out.value
-
-
-def ranked_pairs(labels):
-    """Pairs that fst_loss_ranked would see.
-    labels: [count]; NaN: missing.
-    Returns pairs
-    Status: FST_OK or FST_ERR_INVALID_ARGUMENT.
-    Since 0.1
-    """
-    labels = _input(labels, 'float32')
-    pairs_out = ctypes.c_int64()
-    _check(_fst_ranked_pairs(_address(labels), 0 if labels is None else labels.size,
-            ctypes.byref(pairs_out)))
-    return pairs_out.value
-
-
 def schedule_learning_rate(step, options=None, **fields):
     """The learning rate of a step. A pure function.
     options: NULL for defaults.
@@ -7586,109 +8192,6 @@ def pretrain_create(options=None, **fields):
     _keep = (options,)
     with _guard(options):
         _check(_fst_pretrain_create(_reference(options), ctypes.byref(run_out)))
-    return Run._adopt(run_out.value, _keep)
-
-
-def reward_create(options=None, **fields):
-    """Makes a run that trains a reward model. It takes all memory of a step.
-    A step reads rows·accumulation examples, sorted by length and cut into micro-batches; a
-        micro-batch is padded to its own longest sequence, all answers of an example in it. The
-        heads' outputs go into fst_loss_bradley_terry (two answers, with the pair's margin) or
-        fst_loss_k_wise (more: all pairs of a prompt, InstructGPT's equation 1) with weight
-        1/examples of the step; or each aspect's into its loss with its weight divided by its labels
-        (FST_ASPECT_BT: pairs) in the whole step, missing ones left out. Gradients go back through
-        fst_model_add_gradient.
-    Metrics of the last step: "loss" (with centering), "learning_rate", "gradient_norm",
-        "clip_factor", "tokens"; "tokens_per_second", "seconds_left", "epoch", "spikes",
-        "rollbacks".
-    Preferences: "centering" (its part of the loss), "accuracy" (share of pairs in the right order,
-        equal scores half), "margin" (mean difference), "reward_mean", "reward_min", "reward_max";
-        of the last evaluation "validation_loss" (without centering), "validation_accuracy",
-        "validation_margin", "validation_reward_mean", "validation_reward_min",
-        "validation_reward_max", "validation_length_baseline" (the accuracy of preferring the longer
-        answer, equal lengths half) and "validation_calibration" (expected calibration error of
-        σ(difference), ten bins; Guo et al., arXiv 1706.04599).
-    Labelled texts: "labels" that counted; of the last evaluation "validation_loss" and for each
-        aspect i "validation_pearson_i", "validation_spearman_i", "validation_error_i" (mean squared
-        error) and "validation_baseline_i" (that of always saying the training data's mean). The
-        prediction of an ordinal aspect is the expected level Σ σ(z_k); error and baseline of a
-        ranked one are NaN.
-    options: model and train are needed.
-    Returns run: the caller owns it.
-    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_NOT_FOUND for a
-        head that the model does not have; FST_ERR_MISMATCH where model, heads, optimizer and data
-        do not fit each other; FST_ERR_STATE for data of another kind or packed; FST_ERR_NO_MEMORY.
-    Since 0.1
-    """
-    options = _filled(RewardOptions, options, fields)
-    run_out = ctypes.c_void_p()
-    _interruptible(options)
-    _keep = (options,)
-    with _guard(options):
-        _check(_fst_reward_create(_reference(options), ctypes.byref(run_out)))
-    return Run._adopt(run_out.value, _keep)
-
-
-def reward_shift(run, scale):
-    """Shifts the head of a pairwise run so that the mean score of all answers in train becomes 0
-        (InstructGPT, section 3.5), and scales it if asked so that their deviation becomes 1. What
-        the scores say about each other stays. The run does it itself in its last step; call it
-        where a run was stopped early or its best state was loaded. Deterministic: a run that is
-        resumed ends with the same bits.
-    run: of fst_reward_create with FST_REWARD_PAIRWISE, between steps.
-    scale: 1: scale too; 0: shift only.
-    Returns mean: before the shift; may be NULL.
-    Returns deviation: before scaling; may be NULL.
-    Status: FST_OK; FST_STOPPED after fst_run_cancel, FST_ERR_NUMERIC: nothing was changed;
-        FST_ERR_STATE for another run, or in the middle of a step; FST_ERR_BUSY.
-    Since 0.1
-    """
-    mean_out = ctypes.c_double()
-    deviation_out = ctypes.c_double()
-    with _guard(run):
-        _check(_fst_reward_shift(_handle(Run, run), _index(scale), ctypes.byref(mean_out),
-                ctypes.byref(deviation_out)))
-    return mean_out.value, deviation_out.value
-
-
-def rl_create(options=None, **fields):
-    """Makes a run of reinforcement learning on text.
-    Log-probabilities are those of the distribution that was sampled from: at the temperature, over
-        the ids that top-k, top-p and min-p left (the list is kept with each token, as DeepSeek-V3.2
-        does). They are computed once more after the rollout by the very forwards of the first
-        epoch, without dropout, so that every ratio of the first update is exactly 1. Penalties and
-        finite biases depend on what was said before or are no list, and are refused; a bias of
-        −INFINITY is a list.
-    An answer's score goes to its last token; an answer ends with the model's end token, which is
-        part of it. Padding is told by length, never by id.
-    fst_run_advance does one piece of an iteration: the rollout with everything that is computed
-        from it, or one forward and backward, with the update where it completes a minibatch;
-        fst_run_info.micro_step counts them, and a checkpoint saved between two of them holds the
-        rollout. An iteration that fails after its first update leaves the weights of its last one,
-        and is then begun anew.
-    Metrics: "reward" (mean score before clipping), "kl" (of an answer to the reference, in nats;
-        NaN without one), "kl_coefficient", "approximate_kl", "clip_fraction", "ratio" (largest),
-        "first_ratio_error" (largest |ratio − 1| in the first update), "entropy",
-        "explained_variance", "policy_loss", "value_loss", "supervised_loss", "ends" (answers that
-        ended by themselves), "length" (mean tokens), "truncated_share", "updates", "clip_factor",
-        "rollout_seconds", "reward_seconds", "estimate_seconds" (log-probabilities, values,
-        advantages), "update_seconds", "sampling_error" (largest difference of a log-probability
-        between sampling and training); "validation_reward", "validation_length". The seconds of an
-        iteration that was resumed are NaN. The evaluation that fst_run_options' patience and
-        save_best go by is −validation_reward.
-    options: model, reward_model and prompts are needed.
-    Returns run: the caller owns it.
-    Status: FST_OK; FST_ERR_INVALID_ARGUMENT (the text names the field); FST_ERR_NOT_FOUND (PPO, and
-        the model has no such value head); FST_ERR_MISMATCH where model, optimizer, reference and
-        data do not fit each other; FST_ERR_STATE for a dataset of another kind; FST_ERR_NO_MEMORY.
-    Since 0.1
-    """
-    options = _filled(RlOptions, options, fields)
-    run_out = ctypes.c_void_p()
-    _interruptible(options)
-    _keep = (options,)
-    with _guard(options):
-        _check(_fst_rl_create(_reference(options), ctypes.byref(run_out)))
     return Run._adopt(run_out.value, _keep)
 
 
