@@ -1,7 +1,8 @@
 /*
  * What acting and learning cost of networks for control, by the calls that policies use: a forward of few
  * rows with its heads, an update (forward, heads, gradients, AdamW), and its pieces. Two towers of 64-64
- * over 4 numbers, heads of 2 and 1 outputs; Mnih's CNN of 512 over 4 × 84 × 84.
+ * over 4 numbers; a small CNN of 128 over 7 × 7 × 7; a transformer of 2 blocks of 64 over the last 8
+ * vectors; Mnih's CNN of 512 over 4 × 84 × 84. Heads of 2 and 1 outputs.
  */
 #include "bench.h"
 
@@ -15,11 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { LENGTH = 8 };
+
 typedef struct setting {
     fst_model *model;
     fst_optimizer *optimizer;
     fst__head *policy, *value;
     fst_batch batch;
+    float *images; /* or observations */
     bool training;
 } setting;
 
@@ -86,26 +90,55 @@ static fst__head *add_head(fst_model *model, const char *name, int32_t tower, in
     return fst__head_find(model, name);
 }
 
-static setting open_setting(fst_context *context, bool cnn)
+static fst_model_config config_of(int32_t family)
 {
-    setting s = {0};
     fst_model_config config = fst__config_default();
-    check(fst__config_set_family(&config, cnn ? FST_FAMILY_CNN : FST_FAMILY_MLP));
+    check(fst__config_set_family(&config, family));
     config.inputs = 4;
     config.layers = 2;
-    config.towers = cnn ? 1 : 2;
-    config.tower_width = cnn ? 512 : 64;
-    config.image_channels = 4;
-    config.image_height = config.image_width = 84;
+    config.towers = 1;
     config.orthogonal_gain = sqrt(2);
+    config.context_length = LENGTH;
+    config.width = 64;
+    return config;
+}
+
+static fst_model_config cnn(int32_t kind, int32_t width, int32_t channels, int32_t side)
+{
+    fst_model_config config = config_of(FST_FAMILY_CNN);
+    config.cnn = kind;
+    config.tower_width = width;
+    config.image_channels = channels;
+    config.image_height = config.image_width = side;
+    return config;
+}
+
+static fst_model_config mlp(void)
+{
+    fst_model_config config = config_of(FST_FAMILY_MLP);
+    config.towers = 2;
+    config.tower_width = 64;
+    return config;
+}
+
+static setting open_setting(fst_context *context, fst_model_config config)
+{
+    setting s = {0};
+    bool two = config.towers == 2;
+    int64_t begin = bench_now();
     check(fst_model_create(context, &config, NULL, &s.model));
-    s.policy = add_head(s.model, "policy", cnn ? 0 : 1, 2);
-    s.value = add_head(s.model, "value", cnn ? 0 : 2, 1);
+    printf("made in %.1f ms\n", 1e-6 * (double)(bench_now() - begin));
+    s.policy = add_head(s.model, "policy", two ? 1 : 0, 2);
+    s.value = add_head(s.model, "value", two ? 2 : 0, 1);
     fst_optimizer_options options = fst__optimizer_defaults();
     options.learning_rate = 1e-5;
     check(fst__model_optimizer_create(s.model, &options, &s.optimizer));
-    s.batch = (fst_batch){.struct_size = sizeof s.batch, .length = 1};
-    s.batch.observations = s.batch.images = bench_floats(256 * 4 * 84 * 84);
+    s.batch = (fst_batch){.struct_size = sizeof s.batch, .length = LENGTH};
+    s.images = bench_floats(256 * 4 * 84 * 84);
+    if (config.backbone == FST_BACKBONE_CNN)
+        s.batch.images = s.images;
+    else
+        s.batch.observations = s.images;
     return s;
 }
 
@@ -114,11 +147,12 @@ static void print(const char *network, const char *what, setting *s, int64_t row
 {
     s->batch.rows = rows;
     s->training = training;
-    printf("%-4s %-24s %4d rows %10.1f µs\n", network, what, (int)rows, 1e6 * bench_seconds(body, s));
+    printf("%-6s %-24s %4d rows %10.1f µs\n", network, what, (int)rows, 1e6 * bench_seconds(body, s));
 }
 
-static void run(const char *network, setting *s)
+static void run(fst_context *context, const char *network, fst_model_config config)
 {
+    setting opened = open_setting(context, config), *s = &opened;
     print(network, "forward", s, 1, false, act);
     print(network, "forward", s, 8, false, act);
     for (int64_t rows = 64; rows <= 256; rows *= 4) {
@@ -129,7 +163,7 @@ static void run(const char *network, setting *s)
     }
     fst__model_optimizer_release(s->optimizer);
     fst_model_destroy(s->model);
-    free((void *)(uintptr_t)s->batch.images);
+    free(s->images);
 }
 
 int main(int argc, char **argv)
@@ -140,10 +174,10 @@ int main(int argc, char **argv)
     options.threads = argc > 1 ? atoi(argv[1]) : 1;
     check(fst_context_create(&options, &context));
     printf("%d threads\n", (int)options.threads);
-    setting mlp = open_setting(context, false);
-    run("mlp", &mlp);
-    setting cnn = open_setting(context, true);
-    run("cnn", &cnn);
+    run(context, "mlp", mlp());
+    run(context, "grid", cnn(FST_CNN_SMALL, 128, 7, 7));
+    run(context, "window", config_of(FST_FAMILY_GPT2));
+    run(context, "cnn", cnn(FST_CNN_ATARI, 512, 4, 84));
     fst_context_destroy(context);
     return 0;
 }
