@@ -69,7 +69,11 @@ static void render(const fst__env_kind *kind, const fst_env_make_options *option
         const fst__mark cart = {place, '='}, end = {place + lean * 4, 'o'};
         fst__text_track(text, 61, ' ', &end, 1);
         fst__text_track(text, 61, '-', &cart, 1);
-        fst__text_printf(text, "x %+.3f m, pole %+.2f°\n", state[0], state[2] * 180 / M_PI);
+        fst__text_append_string(text, "x ");
+        fst__text_number(text, state[0], 3);
+        fst__text_append_string(text, " m, pole ");
+        fst__text_number(text, state[2] * 180 / M_PI, 2);
+        fst__text_append_string(text, "°\n");
         return;
     }
     const double scale = 600 / (2 * X_LIMIT), x = 300 + state[0] * scale, y = 300;

@@ -125,15 +125,18 @@ static void draw(const double *state, double goal, int32_t format, fst__text *te
     if (format == FST_RENDER_TEXT) {
         const fst__mark marks[] = {{(goal - LEAST_PLACE) / width, 'F'}, {(state[0] - LEAST_PLACE) / width, 'A'}};
         fst__text_track(text, 61, '-', marks, 2);
-        fst__text_printf(text, "position %+.3f, velocity %+.4f\n", state[0], state[1]);
+        fst__text_append_string(text, "position ");
+        fst__text_number(text, state[0], 3);
+        fst__text_append_string(text, ", velocity ");
+        fst__text_number(text, state[1], 4);
+        fst__text_append_string(text, "\n");
         return;
     }
     fst__svg_begin(text, 600, 400);
     fst__text_append_string(text, "<polyline fill=\"none\" stroke=\"black\" points=\"");
     for (int i = 0; i <= 100; ++i) {
         double at = LEAST_PLACE + width * i / 100;
-        fst__text_printf(text, "%s%.5g,%.5g", i ? " " : "", (at - LEAST_PLACE) * scale,
-                         400 - (sin(3 * at) * 0.45 + 0.55) * scale);
+        fst__svg_point(text, (at - LEAST_PLACE) * scale, 400 - (sin(3 * at) * 0.45 + 0.55) * scale);
     }
     fst__text_append_string(text, "\"/>\n");
     double x = (state[0] - LEAST_PLACE) * scale, y = 400 - (sin(3 * state[0]) * 0.45 + 0.55) * scale;

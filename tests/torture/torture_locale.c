@@ -5,6 +5,7 @@
 #include "chains.h"
 
 #include "fourstage/dataset.h"
+#include "fourstage/env.h"
 #include "fourstage/examples.h"
 #include "fourstage/model.h"
 #include "fourstage/pretrain.h"
@@ -50,6 +51,27 @@ static fst_model_config odd_config(void)
     return config;
 }
 
+/* Pictures of all built-in environments, into one file beside the model's. */
+static void draw_all(fst_context *context, const char *folder)
+{
+    int64_t count = 0;
+    char path[512];
+    snprintf(path, sizeof path, "%s/model/pictures", folder);
+    FILE *file = fopen(path, "w");
+    OK(fst_env_builtin_count(&count));
+    for (int64_t i = 0; i < 2 * count; ++i) {
+        const char *name = "", *text = "";
+        fst_env *env = NULL;
+        OK(fst_env_builtin_name(i / 2, &name));
+        OK(fst_env_make(context, name, NULL, &env));
+        OK(fst_env_reset(env, 1));
+        OK(fst_env_render(env, 0, i % 2 ? FST_RENDER_SVG : FST_RENDER_TEXT, &text));
+        check(file && fputs(text, file) >= 0, name);
+        fst_env_destroy(env);
+    }
+    check(file && fclose(file) == 0, path);
+}
+
 /* Model, tokenizer, text with numbers, and a run's checkpoint, into `folder`. */
 static void write_all(const char *folder)
 {
@@ -82,6 +104,7 @@ static void write_all(const char *folder)
     OK(fst_run_until(run, 2));
     snprintf(path, sizeof path, "%s/model", folder);
     OK(fst_model_save(model, tokenizer, path));
+    draw_all(context, folder);
     /* Times differ from run to run, so the checkpoint is not compared, but read back. */
     snprintf(path, sizeof path, "%s/run.safetensors", folder);
     OK(fst_run_save(run, path));
@@ -190,7 +213,7 @@ int main(int argument_count, char **arguments)
     snprintf(number, sizeof number, "%.1f", 1.5);
     check(strcmp(number, "1,5") == 0, "the library changed the locale");
     static const char *const names[] = {"config.json", "model.safetensors", "tokenizer.json",
-                                        "tokenizer_config.json"};
+                                        "tokenizer_config.json", "pictures"};
     for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
         same_bytes(plain, comma, names[i]);
     chain_folder_remove(folder);

@@ -198,6 +198,40 @@ START_TEST(test_states_that_are_none)
 }
 END_TEST
 
+/* ---- pictures ---- */
+
+START_TEST(test_pictures)
+{
+    const char *text;
+    for (int64_t i = 0; i < builtin_count(); ++i) {
+        fst_env *env = built_in(context, builtin_name(i), 1, 1);
+        uint64_t numbers = 1;
+        float actions[4];
+        REQUIRE(fst_env_reset(env, 4));
+        for (int t = 0; t < 5; ++t) {
+            draw_actions(env, &numbers, actions);
+            REQUIRE(fst_env_step(env, actions));
+        }
+        REQUIRE(fst_env_render(env, 0, FST_RENDER_TEXT, &text));
+        ck_assert_int_eq(text[strlen(text) - 1], '\n');
+        REQUIRE(fst_env_render(env, 0, FST_RENDER_SVG, &text));
+        ck_assert(strncmp(text, "<svg xmlns=\"http://www.w3.org/2000/svg\"", 39) == 0);
+        ck_assert_str_eq(text + strlen(text) - 7, "</svg>\n");
+        fst_env_destroy(env);
+    }
+    fst_env *env = built_in(context, "CartPole-v1", 1, 1);
+    const double state[] = {-1.25, 0, -0.1, 0}, far[] = {3e30, 0, 0, 0};
+    REQUIRE(fst_env_reset(env, 0));
+    REQUIRE(fst_env_set_state(env, 0, state, sizeof state));
+    REQUIRE(fst_env_render(env, 0, FST_RENDER_TEXT, &text));
+    ck_assert_msg(strstr(text, "x -1.250 m, pole -5.73°"), "%s", text);
+    REQUIRE(fst_env_set_state(env, 0, far, sizeof far));
+    REQUIRE(fst_env_render(env, 0, FST_RENDER_SVG, &text));
+    ck_assert_msg(strstr(text, "1000000000.00"), "%s", text);
+    fst_env_destroy(env);
+}
+END_TEST
+
 /* ---- the whole batch ---- */
 
 enum { ROWS = 4, FIRST = 57, MORE = 150, MOST_BYTES = 400 };
@@ -398,6 +432,7 @@ int main(void)
     tcase_add_test(tests, test_a_step_allocates_nothing);
     tcase_add_test(tests, test_numbers_that_end);
     tcase_add_test(tests, test_states_that_are_none);
+    tcase_add_test(tests, test_pictures);
     tcase_add_test(tests, test_goes_on);
     tcase_add_loop_test(tests, test_parts_that_are_none, 0, 5);
     suite_add_tcase(suite, tests);
