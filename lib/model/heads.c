@@ -155,11 +155,11 @@ static fst_status add_parameters(fst_model *model, const fst__head *head)
     return status;
 }
 
-static bool is_bias(const fst__parameter *p)
+/* Of a linear map, not of a norm. */
+static bool is_bias(const fst__head *head, const fst__parameter *p)
 {
-    size_t length = strlen(p->name);
-    return p->rank == 1 && length > 5 && strcmp(p->name + length - 5, ".bias") == 0 &&
-           !strstr(p->name, ".norm.");
+    const char *what = p->name + strlen("heads.") + strlen(head->name) + 1;
+    return strcmp(what, "bias") == 0 || (strncmp(what, "hidden.", 7) == 0 && p->rank == 1);
 }
 
 /* First values. Numbered apart from the backbone's, whose number is their place. */
@@ -178,7 +178,7 @@ static fst_status draw(fst_model *model, const fst__head *head, int64_t first)
     if (!status)
         status = fst__head_layers_draw(model, head);
     for (int64_t i = first; i < p->count && !status; ++i)
-        for (int64_t j = 0; is_bias(&p->items[i]) && j < p->items[i].columns; ++j)
+        for (int64_t j = 0; is_bias(head, &p->items[i]) && j < p->items[i].columns; ++j)
             p->items[i].value[j] = (fst__real)o->init_bias;
     return status;
 }
