@@ -386,25 +386,24 @@ static int64_t allocations(fst_context *context)
     return info.allocations;
 }
 
-START_TEST(test_steady_step)
+/* Shapes take turns, as in acting and learning. */
+static void check_steady(const fst_model_config *config, int64_t rows)
 {
-    fst_model_config config = control_mlp(2, FST_ACTIVATION_TANH);
     fst_context *context;
     REQUIRE(fst_context_create(NULL, &context));
     fst_model *model;
-    REQUIRE(fst_model_create(context, &config, NULL, &model));
-    control_head(model, "policy", FST_HEAD_SEQUENCE, 1, 3, 0);
+    REQUIRE(fst_model_create(context, config, NULL, &model));
+    control_head(model, "policy", FST_HEAD_SEQUENCE, config->towers == 2, 3, 0);
     fst_optimizer *optimizer;
     REQUIRE(fst_optimizer_create(model, NULL, &optimizer));
     int64_t before = 0;
-    static float gradient[64 * 3];
+    static float gradient[64 * 3], policy[64 * 3];
     for (int step = 0; step < 6; ++step) {
         if (step == 2)
             before = allocations(context);
-        fst_batch batch = control_batch(&config, 8);
-        static float policy[64 * 3];
+        fst_batch batch = control_batch(config, rows / 4);
         outputs_of(model, &batch, FST_FORWARD_EVALUATE, "policy", policy);
-        batch.rows = 64;
+        batch = control_batch(config, rows);
         REQUIRE(fst_model_forward(model, &batch, NULL));
         fst_view view;
         REQUIRE(fst_model_output(model, "policy", &view));
@@ -416,6 +415,16 @@ START_TEST(test_steady_step)
     fst_optimizer_destroy(optimizer);
     fst_model_destroy(model);
     fst_context_destroy(context);
+}
+
+START_TEST(test_steady_step)
+{
+    fst_model_config config = control_mlp(2, FST_ACTIVATION_TANH);
+    check_steady(&config, 64);
+    config = control_cnn(FST_CNN_SMALL, 1);
+    check_steady(&config, 16);
+    config = control_transformer(FST_POSITION_LEARNED, 1);
+    check_steady(&config, 16);
 }
 END_TEST
 
