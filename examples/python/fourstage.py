@@ -6244,9 +6244,9 @@ class Policy(Handle):
         context: kept alive.
         path: in the file system's own bytes.
         Returns policy: the caller owns it.
-        Status: FST_OK; FST_ERR_IO; FST_ERR_FORMAT (no such file of ours, or a torn one; a tensor
-            that is missing or of another shape: the text names it); FST_ERR_NO_MEMORY;
-            FST_ERR_INVALID_ARGUMENT.
+        Status: FST_OK; FST_ERR_NOT_FOUND (no file); FST_ERR_IO; FST_ERR_FORMAT (no file of ours, or
+            a torn one; a tensor that is missing or of another shape: the text names it);
+            FST_ERR_NO_MEMORY; FST_ERR_INVALID_ARGUMENT.
         Since 0.1
         """
         path = _text(path)

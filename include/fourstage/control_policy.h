@@ -205,7 +205,7 @@ FST_API fst_status fst_policy_save(const fst_policy *policy, const char *path);
  *
  * @param context kept alive. @param path in the file system's own bytes. @param policy out: the caller
  *        owns it.
- * @return FST_OK; FST_ERR_IO; FST_ERR_FORMAT (no such file of ours, or a torn one; a tensor that is missing
+ * @return FST_OK; FST_ERR_NOT_FOUND (no file); FST_ERR_IO; FST_ERR_FORMAT (no file of ours, or a torn one; a tensor that is missing
  *         or of another shape: the text names it); FST_ERR_NO_MEMORY; FST_ERR_INVALID_ARGUMENT.
  * @since 0.1
  */

@@ -232,7 +232,7 @@ fst_status fst__control_copy(const fst_policy *policy, fst_policy **out)
     options.observation_space = &policy->control->observations;
     options.action_space = &policy->control->actions;
     fst_model *model;
-    fst_status status = fst__model_copy(policy->model, NULL, &model);
+    fst_status status = fst__model_copy(policy->model, &policy->model->options, &model);
     if (status)
         return status;
     status = fst__control_create_over(model, &options, out);
