@@ -8648,14 +8648,18 @@ def _env_from_functions(context, reset, step, observation_space, action_space, c
     observation, action = _space_layout(observation_space), _space_layout(action_space)
     choices = action_space.get_choices()
 
-    def rows_of(call):
-        return EnvRows(call, count, observation, action, choices)
+    made = {}   # the memory stays the same while the environment lives
+
+    def rows_of(call, kind):
+        if kind not in made:
+            made[kind] = EnvRows(call, count, observation, action, choices)
+        return made[kind]
 
     def call_reset(call):
-        return reset(rows_of(call), call.array("indices"), call.array("seeds"))
+        return reset(rows_of(call, "reset"), call.array("indices"), call.array("seeds"))
 
     def call_step(call):
-        return step(rows_of(call), call.array("indices"))
+        return step(rows_of(call, "step"), call.array("indices"))
 
     save, load, render = (fields.pop(name, None) for name in ("save", "load", "render"))
     size = fields.get("state_bytes", 0)
