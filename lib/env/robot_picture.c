@@ -80,7 +80,8 @@ static void write_rays(const fst__robot_rules *rules, const fst__robot_state *s,
                          down(s->y + s->ranges[i] * sin(angle)));
     }
     fst__text_append_string(
-        text, "\" fill=\"none\" stroke=\"#e53e3e\" stroke-width=\"14\" stroke-opacity=\"0.3\"/>\n<g fill=\"#e53e3e\">\n");
+        text, "\" fill=\"none\" stroke=\"#e53e3e\" stroke-width=\"14\" stroke-opacity=\"0.3\"/>\n"
+              "<g fill=\"#e53e3e\">\n");
     for (int i = 0; i < rules->rays; ++i) {
         double angle = s->heading + 6.283185307179586476925 * i / rules->rays;
         if (s->ranges[i] < FST__ROBOT_RANGE)
@@ -143,7 +144,8 @@ enum { ROWS = 20, COLUMNS = 2 * ROWS };
 
 static void put(char canvas[ROWS][COLUMNS], double x, double y, char sign)
 {
-    double column = floor(x * (COLUMNS / FST__ROBOT_ROOM)), row = floor((FST__ROBOT_ROOM - y) * (ROWS / FST__ROBOT_ROOM));
+    double column = floor(x * (COLUMNS / FST__ROBOT_ROOM));
+    double row = floor((FST__ROBOT_ROOM - y) * (ROWS / FST__ROBOT_ROOM));
     if (column >= 0 && column < COLUMNS && row >= 0 && row < ROWS)
         canvas[(int)row][(int)column] = sign;
 }
@@ -165,7 +167,8 @@ void fst__robot_write_text(const fst__robot_rules *rules, const fst__robot_state
     char canvas[ROWS][COLUMNS];
     for (int row = 0; row < ROWS; ++row)
         for (int column = 0; column < COLUMNS; ++column) {
-            double x = (column + 0.5) * (FST__ROBOT_ROOM / COLUMNS), y = FST__ROBOT_ROOM - (row + 0.5) * (FST__ROBOT_ROOM / ROWS);
+            double x = (column + 0.5) * (FST__ROBOT_ROOM / COLUMNS);
+            double y = FST__ROBOT_ROOM - (row + 0.5) * (FST__ROBOT_ROOM / ROWS);
             canvas[row][column] = in_mover(s, x, y) ? 'o' : fst__robot_clearance(s, x, y) <= 0 ? '#' : ' ';
         }
     for (int64_t i = 0; i < points; ++i)

@@ -14,7 +14,7 @@ static const double TURN_NOISE = 0.04;     /* rad/s of the measured turn */
 
 /* What an observation divides by. */
 static const double NEARNESS_UNIT = 0.8;    /* m */
-static const double RANGE_CHANGE_UNIT = 0.2; /* m in one step: both at their fastest towards each other */
+static const double RANGE_CHANGE_UNIT = 0.2; /* m in one step: a little more than two at their fastest meet by */
 static const double SPEED_UNIT = 1.0;
 static const double TURN_UNIT = 2.0;
 
@@ -140,7 +140,8 @@ void fst__robot_observe(const fst__robot_rules *rules, const fst__robot_state *s
     double distance = sqrt(dx * dx + dy * dy), bearing = atan2(dy, dx) - state->heading;
     double speed = state->speed, turn = state->turn;
     if (rules->noise > 0) {
-        fst__philox_block goal = fst__robot_noise(state, FST__ROBOT_BLOCK_GOAL), odometry = fst__robot_noise(state, FST__ROBOT_BLOCK_ODOMETRY);
+        fst__philox_block goal = fst__robot_noise(state, FST__ROBOT_BLOCK_GOAL);
+        fst__philox_block odometry = fst__robot_noise(state, FST__ROBOT_BLOCK_ODOMETRY);
         distance = fmax(distance + DISTANCE_NOISE * rules->noise * fst__normal(goal, 0), 0);
         bearing += BEARING_NOISE * rules->noise * fst__normal(goal, 1);
         speed += SPEED_NOISE * rules->noise * fst__normal(odometry, 0);

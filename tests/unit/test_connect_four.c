@@ -187,7 +187,8 @@ START_TEST(test_depth_wins)
         fst_env_batch batch = batch_of(g.env);
         for (uint64_t move = 0; !batch.terminated[0]; ++move, batch = batch_of(g.env)) {
             int mover = batch.players[0];
-            int32_t action = connect_four_player(batch.observations, mover == deep ? 4 : 1, 100 * (uint64_t)round + move);
+            uint64_t seed = 100 * (uint64_t)round + move;
+            int32_t action = connect_four_player(batch.observations, mover == deep ? 4 : 1, seed);
             REQUIRE(fst_env_step(g.env, &action));
         }
         won += batch.episode_returns[0] == (deep == 0 ? 1 : -1);

@@ -130,6 +130,8 @@ static void destroy(void *state)
 static fst_status want(fst__play *play, int64_t count, size_t size, void *out)
 {
     size_t bytes;
+    if (play->block_count == FST__PLAY_BLOCKS)
+        return fst__fail(FST_ERR_INTERNAL, "a run in environments has more arrays than FST__PLAY_BLOCKS");
     if (!fst__mul_size((size_t)count, size, &bytes))
         return fst__fail(FST_ERR_NO_MEMORY, "an array of %" PRId64 " values is too large", count);
     void *block = fst__alloc_zero(&play->context->allocator, bytes);

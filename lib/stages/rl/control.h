@@ -120,7 +120,7 @@ typedef struct fst__play_seconds {
     double rollout, update, environment;
 } fst__play_seconds;
 
-enum { FST__PLAY_BLOCKS = 64 };
+enum { FST__PLAY_BLOCKS = 96 };
 
 typedef struct fst__play {
     fst_context *context; /* the policy's model's, which `training` holds */

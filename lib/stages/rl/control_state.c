@@ -164,8 +164,10 @@ static void visit_steps(fst__play *play, fst__visitor *visitor)
         return;
     fst__rollout_visit(&play->rollout, visitor, steps, estimated != 0);
     visit_array(visitor, "control", "actions", x->actions, FST_U8, steps * (int64_t)play->action_bytes);
-    visit_array(visitor, "control", "terminated", x->terminated, FST_U8, steps);
-    visit_array(visitor, "control", "truncated", x->truncated, FST_U8, steps);
+    if (!estimated || play->options.value_coefficient == 0) {
+        visit_array(visitor, "control", "terminated", x->terminated, FST_U8, steps);
+        visit_array(visitor, "control", "truncated", x->truncated, FST_U8, steps);
+    }
     if (counter(visitor, "masked", &play->masked, play->experience.masks != NULL))
         visit_array(visitor, "control", "masks", x->masks, FST_U8, steps * play->choices);
     if (!estimated) {
@@ -193,6 +195,23 @@ void fst__play_visit(fst_run *run, fst__visitor *visitor)
 
 /* ---- after reading */
 
+/* Indices and counts that arrays are read by, whatever a file says. */
+static void bound_indices(fst__play *play)
+{
+    fst__experience *x = &play->experience;
+    int32_t window = (int32_t)play->window;
+    int64_t slots = (play->window - 1 + play->options.steps) * play->games.count;
+    int64_t tail = play->window * play->games.count;
+    for (int64_t i = 0; i < slots; ++i)
+        x->ages[i] = x->ages[i] < 0 ? 0 : x->ages[i] > window ? window : x->ages[i];
+    for (int64_t i = 0; i < tail; ++i)
+        x->tail_ages[i] = x->tail_ages[i] < 0 ? 0 : x->tail_ages[i] > window ? window : x->tail_ages[i];
+    for (int64_t n = 0; play->games.two && n < play->games.count; ++n) {
+        int64_t *seated = &play->games.opponents[n];
+        *seated = *seated < -1 || *seated >= play->options.opponents ? -1 : *seated;
+    }
+}
+
 static void restore_games(fst__play *play)
 {
     fst__games *g = &play->games;
@@ -211,6 +230,7 @@ void fst__play_restored(fst_run *run)
     for (int64_t i = 0; play->games.two && i < play->options.opponents; ++i)
         fst__parameters_refresh_working(&play->rivals[i]->model->parameters, play->context->compute);
     restore_games(play);
+    bound_indices(play);
     play->seconds = (fst__play_seconds){NAN, NAN, NAN};
     play->order_pass = -1;
     play->acted = false;
