@@ -25,7 +25,7 @@ typedef struct fst_run_progress {
     size_t struct_size;        /**< size of the struct that was filled */
     int64_t step;              /**< steps done */
     int64_t total_steps;       /**< 0: without an end */
-    int64_t tokens;            /**< targets trained on so far */
+    int64_t tokens;            /**< targets trained on so far; in environments, their steps */
     double loss;               /**< of the last step, per token, in nats */
     double learning_rate;      /**< of the last step */
     double gradient_norm;      /**< of the last step, before clipping */
@@ -150,7 +150,7 @@ typedef struct fst_run_info {
     int64_t total_steps;       /**< 0: without an end */
     int64_t micro_step;        /**< micro-batches of the present step that are done */
     int64_t micro_steps;       /**< micro-batches of a step */
-    int64_t tokens;            /**< targets trained on so far */
+    int64_t tokens;            /**< targets trained on so far; in environments, their steps */
     double seconds;            /**< spent in steps since the run was created, evaluation and saving left out */
     double best;               /**< best evaluation that counted; NaN: none */
     int64_t best_step;         /**< its step; 0: none */

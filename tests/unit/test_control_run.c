@@ -1,6 +1,8 @@
 /* Learning in environments: what is learned, what an iteration computes, the host's loop. */
 #include "../support/small_play.h"
 
+#include <unistd.h>
+
 static void same_weights(const small_play *one, const small_play *other)
 {
     int64_t count, others;
@@ -170,8 +172,14 @@ typedef struct chain {
     int32_t state[4];
     int64_t calls;
     int64_t nan_at, fail_at;
-    int32_t answer;
+    int32_t answer, warnings;
 } chain;
+
+static int32_t note_warning(int32_t level, const char *text, void *user)
+{
+    ((chain *)user)->warnings += level == FST_LOG_WARNING && strstr(text, "cannot save its state") != NULL;
+    return 0;
+}
 
 static int32_t chain_reset(const fst_env_call *call, void *user)
 {
@@ -219,6 +227,8 @@ static void chain_create(chain *game, small_play *p, small_play_config *c)
     o.step = chain_step;
     o.user = game;
     o.max_steps = 10;
+    c->context.log = note_warning;
+    c->context.log_user = game;
     PLAY_OK(fst_context_create(&c->context, &p->context));
     PLAY_OK(fst_env_create(p->context, &o, &p->env));
     c->policy.observation_space = c->policy.action_space = &two;
@@ -308,6 +318,39 @@ START_TEST(test_stopping_environment)
 }
 END_TEST
 
+/* An environment without save and load: saving warns, and new episodes begin. */
+START_TEST(test_environment_that_cannot_be_saved)
+{
+    chain first = {0}, second = {0};
+    small_play p, q;
+    small_play_config c, d;
+    char path[] = "/tmp/control_run_XXXXXX";
+    int file = mkstemp(path);
+    ck_assert_int_ge(file, 0);
+    close(file);
+    chain_create(&first, &p, &c);
+    chain_create(&second, &q, &d);
+    PLAY_OK(small_play_start(&p, &c));
+    PLAY_OK(small_play_start(&q, &d));
+    PLAY_OK(fst_run_step(p.run, NULL, 0));
+    PLAY_OK(fst_run_advance(p.run, NULL));
+    PLAY_OK(fst_run_save(p.run, path));
+    ck_assert_int_eq(first.warnings, 1);
+    PLAY_OK(fst_run_resume(q.run, path));
+    fst_run_info info, resumed;
+    PLAY_OK(fst_run_get_info(p.run, &info, sizeof info));
+    PLAY_OK(fst_run_get_info(q.run, &resumed, sizeof resumed));
+    ck_assert_int_eq(info.micro_step, 1);
+    ck_assert_int_eq(resumed.micro_step, 1); /* the steps are there */
+    ck_assert_int_eq(resumed.tokens, info.tokens);
+    PLAY_OK(fst_run_until(q.run, 0));
+    ck_assert_double_gt(small_play_metric(q.run, "episode_return"), 1.5);
+    small_play_destroy(&p);
+    small_play_destroy(&q);
+    unlink(path);
+}
+END_TEST
+
 /* ---- two players */
 
 START_TEST(test_connect_four)
@@ -332,6 +375,72 @@ START_TEST(test_connect_four)
     ck_assert_double_le(fabs(mean), 1);
     ck_assert_double_gt(mean, 2 * wins - 1 - 1e-9); /* draws count 0 */
     ck_assert_double_lt(small_play_metric(p.run, "episode_length"), 22);
+    small_play_destroy(&p);
+}
+END_TEST
+
+/* Two moves, of which the second wins: who moves first loses. */
+static int32_t second_wins_reset(const fst_env_call *call, void *user)
+{
+    for (int64_t i = 0; i < call->count; ++i) {
+        int64_t n = call->indices[i];
+        ((int32_t *)call->observations)[n] = ((int32_t *)user)[n] = 0;
+        call->players[n] = 0;
+    }
+    return 0;
+}
+
+static int32_t second_wins_step(const fst_env_call *call, void *user)
+{
+    int32_t *moved = user;
+    for (int64_t i = 0; i < call->count; ++i) {
+        int64_t n = call->indices[i];
+        call->rewards[n] = moved[n];
+        call->terminated[n] = moved[n] == 1;
+        call->players[n] = 1 - (uint8_t)moved[n];
+        ((int32_t *)call->observations)[n] = moved[n] = 1;
+    }
+    return 0;
+}
+
+/* The learner takes both seats in turn; as the first it has one move, whose reward is the lost game. */
+START_TEST(test_what_a_reply_brings)
+{
+    int32_t moved[3];
+    fst_env_options o;
+    fst_space two;
+    small_play p = {0};
+    small_play_config c = small_play_defaults("CartPole-v1");
+    PLAY_OK(fst_space_init(&two, sizeof two));
+    two.kind = FST_SPACE_DISCRETE;
+    two.n = 2;
+    PLAY_OK(fst_env_options_init(&o, sizeof o));
+    o.count = 3;
+    o.players = 2;
+    o.observation_space = o.action_space = &two;
+    o.reset = second_wins_reset;
+    o.step = second_wins_step;
+    o.user = moved;
+    PLAY_OK(fst_context_create(&c.context, &p.context));
+    PLAY_OK(fst_env_create(p.context, &o, &p.env));
+    c.policy.observation_space = c.policy.action_space = &two;
+    PLAY_OK(fst_policy_create_control(p.context, &c.policy, &p.policy));
+    c.control.opponent_every = 1;
+    c.control.steps = 100;
+    c.control.learning_rate = 1e-2;
+    c.run.total_steps = 30;
+    PLAY_OK(small_play_start(&p, &c));
+    PLAY_OK(fst_run_until(p.run, 0));
+    ck_assert_double_eq(small_play_metric(p.run, "episode_length"), 1);
+    ck_assert_double_eq(small_play_metric(p.run, "win_share"), 0.5);
+    ck_assert_double_eq(small_play_metric(p.run, "episode_return"), 0);
+    ck_assert_double_eq(small_play_metric(p.run, "episodes"), 30 * 300);
+    const int32_t states[] = {0, 1};
+    int32_t actions[2];
+    float values[2];
+    PLAY_OK(fst_policy_act(p.policy, states, 2, NULL, actions, NULL, values));
+    ck_assert_float_eq_tol(values[0], -1, 0.1f);
+    ck_assert_float_eq_tol(values[1], 1, 0.1f);
     small_play_destroy(&p);
 }
 END_TEST
@@ -431,7 +540,9 @@ int main(void)
     tcase_add_loop_test(cases, test_two_states, 0, 3);
     tcase_add_loop_test(cases, test_failing_environment, 0, 2);
     tcase_add_test(cases, test_stopping_environment);
+    tcase_add_test(cases, test_environment_that_cannot_be_saved);
     tcase_add_test(cases, test_connect_four);
+    tcase_add_test(cases, test_what_a_reply_brings);
     tcase_add_loop_test(cases, test_refused, 0, 9);
     tcase_add_loop_test(cases, test_no_allocation, 0, 4);
     suite_add_tcase(suite, cases);

@@ -440,6 +440,9 @@ fst_status fst__play_act(fst_run *run, const void *observations, const uint8_t *
     if (play->acted)
         return fst__fail(FST_ERR_STATE, "fst_control_act: what the last actions led to was not observed; see "
                                         "fst_control_observe");
+    if (run->broken)
+        return fst__fail(FST_ERR_STATE, "fst_control_act: the run is half-way between two states since "
+                                        "fst_run_resume failed");
     bool full = play->recorded == play->options.steps;
     fst_status status = FST_OK;
     if (!play->arrived)

@@ -77,7 +77,7 @@ static void visit_rivals(fst__play *play, fst__visitor *visitor)
 /* ---- the environments */
 
 /* What is written stands for the state without those parts that cannot be saved: their episodes are lost. */
-static void prepare_games(fst__play *play, fst__visitor *visitor)
+static void prepare_games(fst__play *play)
 {
     fst__games *g = &play->games;
     g->lost_in_file = g->lost;
@@ -91,7 +91,6 @@ static void prepare_games(fst__play *play, fst__visitor *visitor)
                    "%s cannot save its state%s%s: a run resumed from this checkpoint begins new episodes",
                    g->env->name, status == FST_ERR_STATE ? "" : ", ",
                    status == FST_ERR_STATE ? "" : fst__error_text());
-    (void)visitor;
 }
 
 static void visit_games(fst__play *play, fst__visitor *visitor)
@@ -102,7 +101,7 @@ static void visit_games(fst__play *play, fst__visitor *visitor)
         return;
     counter(visitor, "restarts", &g->restarts, FST__COUNTER_MOST);
     if (visitor->mode == FST__VISIT_WRITE)
-        prepare_games(play, visitor);
+        prepare_games(play);
     if (g->two)
         visit_rivals(play, visitor);
     if (counter(visitor, "lost", &g->lost_in_file, 1))
