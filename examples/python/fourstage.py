@@ -1921,7 +1921,7 @@ class RunProgress(Struct):
 
     step: steps done
     total_steps: 0: without an end
-    tokens: targets trained on so far
+    tokens: targets trained on so far; in environments, their steps
     loss: of the last step, per token, in nats
     learning_rate: of the last step
     gradient_norm: of the last step, before clipping
@@ -1993,7 +1993,7 @@ class RunInfo(Struct):
     total_steps: 0: without an end
     micro_step: micro-batches of the present step that are done
     micro_steps: micro-batches of a step
-    tokens: targets trained on so far
+    tokens: targets trained on so far; in environments, their steps
     seconds: spent in steps since the run was created, evaluation and saving left out
     best: best evaluation that counted; NaN: none
     best_step: its step; 0: none
