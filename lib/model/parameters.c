@@ -185,15 +185,19 @@ static void convert_chunk(void *context, int64_t index, int32_t worker)
     self->kernels->to_bf16(self->item->value + begin, self->item->working + begin, count);
 }
 
+static void refresh(const fst__compute *compute, fst__parameter *item)
+{
+    pass convert = {.item = item};
+    if (item->working)
+        run_pass(compute, &convert, convert_chunk);
+}
+
 void fst__parameters_draw(fst__parameters *parameters, const fst__compute *compute, int64_t index,
                           double std, uint64_t seed, uint64_t number)
 {
     pass draw = {.item = &parameters->items[index], .seed = seed, .number = number, .std = std};
     run_pass(compute, &draw, draw_chunk);
-    if (!draw.item->working)
-        return;
-    pass convert = {.item = draw.item};
-    run_pass(compute, &convert, convert_chunk);
+    refresh(compute, draw.item);
 }
 
 /* Makes the rows of v [count, size] orthonormal, each against those before it: Gram and Schmidt's
@@ -233,6 +237,7 @@ fst_status fst__parameters_draw_orthogonal(fst__parameters *parameters, const fs
         orthonormalise(compute->kernels, item->value, rows, columns);
     }
     compute->kernels->scale((fst__real)gain, item->value, item->value, rows * columns);
+    refresh(compute, item);
     return FST_OK;
 }
 

@@ -83,6 +83,59 @@ START_TEST(bounds_come_back)
 }
 END_TEST
 
+static fst_model *given_model(fst_context *context, bool residual)
+{
+    fst_model_config config = tiny_config(residual ? FST_FAMILY_RESNET : FST_FAMILY_GPT2);
+    if (!residual) {
+        config.inputs = 5;
+        config.context_length = 9;
+        return tiny_model(context, &config, FST_BF16, 0);
+    }
+    config.image_channels = 2;
+    config.image_height = 7;
+    config.image_width = 6;
+    config.stage_width = 8;
+    config.blocks_1 = config.blocks_2 = 1;
+    return tiny_model(context, &config, FST_F32, 0);
+}
+
+/* A ResNet, and a transformer of bfloat16: they act, learn and come back from their file. */
+START_TEST(models_that_were_given_come_back)
+{
+    static const small_control controls[] = {{"ResNet", SEES_BYTES, ACTS_CHOICE, FST_NETWORK_AUTO, -1, 0},
+                                             {"bfloat16", SEES_BOX, ACTS_BOX, FST_NETWORK_AUTO, -1, 1}};
+    const small_control *c = &controls[_i];
+    scratch place = scratch_create();
+    const char *path = scratch_path(&place, "policy.safetensors");
+    fst_context *context = tiny_context(2);
+    fst_space spaces[2];
+    fst_control_policy_options options = small_control_options(c, spaces);
+    fst_policy *policy, *loaded;
+    fst_model *model = options.model = given_model(context, _i == 0);
+    REQUIRE(fst_policy_create_control(context, &options, &policy));
+    fst_model_destroy(model);
+    small_observations(c->observation, SMALL_CONTROL_ROWS, 2, &seen);
+    REQUIRE(fst_policy_act(policy, &seen, SMALL_CONTROL_ROWS, NULL, &done, l, v));
+    fst_action_batch batch = {.struct_size = sizeof batch, .count = 4, .observations = &seen, .actions = &done};
+    REQUIRE(fst_policy_evaluate(policy, &batch, l2, NULL, v2));
+    REQUIRE(fst_policy_backward(policy, l2, l2, v2));
+    REQUIRE(fst_policy_save(policy, path));
+    REQUIRE(fst_policy_load(context, path, &loaded));
+    for (int step = 0; step < 3; ++step) {
+        fst_act_options how = {.struct_size = sizeof how, .step = step};
+        uint8_t begins[SMALL_CONTROL_ROWS];
+        how.begins = memset(begins, step == 0, sizeof begins);
+        REQUIRE(fst_policy_act(policy, &seen, SMALL_CONTROL_ROWS, &how, &done, l, v));
+        REQUIRE(fst_policy_act(loaded, &seen, SMALL_CONTROL_ROWS, &how, &again, l2, v2));
+        ck_assert(memcmp(l, l2, sizeof l) == 0 && memcmp(v, v2, sizeof v) == 0);
+    }
+    fst_policy_destroy(policy);
+    fst_policy_destroy(loaded);
+    fst_context_destroy(context);
+    scratch_destroy(&place);
+}
+END_TEST
+
 /* Every cut, and flipped bits: refused, or a policy of other numbers; never more. */
 START_TEST(torn_files_are_refused)
 {
@@ -244,6 +297,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, a_saved_policy_acts_the_same, 0, SMALL_CONTROLS);
     tcase_add_test(tests, bounds_come_back);
+    tcase_add_loop_test(tests, models_that_were_given_come_back, 0, 2);
     tcase_add_test(tests, torn_files_are_refused);
     tcase_add_test(tests, hostile_descriptions_are_refused);
     tcase_add_test(tests, files_that_are_none);
