@@ -202,8 +202,10 @@ static int32_t chain_step(const fst_env_call *call, void *user)
         int32_t action = ((const int32_t *)call->actions)[n];
         call->terminated[n] = c->state[n] == 1;
         call->rewards[n] = c->state[n] == 1 ? 3 * action : -action;
-        if (c->calls == c->nan_at && n == 1)
+        if (c->calls == c->nan_at && n == 1 && c->answer == 0)
             call->rewards[n] = NAN;
+        if (c->answer == 1 && c->calls >= c->nan_at && c->calls < c->nan_at + 8)
+            call->rewards[n] = 3e38; /* floats, whose sums are none */
         c->state[n] = c->state[n] == 0 ? action : 1;
         ((int32_t *)call->observations)[n] = c->state[n];
     }
@@ -285,7 +287,7 @@ START_TEST(test_failing_environment)
         game.nan_at = 30;
     else
         game.fail_at = 30;
-    game.answer = -77;
+    game.answer = _i == 0 ? 0 : -77;
     PLAY_OK(small_play_start(&p, &c));
     fst_status status = fst_run_until(p.run, 0);
     ck_assert_int_eq(status, _i == 0 ? FST_ERR_NUMERIC : -77);
@@ -298,10 +300,36 @@ START_TEST(test_failing_environment)
 }
 END_TEST
 
+/* What is not finite is named, and the run goes on once it is gone. */
+START_TEST(test_numbers)
+{
+    chain game = {.nan_at = 30, .answer = 1};
+    small_play p;
+    small_play_config c;
+    fst_model *model;
+    fst_view bias;
+    chain_create(&game, &p, &c);
+    c.control.gamma = 1;
+    PLAY_OK(small_play_start(&p, &c));
+    PLAY_OK(fst_policy_get_model(p.policy, &model));
+    PLAY_OK(fst_model_parameter(model, "heads.policy.bias", &bias));
+    ((float *)bias.data)[1] = NAN;
+    PLAY_OK(fst_model_weights_changed(model));
+    ck_assert_int_eq(fst_run_step(p.run, NULL, 0), FST_ERR_NUMERIC);
+    ck_assert_msg(strstr(fst_last_error(), "heads.policy.bias") != NULL, "%s", fst_last_error());
+    ((float *)bias.data)[1] = 0;
+    PLAY_OK(fst_model_weights_changed(model));
+    ck_assert_int_eq(fst_run_step(p.run, NULL, 0), FST_ERR_NUMERIC); /* the reward's */
+    ck_assert_msg(strstr(fst_last_error(), "step 1:") != NULL, "%s", fst_last_error());
+    PLAY_OK(fst_run_step(p.run, NULL, 0));
+    small_play_destroy(&p);
+}
+END_TEST
+
 /* A wish to stop is no failure: the step has not taken place. */
 START_TEST(test_stopping_environment)
 {
-    chain straight = {0}, game = {.fail_at = 30, .answer = 1};
+    chain straight = {0}, game = {.nan_at = INT64_MAX / 2, .fail_at = 30, .answer = 1};
     small_play p, q;
     small_play_config c, d;
     chain_create(&straight, &p, &c);
@@ -539,6 +567,7 @@ int main(void)
     tcase_add_test(cases, test_host_misuse);
     tcase_add_loop_test(cases, test_two_states, 0, 3);
     tcase_add_loop_test(cases, test_failing_environment, 0, 2);
+    tcase_add_test(cases, test_numbers);
     tcase_add_test(cases, test_stopping_environment);
     tcase_add_test(cases, test_environment_that_cannot_be_saved);
     tcase_add_test(cases, test_connect_four);

@@ -187,7 +187,7 @@ static fst_status check_outcomes(const fst__play *play, const fst__outcomes *o)
 {
     for (int64_t n = 0; n < play->games.count; ++n) {
         int64_t step = (int64_t)play->episodes.lengths[n] + 1;
-        if (!isfinite(o->rewards[n]))
+        if (!isfinite((fst__real)o->rewards[n]))
             return fst__fail(FST_ERR_NUMERIC, "environment %" PRId64 ", step %" PRId64 ": reward is %g", n,
                              step, o->rewards[n]);
         if ((o->terminated && o->terminated[n] > 1) || (o->truncated && o->truncated[n] > 1))

@@ -1,6 +1,8 @@
 /* From steps to advantages. */
 #include "stages/rl/control.h"
 
+#include "base/error.h"
+
 #include <string.h>
 
 /* Without a value loss, values mean nothing: whole returns are left. */
@@ -28,8 +30,10 @@ fst_status fst__play_estimate(fst__play *play)
         status = fst__advantages_gae(&gae, &r->layout, r->rewards, r->values, x->final_values,
                                      x->terminated, x->truncated, x->truncation_values,
                                      r->advantages, r->returns);
-    if (status)
-        return status;
+    if (status) { /* nothing can be learned from these steps, now or later */
+        fst__play_rewind(play);
+        return fst__fail_in(status, "the steps of this iteration are dropped");
+    }
     play->explained_variance = fst__rollout_explained_variance(r);
     play->estimated = 1;
     play->pieces = 0;
