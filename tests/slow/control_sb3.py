@@ -14,11 +14,15 @@ import time
 
 from control_training import Recipe, Training
 
-import gymnasium
-import numpy as np
-import torch
-from stable_baselines3 import PPO
-from stable_baselines3.common.env_util import make_vec_env
+try:
+    import gymnasium
+    import numpy as np
+    import torch
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.env_util import make_vec_env
+except ImportError as error:
+    print(f"skipped: {error}; wants pip install stable-baselines3==2.9.2")
+    sys.exit(77)
 
 WANTED = 20
 RECIPES = {
