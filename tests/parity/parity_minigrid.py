@@ -42,12 +42,6 @@ def ours(name):
     return fst.Env.make(context, name, auto_reset=0)
 
 
-def state_of(env, info):
-    state = np.zeros(info.state_bytes // 8)
-    env.get_state(0, state, info.state_bytes)
-    return state
-
-
 def put_into(theirs, state):
     side = theirs.width
     theirs.grid = Grid(side, side)
@@ -97,7 +91,7 @@ def walk(name):
     theirs.reset(seed=0)
     assert info.max_steps == theirs.max_steps, (info.max_steps, theirs.max_steps)
     env.reset(1)
-    put_into(theirs, state_of(env, info))
+    put_into(theirs, env.get_state(0))
     ends, carried, opened = 0, 0, 0
     for step in range(STEPS):
         action = np.array([seek(theirs, rng)], dtype="int32")
@@ -109,14 +103,14 @@ def walk(name):
         assert batch.rewards[0] == reward, (name, step, batch.rewards[0], reward)
         assert batch.terminated[0] == terminated, (name, step)
         assert batch.truncated[0] == (truncated and not terminated), (name, step)
-        state = state_of(env, info)
+        state = env.get_state(0)
         assert tuple(state[:2]) == tuple(theirs.agent_pos) and state[2] == theirs.agent_dir
         carried += theirs.carrying is not None
         opened += any(thing == OPEN for thing in state[4:])
         if terminated or truncated:
             ends += 1
             env.reset_some(np.array([0], dtype="int64"))
-            put_into(theirs, state_of(env, info))
+            put_into(theirs, env.get_state(0))
             view, _ = observation_of(env, info)
             assert (view == theirs.gen_obs()["image"].transpose(1, 0, 2)).all(), name
     assert ends > 3, (name, ends)
@@ -145,7 +139,7 @@ def distribution(worlds=6000):
         cells = [codes[c.type] if c else EMPTY for c in theirs.grid.grid]
         counts[0][layout(cells, side, *theirs.agent_pos, theirs.agent_dir)] += 1
         env.reset(seed)
-        state = state_of(env, info)
+        state = env.get_state(0)
         counts[1][layout(state[4:4 + side * side], side, state[0], state[1], state[2])] += 1
     keys = set(counts[0]) | set(counts[1])
     assert set(counts[0]) == set(counts[1]), "a layout that only one of them has"
