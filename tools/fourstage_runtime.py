@@ -994,3 +994,38 @@ def _env_set_state(self, index, state):
 
 Env.step, Env.step_some, Env.rows = _env_step, _env_step_some, _env_rows
 Env.get_state, Env.set_state = _env_get_state, _env_set_state
+
+
+# replaces fst_policy_act
+def _policy_act(self, observations, actions=None, log_probabilities=None, values=None, options=None, **fields):
+    """Acts: one action for each observation; returns them.
+
+    observations: [count, ...] values of the observation space.
+    actions: [count, ...] written and returned; None: made here.
+    log_probabilities, values: float32 [count], written; None: not wanted.
+    options: ActOptions; its fields may be given as keyword arguments: deterministic=1, masks=..., seed=..., step=...
+    """
+    layout = self.__dict__.get("_layout")
+    if layout is None:
+        both = _space_layout(self.observation_space()), _space_layout(self.action_space())
+        self._layout = layout = [(kind, shape, int(numpy.prod(shape))) for kind, shape in both]
+    (kind, shape, size), (action_kind, action_shape, action_size) = layout
+    observations = _input(observations, kind)
+    count = observations.size // size
+    if count == 0 or observations.size != count * size:
+        raise ValueError(f"observations has the shape {observations.shape}, expected {('count',) + shape}")
+    if actions is None:
+        actions = numpy.empty((count,) + action_shape, action_kind)
+    actions = _output(actions, action_kind)
+    log_probabilities, values = _output(log_probabilities, "float32"), _output(values, "float32")
+    for name, array, wanted in (("actions", actions, count * action_size),
+                                ("log_probabilities", log_probabilities, count), ("values", values, count)):
+        if array is not None and array.size != wanted:
+            raise ValueError(f"{name} has {array.size} elements, expected {wanted}")
+    options = _filled(ActOptions, options, fields)
+    _check(_fst_policy_act(self._pointer(), _address(observations), count, _reference(options), _address(actions),
+                           _address(log_probabilities), _address(values)))
+    return actions
+
+
+Policy.act = _policy_act

@@ -6144,34 +6144,6 @@ class Policy(Handle):
                 ctypes.byref(space_out), ctypes.sizeof(space_out))))
         return space_out
 
-    def act(self, observations, count, actions, log_probabilities=None, values=None, options=None,
-            **fields):
-        """Acts: one action for each observation. Allocates nothing once it was called with that count
-            (or, but for a transformer, with a larger one). A row of an MLP has the same bits
-            whatever rows are beside it. A transformer's rows are actors whose past the policy
-            keeps: row i of one call goes on from row i of the call before; another count begins
-            with no past. Ends what the model held for a backward.
-        observations: [count] values of the observation space.
-        count: 1 to 1048576.
-        options: NULL for defaults.
-        actions: [count] values of the action space, written.
-        log_probabilities: [count] of the actions, written. NULL: not wanted.
-        values: [count] what the critic says of the observations, written. NULL: not wanted.
-        Status: FST_OK; FST_ERR_INVALID_ARGUMENT (an observation that is not finite or not of the
-            space, a mask that allows nothing: the text names the row); FST_ERR_STATE (a policy over
-            text); FST_ERR_NUMERIC (the model's outputs are no distribution); FST_ERR_NO_MEMORY.
-        Since 0.1
-        """
-        observations = _input(observations, None)
-        options = _filled(ActOptions, options, fields)
-        actions = _output(actions, None)
-        log_probabilities = _output(log_probabilities, 'float32')
-        values = _output(values, 'float32')
-        _same_size(values, log_probabilities, 'values', 'log_probabilities')
-        return _check(_fst_policy_act(self._pointer(), _address(observations), _index(count),
-                _reference(options), _address(actions), _address(log_probabilities),
-                _address(values)))
-
     def evaluate(self, batch, log_probabilities=None, entropies=None, values=None):
         """What actions are worth now: a training forward, without dropout; observations are normalised
             with the present statistics. fst_policy_backward may follow, once.
@@ -8750,3 +8722,38 @@ def _env_set_state(self, index, state):
 
 Env.step, Env.step_some, Env.rows = _env_step, _env_step_some, _env_rows
 Env.get_state, Env.set_state = _env_get_state, _env_set_state
+
+
+# replaces fst_policy_act
+def _policy_act(self, observations, actions=None, log_probabilities=None, values=None, options=None, **fields):
+    """Acts: one action for each observation; returns them.
+
+    observations: [count, ...] values of the observation space.
+    actions: [count, ...] written and returned; None: made here.
+    log_probabilities, values: float32 [count], written; None: not wanted.
+    options: ActOptions; its fields may be given as keyword arguments: deterministic=1, masks=..., seed=..., step=...
+    """
+    layout = self.__dict__.get("_layout")
+    if layout is None:
+        both = _space_layout(self.observation_space()), _space_layout(self.action_space())
+        self._layout = layout = [(kind, shape, int(numpy.prod(shape))) for kind, shape in both]
+    (kind, shape, size), (action_kind, action_shape, action_size) = layout
+    observations = _input(observations, kind)
+    count = observations.size // size
+    if count == 0 or observations.size != count * size:
+        raise ValueError(f"observations has the shape {observations.shape}, expected {('count',) + shape}")
+    if actions is None:
+        actions = numpy.empty((count,) + action_shape, action_kind)
+    actions = _output(actions, action_kind)
+    log_probabilities, values = _output(log_probabilities, "float32"), _output(values, "float32")
+    for name, array, wanted in (("actions", actions, count * action_size),
+                                ("log_probabilities", log_probabilities, count), ("values", values, count)):
+        if array is not None and array.size != wanted:
+            raise ValueError(f"{name} has {array.size} elements, expected {wanted}")
+    options = _filled(ActOptions, options, fields)
+    _check(_fst_policy_act(self._pointer(), _address(observations), count, _reference(options), _address(actions),
+                           _address(log_probabilities), _address(values)))
+    return actions
+
+
+Policy.act = _policy_act

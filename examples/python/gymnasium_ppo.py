@@ -45,14 +45,11 @@ def evaluate(policy, name, episodes):
     """Mean return of the most probable actions, in Gymnasium alone."""
     env, total = make(name), 0.0
     box = isinstance(env.action_space, gymnasium.spaces.Box)
-    action = numpy.zeros((1, *env.action_space.shape), "float32" if box else "int32")
-    kind = env.observation_space.dtype if env.observation_space.dtype == numpy.uint8 else \
-        "float32" if isinstance(env.observation_space, gymnasium.spaces.Box) else "int32"
     for episode in range(episodes):
         observation, ended = env.reset(seed=10000 + episode)[0], False
         while not ended:
-            policy.act(numpy.asarray(observation, kind)[None], 1, action, deterministic=1)
-            taken = numpy.clip(action[0], env.action_space.low, env.action_space.high) if box else as_action(action[0])
+            action = policy.act(observation, deterministic=1)[0]
+            taken = numpy.clip(action, env.action_space.low, env.action_space.high) if box else as_action(action)
             observation, reward, terminated, truncated, _ = env.step(taken)
             total += float(reward)
             ended = terminated or truncated

@@ -326,6 +326,24 @@ class Environments(unittest.TestCase):
             self.context, self.reset, self.step, fourstage.Space(shape=[1]),
             fourstage.Space(kind=fourstage.SPACE_DISCRETE, n=2), count=3, name="walk", **fields)
 
+    def test_a_policy_acts(self):
+        env = self.make()
+        policy = fourstage.Policy.create_control(self.context, observation_space=env.observation_space(),
+                                                 action_space=env.action_space())
+        values = numpy.zeros(3, "float32")
+        actions = policy.act([[0], [1], [4]], values=values, deterministic=1)
+        self.assertEqual((actions.shape, actions.dtype), ((3,), numpy.int32))
+        given = numpy.zeros(3, "int32")
+        self.assertIs(policy.act(numpy.array([[0], [1], [4]]), given, masks=numpy.array([[1, 0]] * 3, "uint8")), given)
+        self.assertEqual(given.tolist(), [0, 0, 0])
+        self.assertTrue(values.any())
+        env.reset(1)
+        env.step(actions)
+        with self.assertRaisesRegex(ValueError, "actions has 2 elements, expected 3"):
+            policy.act([[0], [1], [4]], given[:2])
+        with self.assertRaisesRegex(ValueError, "observations has the shape"):
+            policy.act([])
+
     def test_steps(self):
         env = self.make(render=lambda index, kind: "é" * 3000)
         env.reset(1)

@@ -20,7 +20,7 @@ def main():
         begin = time.perf_counter()
         for step in range(300):
             options.step = step
-            policy.act(observation, 1, action, options=options)
+            policy.act(observation, action, options=options)
         best = min(best, (time.perf_counter() - begin) / 300)
     print(f"act through ctypes, two towers 4-64-64, 1 row: {best * 1e6:.1f} us")
 

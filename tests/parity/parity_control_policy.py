@@ -83,7 +83,7 @@ def compare(name, policy, observations, seen, actor, critic, bound=BOUND):
     gaussian = space.kind == fst.SPACE_BOX
     actions = np.zeros((ROWS, space.shape[0] if gaussian else 1), "float32" if gaussian else "int32")
     acted, evaluated, entropies, values, acted_values = (np.zeros(ROWS, "float32") for _ in range(5))
-    policy.act(observations, ROWS, actions, acted, acted_values, seed=1, step=2)
+    policy.act(observations, actions, acted, acted_values, seed=1, step=2)
     batch = fst.ActionBatch(count=ROWS, observations=observations, actions=actions)
     policy.evaluate(batch, evaluated, entropies, values)
     x = torch.tensor(seen)

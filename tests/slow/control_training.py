@@ -1,6 +1,5 @@
 """A recipe of PPO on a built-in environment, trained and measured through ctypes; for control_recipes.py and
 control_sb3.py."""
-import ctypes
 import math
 import os
 import sys
@@ -101,37 +100,19 @@ class Figures:
         return float(self.returns.mean())
 
 
-def array_at(address, dtype, shape):
-    kind = np.ctypeslib.as_ctypes_type(np.dtype(dtype))
-    return np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(kind)), shape)
-
-
-def room_for(space, count):
-    """Actions of so many environments."""
-    if space.kind == fst.SPACE_DISCRETE:
-        return np.zeros(count, "int32")
-    shape = (count, *space.shape[:space.rank])
-    return np.zeros(shape, "float32" if space.kind == fst.SPACE_BOX else "int32")
-
-
 def evaluate(context, policy, name, episodes, **make):
     """The most probable actions, in environments that training has not seen; each of up to 50 environments plays
     the same number of episodes."""
     count = min(episodes, 50)
     each = episodes // count
     env = fst.Env.make(context, name, count=count, **make)
-    info = env.get_info()
     env.reset(UNSEEN)
-    batch = env.get_batch()
-    rows = array_at(batch.observations, "uint8", (count, info.observation_bytes))
-    actions = room_for(env.action_space(), count)
-    masks = None if not batch.masks else batch.array("masks", count, info.choices)
+    batch, rows = env.get_batch(), env.rows()
     ended = np.zeros(count, "int64")
     returns, lengths, reached, failed = [], [], 0, 0
     while (ended < each).any():
-        policy.act(rows, count, actions, deterministic=1, begins=batch.array("begins"),
-                   **({} if masks is None else {"masks": masks}))
-        env.step(actions)
+        masks = {} if rows.masks is None else {"masks": rows.masks}
+        env.step(policy.act(rows.observations, deterministic=1, begins=rows.begins, **masks))
         terminated, truncated = batch.array("terminated"), batch.array("truncated")
         rewards = batch.array("rewards")
         for e in np.nonzero(terminated | truncated)[0]:
