@@ -5,6 +5,7 @@
 #include "kernels/rows.h"
 #include "model/heads.h"
 #include "model/pooler.h"
+#include "nn/blocks.h"
 #include "nn/loss_head.h"
 
 #include <math.h>
@@ -211,15 +212,13 @@ typedef struct read_run {
     fst__matrix to;
 } read_run;
 
-static void read_row(void *context, int64_t row, int32_t worker)
+static void read_row(const read_run *run, int64_t row)
 {
-    const read_run *run = context;
     const fst_view *view = run->view;
     int64_t at = view->rank == 3 ? row / view->shape[1] * view->strides[0] +
                                        row % view->shape[1] * view->strides[1]
                                  : row * view->strides[0];
     int64_t stride = view->strides[view->rank - 1];
-    (void)worker;
     for (int64_t c = 0; c < run->to.columns; c += FST__CHUNK) {
         fst__real piece[FST__CHUNK];
         int64_t n = fst__chunk(run->to.columns, c);
@@ -232,10 +231,20 @@ static void read_row(void *context, int64_t row, int32_t worker)
     }
 }
 
+static void read_block(void *context, int64_t block, int32_t worker)
+{
+    const read_run *run = context;
+    int64_t rows = fst__block_rows(run->to.columns), first = block * rows;
+    (void)worker;
+    for (int64_t r = first; r < first + rows && r < run->to.rows; ++r)
+        read_row(run, r);
+}
+
 static void read_view(const fst_model *model, const fst_view *view, fst__matrix to)
 {
     read_run run = {model->context->compute->kernels, view, to};
-    fst__pool_run(model->context->compute->pool, to.rows, read_row, &run);
+    fst__pool_run(model->context->compute->pool, fst__blocks(to.rows, fst__block_rows(to.columns)), read_block,
+                  &run);
 }
 
 static fst_status spare(fst_model *model, int64_t rows, int64_t columns, fst__buffer *buffer,
@@ -260,10 +269,8 @@ typedef struct join_run {
     fst__matrix from, to;
 } join_run;
 
-static void join_row(void *context, int64_t row, int32_t worker)
+static void join_row(const join_run *run, int64_t row)
 {
-    const join_run *run = context;
-    (void)worker;
     for (int64_t c = 0; c < run->to.columns; c += FST__CHUNK) {
         fst__real a[FST__CHUNK], b[FST__CHUNK], sum[FST__CHUNK];
         int64_t n = fst__chunk(run->to.columns, c);
@@ -273,12 +280,21 @@ static void join_row(void *context, int64_t row, int32_t worker)
     }
 }
 
+static void join_block(void *context, int64_t block, int32_t worker)
+{
+    const join_run *run = context;
+    int64_t rows = fst__block_rows(run->to.columns), first = block * rows;
+    (void)worker;
+    for (int64_t r = first; r < first + rows && r < run->to.rows; ++r)
+        join_row(run, r);
+}
+
 void fst__gradient_end(fst_model *model, fst__matrix from)
 {
     const fst__compute *compute = model->context->compute;
     join_run run = {compute->kernels, from, model->activations.d_normed};
     if (from.data != run.to.data)
-        fst__pool_run(compute->pool, from.rows, join_row, &run);
+        fst__pool_run(compute->pool, fst__blocks(from.rows, fst__block_rows(from.columns)), join_block, &run);
     model->has_gradient = true;
 }
 
