@@ -2,10 +2,9 @@
 
 #include "base/error.h"
 #include "kernels/kernels.h"
+#include "model/towers.h"
 
 #include <string.h>
-
-enum { TILE_ROWS = 64, SERIAL_PRODUCTS = 1 << 21 };
 
 bool fst__head_is_plain(const fst_model *model, const fst__head *head)
 {
@@ -37,9 +36,9 @@ static void tile(void *context, int64_t index, int32_t worker)
 {
     const plain_run *run = context;
     fst__dense d = run->product;
-    int64_t first = index * TILE_ROWS, left = d.m - first;
+    int64_t first = index * FST__DENSE_TILE_ROWS, left = d.m - first;
     (void)worker;
-    d.m = left < TILE_ROWS ? left : TILE_ROWS;
+    d.m = left < FST__DENSE_TILE_ROWS ? left : FST__DENSE_TILE_ROWS;
     d.a += first * d.a_row;
     d.c += first * d.c_row;
     run->kernels->dense_product(&d);
@@ -50,10 +49,10 @@ static void by_rows(const fst_model *model, const fst__dense *product)
 {
     const fst__compute *compute = model->context->compute;
     plain_run run = {compute->kernels, *product};
-    if (product->m * product->n * product->k < SERIAL_PRODUCTS)
+    if (product->m * product->n * product->k < FST__DENSE_SERIAL)
         compute->kernels->dense_product(product);
     else
-        fst__pool_run(compute->pool, (product->m + TILE_ROWS - 1) / TILE_ROWS, tile, &run);
+        fst__pool_run(compute->pool, (product->m + FST__DENSE_TILE_ROWS - 1) / FST__DENSE_TILE_ROWS, tile, &run);
 }
 
 fst_status fst__head_plain_forward(fst_model *model, fst__head *head)

@@ -12,11 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    TILE_ROWS = 64,
-    OUTPUTS_PER_TASK = 32,       /* of a weight's gradient */
-    SERIAL_PRODUCTS = 1 << 21,   /* multiply-adds below which no task is started */
-};
+enum { OUTPUTS_PER_TASK = 32 }; /* of a weight's gradient */
 
 /* ---- parameters */
 
@@ -144,7 +140,7 @@ static fst_status read_batch(fst_model *model, const fst_batch *batch)
 
 static void run(const fst_model *model, int64_t products, int64_t count, fst__task task, void *context)
 {
-    if (products >= SERIAL_PRODUCTS) {
+    if (products >= FST__DENSE_SERIAL) {
         fst__pool_run(model->context->compute->pool, count, task, context);
         return;
     }
@@ -165,7 +161,7 @@ static int64_t products_of(const fst_model *model, int32_t layer)
 
 static int64_t tiles_of(const fst_model *model)
 {
-    return (model->activations.rows + TILE_ROWS - 1) / TILE_ROWS;
+    return (model->activations.rows + FST__DENSE_TILE_ROWS - 1) / FST__DENSE_TILE_ROWS;
 }
 
 /* ---- forward */
@@ -211,8 +207,8 @@ static void forward_tile(void *context, int64_t index, int32_t worker)
 {
     const fst_model *model = context;
     const fst_model_config *c = &model->config;
-    int64_t tiles = tiles_of(model), first = index % tiles * TILE_ROWS;
-    int64_t left = model->activations.rows - first, rows = left < TILE_ROWS ? left : TILE_ROWS;
+    int64_t tiles = tiles_of(model), first = index % tiles * FST__DENSE_TILE_ROWS;
+    int64_t left = model->activations.rows - first, rows = left < FST__DENSE_TILE_ROWS ? left : FST__DENSE_TILE_ROWS;
     const fst__mlp_layer *layers = model->mlp->layers[index / tiles];
     const fst__real *x = model->mlp->observations + first * c->inputs;
     (void)worker;
@@ -267,11 +263,11 @@ static void last_rows(void *context, int64_t index, int32_t worker)
     const backward_run *self = context;
     const fst_model *model = self->model;
     int32_t tower = (int32_t)(index / self->parts), last = model->config.layers - 1;
-    int64_t first = index % self->parts * TILE_ROWS, left = model->activations.rows - first;
+    int64_t first = index % self->parts * FST__DENSE_TILE_ROWS, left = model->activations.rows - first;
     fst__matrix d = model->activations.d_normed;
     (void)worker;
     activation_rows(model, &model->mlp->layers[tower][last], first,
-                    left < TILE_ROWS ? left : TILE_ROWS,
+                    left < FST__DENSE_TILE_ROWS ? left : FST__DENSE_TILE_ROWS,
                     (const fst__real *)d.data + tower * model->config.tower_width, d.columns,
                     gradient_of(model, tower, last));
 }
@@ -282,8 +278,8 @@ static void input_rows(void *context, int64_t index, int32_t worker)
     const backward_run *self = context;
     const fst_model *model = self->model;
     int32_t tower = (int32_t)(index / self->parts);
-    int64_t first = index % self->parts * TILE_ROWS, left = model->activations.rows - first;
-    int64_t rows = left < TILE_ROWS ? left : TILE_ROWS, n = model->config.tower_width;
+    int64_t first = index % self->parts * FST__DENSE_TILE_ROWS, left = model->activations.rows - first;
+    int64_t rows = left < FST__DENSE_TILE_ROWS ? left : FST__DENSE_TILE_ROWS, n = model->config.tower_width;
     const fst__mlp_layer *layer = &model->mlp->layers[tower][self->layer], *below = layer - 1;
     fst__real *dx = gradient_of(model, tower, self->layer - 1);
     fst__dense product = {

@@ -10,6 +10,12 @@
 
 enum { FST__TOWERS_MOST = 2, FST__TOWER_LAYERS_MOST = 8, FST__CNN_CONVOLUTIONS = 3 };
 
+/* Of dense layers, an MLP's and the plain heads over it. */
+enum {
+    FST__DENSE_TILE_ROWS = 64,    /* of one task */
+    FST__DENSE_SERIAL = 1 << 21,  /* multiply-adds below which no task is started */
+};
+
 /* What both have to say of a config: width, and what other backbones give. Names the field. */
 fst_status fst__towers_resolve(fst_model_config *config);
 fst_status fst__mlp_resolve(fst_model_config *config);
